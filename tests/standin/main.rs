@@ -1,0 +1,2 @@
+//! The stand-in, runnable by hand.
+fn main() {}
