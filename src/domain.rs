@@ -1,0 +1,13 @@
+//! What Quotion talks about: events, people, pages and plans, as plain values.
+//!
+//! Apart from everything else so that the rules can be read and tested alone. Nothing here does I/O, reads
+//! the clock, or knows how a vendor spells things in JSON.
+
+pub mod entry;
+pub mod event;
+pub mod id;
+pub mod outcome;
+pub mod phone;
+pub mod plan;
+pub mod profile;
+pub mod table;

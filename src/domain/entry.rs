@@ -1,0 +1,339 @@
+//! The entry: what a person reads on a client's page about one call or message.
+//!
+//! One block per activity, because free Notion workspaces have 1,000 blocks for life. Every entry's line ends with
+//! the activity id: by it a half-done write is recognised, and a later artifact finds its call.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::event::{Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Context, Direction, Message, Party};
+use super::event::{Speaker, Summary, Utterance};
+use super::id::UserId;
+use super::phone::Phone;
+use super::plan::Part;
+
+/// Between the parts of a line.
+const DOT: &str = " · ";
+
+/// A block, before the vendor's limits are met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Block {
+    /// A paragraph.
+    Paragraph(Vec<Span>),
+    /// A line that opens to show what is inside.
+    Toggle(Vec<Span>),
+}
+
+impl Block {
+    /// Its text without formatting.
+    pub fn plain(&self) -> String {
+        let (Self::Paragraph(spans) | Self::Toggle(spans)) = self;
+        spans.iter().map(|span| span.text.as_str()).collect()
+    }
+}
+
+/// A piece of text with one look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// The text.
+    pub text: String,
+    /// Its look.
+    pub look: Look,
+}
+
+/// How a text looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// As usual.
+    Plain,
+    /// Bold.
+    Bold,
+    /// Grey: for programs rather than people.
+    Faint,
+    /// A link.
+    Link(String),
+}
+
+/// How people and numbers are called, and where the reader's clock stands.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// People of the workspace.
+    pub users: BTreeMap<UserId, String>,
+    /// Clients and own numbers.
+    pub phones: BTreeMap<Phone, String>,
+    /// Zone of the times in entries.
+    pub zone: TimeZone,
+}
+
+impl Names {
+    fn user(&self, id: &UserId) -> String {
+        let unnamed = || if id.is_person() { id.to_string() } else { "AI agent".to_owned() };
+        self.users.get(id).cloned().unwrap_or_else(unnamed)
+    }
+
+    fn phone(&self, phone: &Phone) -> String {
+        self.phones.get(phone).cloned().unwrap_or_else(|| phone.written())
+    }
+
+    fn party(&self, party: &Party) -> String {
+        match party {
+            Party::Phone(phone) => self.phone(phone),
+            Party::Other(text) => {
+                UserId::parse(text).ok().and_then(|id| self.users.get(&id).cloned()).unwrap_or_else(|| text.clone())
+            }
+        }
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+}
+
+/// The line of a call; its artifacts go inside.
+pub fn call(context: &Context, facts: &CallFacts, names: &Names) -> Block {
+    let mut line = vec![bold(match context.direction {
+        Some(Direction::Outgoing) => "Outgoing call",
+        Some(Direction::Incoming) | None => "Incoming call",
+    })];
+    line.push(plain(format!("{DOT}{}", outcome(&facts.outcome, names))));
+    push_time_and_links(&mut line, context, names, facts.duration_secs.filter(|secs| *secs > 0));
+    Block::Toggle(line)
+}
+
+/// True if the line of a call says that it was missed, so that a voicemail changes it.
+pub fn says_missed(line: &str) -> bool {
+    line.contains(&format!("{DOT}missed{DOT}"))
+}
+
+/// A message; `members` are all participants of a group, and empty in a conversation of two.
+pub fn message(message: &Message, members: &[Party], names: &Names) -> Block {
+    let context = &message.context;
+    let group = !members.is_empty();
+    let mut line = vec![bold(match (group, context.direction) {
+        (true, _) => "Group text",
+        (false, Some(Direction::Outgoing)) => "Outgoing text",
+        (false, Some(Direction::Incoming) | None) => "Incoming text",
+    })];
+    if group {
+        let with: Vec<String> = members.iter().map(|member| names.party(member)).collect();
+        line.push(plain(format!("{DOT}{}", sender(context, names))));
+        line.push(plain(format!("{DOT}with {}", with.join(", "))));
+    }
+    push_time_and_links(&mut line, context, names, None);
+    if !message.text.is_empty() {
+        line.push(plain(format!("\n{}", message.text)));
+    }
+    for (index, media) in message.media.iter().enumerate() {
+        line.push(plain("\n"));
+        let kind = media.mime.as_deref().map_or(String::new(), |mime| format!(" ({mime})"));
+        line.push(link(format!("Attachment {}{kind}", index + 1), &media.url));
+    }
+    Block::Paragraph(line)
+}
+
+/// The blocks that show an artifact; they begin with its [`ArtifactKind::label`].
+pub fn part(artifact: &Artifact, names: &Names) -> Part {
+    let kind = artifact.kind();
+    let mut spans = vec![bold(kind.label())];
+    match artifact {
+        Artifact::Recording(parts) => parts.iter().for_each(|audio| push_audio(&mut spans, audio)),
+        Artifact::Voicemail { audio, transcript } => {
+            audio.iter().for_each(|audio| push_audio(&mut spans, audio));
+            spans.extend(transcript.iter().map(|text| plain(format!("\n{text}"))));
+        }
+        Artifact::Summary(summary) => push_summary(&mut spans, summary),
+        Artifact::Transcript(utterances) => {
+            spans.extend(utterances.iter().map(|utterance| plain(format!("\n{}", spoken(utterance, names)))));
+        }
+    }
+    Part { kind, blocks: vec![Block::Paragraph(joined(spans))] }
+}
+
+/// Which artifact a block inside an entry shows, told by its first word.
+pub fn kind_of(text: &str) -> Option<ArtifactKind> {
+    ArtifactKind::ALL.into_iter().find(|kind| {
+        let rest = text.strip_prefix(kind.label());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('\n') || rest.starts_with(DOT))
+    })
+}
+
+/// Seconds as people say them: `42 s`, `5 min 12 s`, `1 h 4 min`.
+fn duration(secs: u32) -> String {
+    let (hours, mins, rest) = (secs / 3600, secs / 60 % 60, secs % 60);
+    match (hours, mins, rest) {
+        (0, 0, rest) => format!("{rest} s"),
+        (0, mins, 0) => format!("{mins} min"),
+        (0, mins, rest) => format!("{mins} min {rest} s"),
+        (hours, 0, _) => format!("{hours} h"),
+        (hours, mins, _) => format!("{hours} h {mins} min"),
+    }
+}
+
+fn outcome(outcome: &CallOutcome, names: &Names) -> String {
+    match outcome {
+        CallOutcome::Answered(Some(user)) => format!("answered by {}", names.user(user)),
+        CallOutcome::Answered(None) => "answered".into(),
+        CallOutcome::Missed => "missed".into(),
+        CallOutcome::Voicemail => "voicemail".into(),
+        CallOutcome::Forwarded(Some(to)) => format!("forwarded to {}", names.party(to)),
+        CallOutcome::Forwarded(None) => "forwarded".into(),
+        CallOutcome::HandledByAi => "handled by AI".into(),
+        CallOutcome::NoAnswer => "no answer".into(),
+    }
+}
+
+fn sender(context: &Context, names: &Names) -> String {
+    let super::event::Parties::Sides { from, .. } = &context.parties else { return "from somebody".into() };
+    let user = context.user_id.as_ref().filter(|_| context.direction == Some(Direction::Outgoing));
+    let by_user = user.and_then(|user| names.users.get(user).cloned());
+    let name = by_user.or_else(|| from.first().map(|party| names.party(party)));
+    format!("from {}", name.unwrap_or_else(|| "somebody".into()))
+}
+
+fn push_time_and_links(line: &mut Vec<Span>, context: &Context, names: &Names, length: Option<u32>) {
+    if let Some(at) = context.at {
+        line.push(plain(format!("{DOT}{}", names.time(at))));
+    }
+    if let Some(secs) = length {
+        line.push(plain(format!("{DOT}{}", duration(secs))));
+    }
+    if let Some(url) = &context.link {
+        line.push(plain(DOT));
+        line.push(link("Open in Quo", url));
+    }
+    line.push(faint(format!("{DOT}{}", context.id)));
+}
+
+fn push_audio(spans: &mut Vec<Span>, audio: &Audio) {
+    let length = audio.duration_secs.filter(|secs| *secs > 0);
+    spans.push(plain(length.map_or_else(|| DOT.to_owned(), |secs| format!("{DOT}{}{DOT}", duration(secs)))));
+    spans.push(link("Listen", &audio.url));
+}
+
+fn push_summary(spans: &mut Vec<Span>, summary: &Summary) {
+    spans.extend(summary.lines.iter().map(|line| plain(format!("\n• {line}"))));
+    if !summary.next_steps.is_empty() {
+        spans.push(bold("\nNext steps"));
+        spans.extend(summary.next_steps.iter().map(|step| plain(format!("\n• {step}"))));
+    }
+    for (job, pairs) in &summary.jobs {
+        spans.push(bold(format!("\n{job}")));
+        spans.extend(pairs.iter().map(|(name, value)| plain(format!("\n• {name}: {value}"))));
+    }
+}
+
+fn spoken(utterance: &Utterance, names: &Names) -> String {
+    let speaker = match &utterance.speaker {
+        Speaker::User(user) => names.user(user),
+        Speaker::Party(party) => names.party(party),
+        Speaker::Unknown => "Unknown".to_owned(),
+    };
+    format!("{speaker}: {}", utterance.text)
+}
+
+/// Neighbours of one look become one span, so that a long transcript needs few segments.
+fn joined(spans: Vec<Span>) -> Vec<Span> {
+    let mut joined: Vec<Span> = Vec::new();
+    for span in spans {
+        match joined.last_mut() {
+            Some(last) if last.look == span.look => last.text.push_str(&span.text),
+            Some(_) | None => joined.push(span),
+        }
+    }
+    joined
+}
+
+fn plain(text: impl Into<String>) -> Span {
+    Span { text: text.into(), look: Look::Plain }
+}
+
+fn bold(text: impl Into<String>) -> Span {
+    Span { text: text.into(), look: Look::Bold }
+}
+
+fn faint(text: impl Into<String>) -> Span {
+    Span { text: text.into(), look: Look::Faint }
+}
+
+fn link(text: impl Into<String>, url: &str) -> Span {
+    Span { text: text.into(), look: Look::Link(url.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{ContactLookup, Media, Parties};
+    use crate::domain::id::ActivityId;
+
+    fn names() -> Names {
+        let marta = (UserId::parse("USmarta001").expect("id"), "Marta Lindqvist".to_owned());
+        let rosa = (Phone::parse("+12025550147").expect("phone"), "Rosa Quint".to_owned());
+        let zone = TimeZone::get("America/Chicago").expect("zone");
+        Names { users: [marta].into(), phones: [rosa].into(), zone }
+    }
+
+    fn context(direction: Direction) -> Context {
+        let side = |number: &str| vec![Party::parse(number)];
+        Context {
+            id: ActivityId::parse("AC1").expect("id"),
+            at: "2026-10-01T15:00:00.110Z".parse().ok(),
+            direction: Some(direction),
+            number_id: None,
+            user_id: None,
+            link: Some("https://my.quo.com/inbox/PN/c/CN?at=AC1".into()),
+            parties: Parties::Sides { from: side("+12025550147"), to: side("+14155550110") },
+            contacts: ContactLookup::None,
+        }
+    }
+
+    #[test]
+    fn call_line_says_what_happened_when_and_how_long() {
+        let facts = |outcome| CallFacts { outcome, duration_secs: Some(312) };
+        let line = |outcome| call(&context(Direction::Incoming), &facts(outcome), &names()).plain();
+        let marta = UserId::parse("USmarta001").ok();
+        assert_eq!(
+            line(CallOutcome::Answered(marta)),
+            "Incoming call · answered by Marta Lindqvist · 2026-10-01 10:00 · 5 min 12 s · Open in Quo · AC1"
+        );
+        assert!(says_missed(&line(CallOutcome::Missed)));
+        assert!(!says_missed(&line(CallOutcome::Voicemail)));
+        assert!(
+            line(CallOutcome::Forwarded(Some(Party::parse("+12125550199")))).contains("forwarded to +1 212-555-0199")
+        );
+    }
+
+    #[test]
+    fn message_is_one_paragraph_with_text_and_attachments() {
+        let media = vec![Media { url: "https://x.example/1".into(), mime: Some("image/jpeg".into()) }];
+        let text = Message { context: context(Direction::Incoming), text: "Roof\nphoto".into(), media };
+        let block = message(&text, &[], &names());
+        assert_eq!(
+            block.plain(),
+            "Incoming text · 2026-10-01 10:00 · Open in Quo · AC1\nRoof\nphoto\nAttachment 1 (image/jpeg)"
+        );
+        let members = [Party::parse("+12025550147"), Party::parse("+13125550162")];
+        let group = message(&text, &members, &names()).plain();
+        assert!(group.starts_with("Group text · from Rosa Quint · with Rosa Quint, +1 312-555-0162 · 2026"), "{group}");
+    }
+
+    #[test]
+    fn artifacts_begin_with_their_label_and_are_recognised_by_it() {
+        let transcript = Artifact::Transcript(vec![
+            Utterance { speaker: Speaker::User(UserId::parse("USmarta001").expect("id")), text: "Hello".into() },
+            Utterance { speaker: Speaker::Party(Party::parse("+12025550147")), text: "Hi".into() },
+        ]);
+        let part = part(&transcript, &names());
+        assert_eq!(part.blocks[0].plain(), "Transcript\nMarta Lindqvist: Hello\nRosa Quint: Hi");
+        assert_eq!(kind_of(&part.blocks[0].plain()), Some(ArtifactKind::Transcript));
+        assert_eq!(kind_of("Recording · Listen"), Some(ArtifactKind::Recording));
+        assert_eq!(kind_of("Summary of my own thoughts"), None);
+    }
+
+    #[test]
+    fn durations_are_said_as_people_say_them() {
+        let said: Vec<String> = [0, 42, 60, 312, 3600, 3840].into_iter().map(duration).collect();
+        assert_eq!(said, ["0 s", "42 s", "1 min", "5 min 12 s", "1 h", "1 h 4 min"]);
+    }
+}

@@ -1,0 +1,302 @@
+//! The event: what one webhook delivery says, in one form for all three payload generations.
+
+use jiff::Timestamp;
+
+use super::id::{ActivityId, ContactId, EventId, NumberId, UserId};
+use super::phone::Phone;
+use super::profile::Contact;
+
+/// One webhook delivery, parsed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Unique per happening, the same across retries and endpoints.
+    pub id: EventId,
+    /// The type with its spelling normalised, for example `call.summary.completed`.
+    pub event_type: String,
+    /// What happened.
+    pub subject: Subject,
+    /// Oddities met while reading that a person may want to know.
+    pub oddities: Vec<String>,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    /// A call happened, or one of its artifacts became known.
+    Call(CallNews),
+    /// A message was received or delivered.
+    Message(Message),
+    /// A Quo contact was made, changed or deleted.
+    Contact(ContactNews),
+    /// A type that is known and needs nothing, or is not known at all.
+    Unsupported,
+    /// A handled type without something that cannot be done without.
+    Incomplete {
+        /// The activity, if at least that is named.
+        activity: Option<ActivityId>,
+        /// Name of what is missing, for example `direction`.
+        missing: &'static str,
+    },
+}
+
+impl Subject {
+    /// The call or message that the event is about.
+    pub fn activity_id(&self) -> Option<&ActivityId> {
+        match self {
+            Self::Call(news) => Some(&news.context.id),
+            Self::Message(message) => Some(&message.context.id),
+            Self::Incomplete { activity, .. } => activity.as_ref(),
+            Self::Contact(_) | Self::Unsupported => None,
+        }
+    }
+}
+
+/// Seen from the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Somebody outside called or wrote.
+    Incoming,
+    /// Somebody of the workspace called or wrote.
+    Outgoing,
+}
+
+/// What calls and messages have in common. Artifact events often carry little of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Context {
+    /// The call or message.
+    pub id: ActivityId,
+    /// When it was made (`createdAt` of the activity, not of an artifact or a delivery).
+    pub at: Option<Timestamp>,
+    /// Who began it.
+    pub direction: Option<Direction>,
+    /// The workspace's number.
+    pub number_id: Option<NumberId>,
+    /// The workspace's person whose number it is, or who acted.
+    pub user_id: Option<UserId>,
+    /// Link to the conversation in Quo; https only.
+    pub link: Option<String>,
+    /// Who took part.
+    pub parties: Parties,
+    /// Contacts that Quo itself matched.
+    pub contacts: ContactLookup,
+}
+
+/// Who took part, as far as the delivery tells the sides apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parties {
+    /// Sender and receivers (messages; calls of v2 and v3).
+    Sides {
+        /// The sender or caller.
+        from: Vec<Party>,
+        /// The receivers; of a group message the other members and the own number.
+        to: Vec<Party>,
+    },
+    /// Everybody in one list (calls of v4): incoming `[outside, own]`, outgoing `[own, outside]`.
+    Mixed(Vec<Party>),
+    /// Told apart by Quo (calls of 2026-03-30).
+    Resolved {
+        /// Numbers of the workspace.
+        own: Vec<Party>,
+        /// Numbers of the outside.
+        outside: Vec<Party>,
+    },
+    /// Nothing said, or known to be unreliable (`participants: []`, `resolution: unavailable`): ask Quo.
+    Unknown,
+}
+
+/// One participant as written in the payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Party {
+    /// A usable number.
+    Phone(Phone),
+    /// Something else: an id, a short code, `Anonymous`, a malformed number. Never a client.
+    Other(String),
+}
+
+impl Party {
+    /// Reads a participant; everything that is not E.164 is kept as text.
+    pub fn parse(text: &str) -> Self {
+        Phone::parse(text).map_or_else(|| Self::Other(text.trim().to_owned()), Self::Phone)
+    }
+
+    /// The number, if it is one.
+    pub fn phone(&self) -> Option<&Phone> {
+        match self {
+            Self::Phone(phone) => Some(phone),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// What the delivery says about who the outside is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContactLookup {
+    /// Quo matched these contacts. One number may belong to several, and a group names them for all members.
+    Ids(Vec<ContactId>),
+    /// Quo did not look, could not, or found nobody: the local index decides.
+    None,
+}
+
+/// Something about a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallNews {
+    /// Which call, and as much of its circumstances as the delivery carries.
+    pub context: Context,
+    /// How it went; `None` in events that only bring an artifact.
+    pub facts: Option<CallFacts>,
+    /// Recording, voicemail, summary, transcript, as far as they are complete.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// How a call went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallFacts {
+    /// The result, as a person would say it.
+    pub outcome: CallOutcome,
+    /// Length in seconds; of an unanswered call this is ring time.
+    pub duration_secs: Option<u32>,
+}
+
+/// Result of a call; never judged by its duration or by Quo's status alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// Somebody picked up; who, if known (for outgoing calls nobody of ours is named).
+    Answered(Option<UserId>),
+    /// Incoming, and nobody picked up.
+    Missed,
+    /// Incoming, nobody picked up, and a message was left.
+    Voicemail,
+    /// Sent on to another number, if that is known.
+    Forwarded(Option<Party>),
+    /// Quo's AI agent took it.
+    HandledByAi,
+    /// Outgoing, and nobody picked up.
+    NoAnswer,
+}
+
+/// What arrives later about a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Artifact {
+    /// Audio of the call; a call can have several parts.
+    Recording(Vec<Audio>),
+    /// A message left by the caller.
+    Voicemail {
+        /// The audio, if its link is known.
+        audio: Option<Audio>,
+        /// What was said, if transcribed.
+        transcript: Option<String>,
+    },
+    /// What the call was about.
+    Summary(Summary),
+    /// What was said.
+    Transcript(Vec<Utterance>),
+}
+
+/// Kind of an [`Artifact`], as remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ArtifactKind {
+    /// Summary and next steps.
+    Summary,
+    /// Voicemail.
+    Voicemail,
+    /// Transcript.
+    Transcript,
+    /// Recording.
+    Recording,
+}
+
+impl ArtifactKind {
+    /// Every kind, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::Summary, Self::Voicemail, Self::Transcript, Self::Recording];
+
+    /// The word that begins the artifact's block, by which it is recognised on a page.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Summary => "Summary",
+            Self::Voicemail => "Voicemail",
+            Self::Transcript => "Transcript",
+            Self::Recording => "Recording",
+        }
+    }
+}
+
+impl Artifact {
+    /// Its kind.
+    pub fn kind(&self) -> ArtifactKind {
+        match self {
+            Self::Recording(_) => ArtifactKind::Recording,
+            Self::Voicemail { .. } => ArtifactKind::Voicemail,
+            Self::Summary(_) => ArtifactKind::Summary,
+            Self::Transcript(_) => ArtifactKind::Transcript,
+        }
+    }
+}
+
+/// A sound file at Quo. Its link is signed and expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audio {
+    /// Where it lies; https only.
+    pub url: String,
+    /// Length in seconds.
+    pub duration_secs: Option<u32>,
+}
+
+/// Summary of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// What was talked about, one sentence or so each.
+    pub lines: Vec<String>,
+    /// What is to be done.
+    pub next_steps: Vec<String>,
+    /// What the AI agent noted: name of the job, then name and value pairs.
+    pub jobs: Vec<(String, Vec<(String, String)>)>,
+}
+
+/// One piece of a transcript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Utterance {
+    /// Who spoke.
+    pub speaker: Speaker,
+    /// The words.
+    pub text: String,
+}
+
+/// Who spoke in a transcript.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Speaker {
+    /// A person (or agent) of the workspace.
+    User(UserId),
+    /// A number; own or outside.
+    Party(Party),
+    /// Not said.
+    Unknown,
+}
+
+/// A text message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Which message, between whom, when.
+    pub context: Context,
+    /// The text; may be empty when there are attachments.
+    pub text: String,
+    /// Pictures and files.
+    pub media: Vec<Media>,
+}
+
+/// An attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Where it lies.
+    pub url: String,
+    /// MIME type, if told.
+    pub mime: Option<String>,
+}
+
+/// A change of a Quo contact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContactNews {
+    /// The contact as it is now (as it was, when deleted).
+    pub contact: Contact,
+    /// True when it was deleted.
+    pub deleted: bool,
+}

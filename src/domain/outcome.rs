@@ -1,0 +1,95 @@
+//! What came of an event, in words that the result JSON repeats.
+
+use super::id::{ActivityId, PageId};
+use super::phone::Phone;
+use super::plan::Step;
+
+/// What came of one document that could be read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outcome {
+    /// Event id, once known.
+    pub event_id: Option<String>,
+    /// Event type with normalised spelling.
+    pub event_type: Option<String>,
+    /// Call or message id.
+    pub activity_id: Option<ActivityId>,
+    /// One per client, in the order of the participants; empty when the event was skipped.
+    pub synced: Vec<Synced>,
+    /// Why nothing was to be done, if so.
+    pub skipped: Option<Reason>,
+    /// Things that went not quite as wished.
+    pub warnings: Vec<Warning>,
+    /// What would be done, in a dry run.
+    pub plan: Option<Vec<PlannedStep>>,
+}
+
+/// A step of a dry run, with the client that it is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedStep {
+    /// The client.
+    pub phone: Phone,
+    /// What would be done.
+    pub step: Step,
+}
+
+/// What was done for one client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Synced {
+    /// The client's number.
+    pub phone: Phone,
+    /// What happened to the page.
+    pub action: Action,
+    /// The page; unknown only in a dry run that would make it.
+    pub page: Option<PageId>,
+    /// Title of the page.
+    pub client_name: String,
+}
+
+/// What happened to a client page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It was made.
+    Created,
+    /// It was added to.
+    Updated,
+    /// It had everything already.
+    Skipped,
+}
+
+/// Why an event needs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Everything it says was there already.
+    Duplicate,
+    /// A type that is not handled.
+    UnsupportedEvent,
+    /// No participant can be a client.
+    NoClientNumber,
+    /// Direction, time or call id are missing.
+    MissingFields,
+    /// Handled, but it brings nothing that is written.
+    NothingNew,
+}
+
+/// Something that a person may want to know, although the event succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Stable word for programs.
+    pub code: &'static str,
+    /// The column, where one is concerned.
+    pub property: Option<String>,
+    /// What happened.
+    pub message: String,
+}
+
+impl Warning {
+    /// A warning that concerns no column.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, property: None, message: message.into() }
+    }
+
+    /// A warning about a column.
+    pub fn property(code: &'static str, property: &str, message: impl Into<String>) -> Self {
+        Self { code, property: Some(property.to_owned()), message: message.into() }
+    }
+}

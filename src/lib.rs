@@ -1,0 +1,4 @@
+//! Quotion puts every call and text that touches a Quo number into Notion.
+
+pub mod domain;
+pub mod secret;
