@@ -1,0 +1,65 @@
+//! Pages of a database: bodies of create and update requests, and rows read.
+//! <https://developers.notion.com/reference/page>
+
+use serde_json::{Value as Json, json};
+
+use crate::domain::id::PageId;
+use crate::domain::table::{Property, Row};
+
+use super::database::Table;
+use super::property;
+
+/// Body of `POST /v1/pages`.
+pub fn create(table: &Table, properties: &[Property], children: &[Json]) -> Json {
+    let parent = match table {
+        Table::Database(id) => json!({"type": "database_id", "database_id": id.as_str()}),
+        Table::DataSource(id) => json!({"type": "data_source_id", "data_source_id": id.as_str()}),
+    };
+    json!({"parent": parent, "properties": property::write_all(properties), "children": children})
+}
+
+/// Body of `PATCH /v1/pages/{id}`.
+pub fn update(properties: &[Property]) -> Json {
+    json!({"properties": property::write_all(properties)})
+}
+
+/// Reads a page; `None` for a partial one (`{"object":"page","id":…}`), whose values are not known.
+pub fn read(page: &Json) -> Option<Row> {
+    let properties = page["properties"].as_object()?;
+    let cells = properties.values().filter_map(|value| Some((value["id"].as_str()?.to_owned(), property::read(value))));
+    Some(Row {
+        id: id(page)?,
+        created_at: page["created_time"].as_str().and_then(|time| time.parse().ok()),
+        trashed: page["archived"] == true || page["in_trash"] == true,
+        cells: cells.collect(),
+    })
+}
+
+/// The id of a page, also of a partial one.
+pub fn id(page: &Json) -> Option<PageId> {
+    PageId::parse(page["id"].as_str()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(text: &str) -> Json {
+        serde_json::from_str(text).expect("fixture")
+    }
+
+    #[test]
+    fn rows_are_read_with_title_and_state() {
+        let row = read(&fixture(include_str!("../../fixtures/notion/page_full.json"))).expect("row");
+        assert_eq!((row.title(), row.trashed), ("Rosa Delgado", false));
+        let trashed = read(&fixture(include_str!("../../fixtures/notion/page_trashed.json"))).expect("row");
+        assert!(trashed.trashed);
+    }
+
+    #[test]
+    fn partial_page_is_no_row_but_has_an_id() {
+        let page = fixture(include_str!("../../fixtures/notion/page_partial_insert_only.json"));
+        assert_eq!(read(&page), None);
+        assert_eq!(id(&page).expect("id").as_str(), "1248a649-696d-4677-a47c-2668ff555129");
+    }
+}

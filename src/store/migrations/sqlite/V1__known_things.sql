@@ -1,0 +1,50 @@
+-- What Quotion remembers of the two vendors, so that an event needs few requests.
+-- Times are UTC, RFC 3339. Bodies are the vendors' own JSON; their readers live with the vendors' modules.
+
+-- Client pages by phone. Name and columns are those of the systems that Quotion follows.
+CREATE TABLE canvas_cache (
+    lookup_key   TEXT NOT NULL,              -- the phone, E.164
+    lookup_type  TEXT NOT NULL DEFAULT 'phone',
+    canvas_id    TEXT NOT NULL,              -- the page
+    canvas_name  TEXT NOT NULL,              -- its title
+    cached_at    TEXT NOT NULL,              -- when the page was last read or written
+    hit_count    INTEGER NOT NULL DEFAULT 0,
+    last_used_at TEXT,
+    body         TEXT NOT NULL DEFAULT 'null', -- the page as Notion last gave it; null when only the id is known
+    PRIMARY KEY (lookup_type, lookup_key)
+) WITHOUT ROWID;
+
+-- Whole answers that change seldom: database schemas, own numbers, and the age of the contact index.
+CREATE TABLE snapshots (
+    key        TEXT PRIMARY KEY,
+    body       TEXT NOT NULL,
+    fetched_at TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Quo's contacts, found by the last six digits of any of their numbers.
+CREATE TABLE contacts (
+    id   TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE contact_phones (
+    tail       TEXT NOT NULL,
+    contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    PRIMARY KEY (tail, contact_id)
+) WITHOUT ROWID;
+
+CREATE INDEX contact_phones_by_contact ON contact_phones (contact_id);
+
+-- Which activity has its entry on which client's page.
+CREATE TABLE entries (
+    activity_id TEXT NOT NULL,
+    phone       TEXT NOT NULL,
+    page_id     TEXT NOT NULL,
+    block_id    TEXT,                        -- null until somebody had to look for it
+    line        TEXT NOT NULL,               -- the entry's first line, without formatting
+    artifacts   TEXT NOT NULL DEFAULT '',    -- kinds present, comma-separated
+    written_at  TEXT NOT NULL,
+    PRIMARY KEY (activity_id, phone)
+) WITHOUT ROWID;
+
+PRAGMA user_version = 1;
