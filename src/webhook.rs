@@ -1,0 +1,3 @@
+//! The webhook door: raw bytes are verified, then become an event.
+
+pub mod signature;
