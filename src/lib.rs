@@ -2,5 +2,6 @@
 
 pub mod documents;
 pub mod domain;
+pub mod http;
 pub mod secret;
 pub mod store;
