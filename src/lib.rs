@@ -1,5 +1,6 @@
 //! Quotion puts every call and text that touches a Quo number into Notion.
 
 pub mod domain;
+pub mod http;
 pub mod secret;
 pub mod store;
