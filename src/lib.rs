@@ -2,5 +2,6 @@
 
 pub mod domain;
 pub mod http;
+pub mod quo;
 pub mod secret;
 pub mod store;
