@@ -3,5 +3,6 @@
 pub mod documents;
 pub mod domain;
 pub mod http;
+pub mod quo;
 pub mod secret;
 pub mod store;
