@@ -69,6 +69,8 @@ pub struct Settings {
     pub quo_per_second: usize,
     pub notion_per_window: usize,
     pub notion_window: Duration,
+    /// Media addresses point to this server's `/files/`.
+    pub local_media: bool,
 }
 
 impl Default for Settings {
@@ -80,6 +82,7 @@ impl Default for Settings {
             quo_per_second: 10,
             notion_per_window: 180,
             notion_window: Duration::from_secs(60),
+            local_media: false,
         }
     }
 }
@@ -160,10 +163,10 @@ impl StandIn {
         lock(&self.shared.world)
     }
 
-    /// Rewrites every stored media address to this server's `/files/…`, so that downloads work.
+    /// Rewrites every stored media address to this server's `/files/…`, so that downloads work; stays on over `reset`.
     pub fn serve_media_locally(&self) {
-        let base = format!("{}/files/", self.base());
-        self.world().quo.rewrite_urls("https://storage.example.com/", &base);
+        lock(&self.shared.settings).local_media = true;
+        serve::localize(&self.base(), &mut self.world());
     }
 
     /// Everything seen so far, in order of arrival.

@@ -30,10 +30,19 @@ pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 pub(super) fn reset(shared: &Shared, mut world: World) {
     world.base = format!("http://{}", shared.address);
+    if lock(&shared.settings).local_media {
+        let base = world.base.clone();
+        localize(&base, &mut world);
+    }
     *lock(&shared.world) = world;
     lock(&shared.seen).clear();
     lock(&shared.faults).clear();
     *lock(&shared.windows) = Windows::default();
+}
+
+/// Points stored media addresses to this server.
+pub(super) fn localize(base: &str, world: &mut World) {
+    world.quo.rewrite_urls("https://storage.example.com/", &format!("{base}/files/"));
 }
 
 /// What becomes of a connection after one exchange.

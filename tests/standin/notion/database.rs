@@ -252,6 +252,12 @@ fn container(database: &Database) -> Value {
     object["parent"] = page_parent();
     object["data_sources"] = json!(sources);
     object["is_locked"] = json!(false);
+    // only containers show whole times, and nobody's name
+    object["created_time"] = json!(database.created.strftime("%Y-%m-%dT%H:%M:%S.%3f+00:00").to_string());
+    object["last_edited_time"] = json!(database.edited.strftime("%Y-%m-%dT%H:%M:%S.%3f+00:00").to_string());
+    for key in ["created_by", "last_edited_by"] {
+        object.as_object_mut().map(|o| o.remove(key));
+    }
     object
 }
 

@@ -20,6 +20,7 @@ pub(super) fn create(notion: &mut NotionState, call: &Call<'_>) -> Answer {
     let children = map.get("children").cloned().unwrap_or_else(|| json!([]));
     block::check_children("body.children", &children)?;
     let (database, source) = parent_of(notion, call, parent)?;
+    check_relation_targets(notion, call.version, (&source, &kinds))?;
     let values = write_values(notion, &source, properties, &kinds)?;
     block::check_references(notion, &children)?;
     spend(notion, block::count(&children) + 1)?;
@@ -68,6 +69,7 @@ pub(super) fn update(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Ans
         return Err(Refusal::archived());
     }
     let source = page.source.clone();
+    check_relation_targets(notion, call.version, (&source, &kinds))?;
     let values = write_values(notion, &source, properties, &kinds)?;
     let now = notion.now();
     if let Some(page) = notion.page_mut(id) {
@@ -140,7 +142,24 @@ fn parent_of(notion: &NotionState, call: &Call<'_>, parent: &Value) -> Result<(S
     };
     let found = super::database::visible(notion, &database)?;
     super::database::one_source(found, call.version)?;
+    if found.in_trash {
+        return Err(Refusal::archived_ancestor());
+    }
     Ok((database, found.sources[0].id.clone()))
+}
+
+/// The old version cannot write a relation to a database that has several sources.
+fn check_relation_targets(
+    notion: &NotionState,
+    version: Version,
+    (source, kinds): (&str, &BTreeMap<String, &'static str>),
+) -> Result<(), Refusal> {
+    let Some(source) = notion.source(source).filter(|_| version == Version::V2022) else { return Ok(()) };
+    let relations = kinds.iter().filter(|(_, kind)| **kind == "relation").filter_map(|(key, _)| column(source, key));
+    for target in relations.filter_map(|c| c["relation"]["database_id"].as_str()) {
+        notion.database(target).map_or(Ok(()), |d| super::database::one_source(d, version))?;
+    }
+    Ok(())
 }
 
 fn check_shapes(properties: &Value) -> Result<BTreeMap<String, &'static str>, Refusal> {
@@ -257,7 +276,7 @@ fn add_options(notion: &mut NotionState, (source, name): (&str, &str), kind: &st
 fn insert(notion: &mut NotionState, (database, source): (String, String), values: BTreeMap<String, Value>) -> String {
     let id = notion.next_uuid();
     let now = notion.now();
-    let number = notion.pages.iter().filter(|p| p.source == source).count() as u64 + 1;
+    let number = notion.pages.len() as u64 + 1;
     notion.pages.push(Page {
         id: id.clone(),
         database,
@@ -354,11 +373,16 @@ fn full_properties(notion: &NotionState, page: &Page) -> Value {
     let mut properties = Map::new();
     for (name, column) in &source.columns {
         let kind = column["type"].as_str().unwrap_or_default();
-        let stored = column["id"].as_str().and_then(|id| page.values.get(id));
-        let value = stored.cloned().or_else(|| computed(page, column)).unwrap_or_else(|| value::empty(column));
+        let value = value_of(page, column);
         properties.insert(name.clone(), json!({"id": column["id"], "type": kind, kind: value}));
     }
     Value::Object(properties)
+}
+
+/// What a page reads as under a column.
+pub(super) fn value_of(page: &Page, column: &Value) -> Value {
+    let stored = column["id"].as_str().and_then(|id| page.values.get(id));
+    stored.cloned().or_else(|| computed(page, column)).unwrap_or_else(|| value::empty(column))
 }
 
 fn computed(page: &Page, column: &Value) -> Option<Value> {

@@ -32,25 +32,24 @@ fn run(notion: &mut NotionState, call: &Call<'_>, source: &str) -> Answer {
     let paging = Paging::of_body(body, call.version)?;
     let filter = map.get("filter").map(|f| compile(&columns, f, ("body.filter", 0), call.version)).transpose()?;
     let sorts = map.get("sorts").map(|s| compile_sorts(&columns, s)).transpose()?.unwrap_or_default();
-    let mut rows: Vec<(&Page, Value)> = notion
+    let mut rows: Vec<&Page> = notion
         .pages
         .iter()
         .rev() // without sorts nothing is promised: newest first, so that nobody relies on the oldest
         .filter(|p| p.source == source && !p.in_trash && !p.unshared)
         .filter(|p| p.born.is_none_or(|b| b.elapsed() >= notion.hide_new_pages))
-        .map(|p| (p, page::object(notion, p, call.version)))
-        .filter(|(p, o)| filter.as_ref().is_none_or(|f| f.accepts(p, o)))
+        .filter(|p| filter.as_ref().is_none_or(|f| f.accepts(p)))
         .collect();
     rows.sort_by(|a, b| sorts.iter().map(|s| s.compare(a, b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal));
     let over = rows.len() > notion.query_cap;
     rows.truncate(notion.query_cap);
-    let ids: Vec<String> = rows.iter().map(|(p, _)| p.id.clone()).collect();
-    let objects: Vec<Value> = rows.into_iter().map(|(_, o)| o).collect();
+    let ids: Vec<String> = rows.iter().map(|p| p.id.clone()).collect();
     let cut = paging.cut(notion, &ids, call.version)?;
     let keep = call.request.all("filter_properties");
-    let results = objects.into_iter().zip(&ids).filter(|(_, id)| cut.ids.contains(id)).map(|(o, _)| trim(o, &keep));
+    let found = cut.ids.iter().filter_map(|id| notion.page(id));
+    let results = found.map(|p| trim(page::object(notion, p, call.version), &keep)).collect();
     let kind = if call.version == Version::V2022 { "page_or_database" } else { "page_or_data_source" };
-    let mut list = cut.envelope(kind, results.collect());
+    let mut list = cut.envelope(kind, results);
     if over && cut.last {
         list["request_status"] = json!({"type": "incomplete", "incomplete_reason": "query_result_limit_reached"});
     }
@@ -79,8 +78,8 @@ enum Filter {
 
 #[derive(Clone)]
 enum Subject {
-    /// A column's name.
-    Column(String),
+    /// The column's schema entry.
+    Column(Value),
     Created,
     Edited,
 }
@@ -146,7 +145,7 @@ fn leaf(
             let message = format!("Could not find property with name or id: {key}");
             let column = page::column(source, key).ok_or_else(|| Refusal::invalid(message))?;
             let text = |k: &str| column[k].as_str().unwrap_or_default().to_owned();
-            (Subject::Column(text("name")), text("type"))
+            (Subject::Column(column.clone()), text("type"))
         }
         (None, Some(t)) if t == "created_time" => (Subject::Created, "created_time".to_owned()),
         (None, Some(t)) if t == "last_edited_time" => (Subject::Edited, "last_edited_time".to_owned()),
@@ -206,18 +205,21 @@ fn check_argument(place: &str, (own, operator): (&str, &str), argument: &Value) 
 }
 
 impl Filter {
-    fn accepts(&self, page: &Page, object: &Value) -> bool {
+    fn accepts(&self, page: &Page) -> bool {
         match self {
-            Filter::And(all) => all.iter().all(|f| f.accepts(page, object)),
-            Filter::Or(any) => any.iter().any(|f| f.accepts(page, object)),
-            Filter::Leaf { subject, kind, operator, argument } => {
-                let value = match subject {
-                    Subject::Created => json!(minute(page.created)),
-                    Subject::Edited => json!(minute(page.edited)),
-                    Subject::Column(name) => object["properties"][name][kind].clone(),
-                };
-                holds(kind, &value, operator, argument)
-            }
+            Filter::And(all) => all.iter().all(|f| f.accepts(page)),
+            Filter::Or(any) => any.iter().any(|f| f.accepts(page)),
+            Filter::Leaf { subject, kind, operator, argument } => holds(kind, &subject.of(page), operator, argument),
+        }
+    }
+}
+
+impl Subject {
+    fn of(&self, page: &Page) -> Value {
+        match self {
+            Subject::Created => json!(minute(page.created)),
+            Subject::Edited => json!(minute(page.edited)),
+            Subject::Column(column) => page::value_of(page, column),
         }
     }
 }
@@ -292,19 +294,14 @@ fn instant(text: &str) -> Option<Timestamp> {
 
 struct Sort {
     subject: Subject,
-    kind: String,
     descending: bool,
 }
 
 impl Sort {
-    fn compare(&self, a: &(&Page, Value), b: &(&Page, Value)) -> Ordering {
-        let key = |row: &(&Page, Value)| match &self.subject {
-            Subject::Created => minute(row.0.created),
-            Subject::Edited => minute(row.0.edited),
-            Subject::Column(name) => {
-                let value = &row.1["properties"][name][&self.kind];
-                value.as_f64().map_or_else(|| super::super::render::plain(value), |n| format!("{n:020.6}"))
-            }
+    fn compare(&self, a: &Page, b: &Page) -> Ordering {
+        let key = |page: &Page| {
+            let value = self.subject.of(page);
+            value.as_f64().map_or_else(|| super::super::render::plain(&value), |n| format!("{n:020.6}"))
         };
         let order = key(a).cmp(&key(b));
         if self.descending { order.reverse() } else { order }
@@ -327,16 +324,15 @@ fn compile_sort(source: &Source, place: &str, item: &Value) -> Result<Sort, Refu
             return Err(body::wrong(&format!("{place}.direction"), "`\"ascending\"` or `\"descending\"`", &found));
         }
     };
-    let (subject, kind) = match (map.get("timestamp").and_then(Value::as_str), map.get("property")) {
-        (Some("created_time"), _) => (Subject::Created, String::new()),
-        (Some("last_edited_time"), _) => (Subject::Edited, String::new()),
+    let subject = match (map.get("timestamp").and_then(Value::as_str), map.get("property")) {
+        (Some("created_time"), _) => Subject::Created,
+        (Some("last_edited_time"), _) => Subject::Edited,
         (_, Some(Value::String(key))) => {
             let message = format!("Could not find sort property with name or id: {key}");
             let column = page::column(source, key).ok_or_else(|| Refusal::invalid(message))?;
-            let text = |k: &str| column[k].as_str().unwrap_or_default().to_owned();
-            (Subject::Column(text("name")), text("type"))
+            Subject::Column(column.clone())
         }
         _ => return Err(Refusal::body(&format!("{place}.property should be defined, instead was `undefined`."))),
     };
-    Ok(Sort { subject, kind, descending })
+    Ok(Sort { subject, descending })
 }
