@@ -261,7 +261,7 @@ fn check_options(column: &Value, kind: &str, written: &Value) -> Result<(), Refu
     Ok(())
 }
 
-/// Unknown options of select and multi_select are made, as the app does.
+/// Unknown options of `select` and `multi_select` are made, as the app does.
 fn add_options(notion: &mut NotionState, (source, name): (&str, &str), kind: &str, written: &Value) {
     for option in written_options(kind, written) {
         let id = notion.next_uuid();
