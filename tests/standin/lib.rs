@@ -13,6 +13,10 @@
 //! Paths in `Seen` and in faults carry no vendor prefix: `/v1/pages`, `/v1/contacts`, `/calls` (dated surface).
 //! Control by hand: GET `/_render`, `/_world`, `/_requests`; POST `/_faults`, `/_reset`, `/_settings`.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::disallowed_methods)] // test code, in two crates
+// plain code before fast or finished code, in a test server
+#![allow(clippy::needless_pass_by_value, clippy::format_push_string, clippy::assigning_clones, clippy::format_collect)]
+#![allow(clippy::needless_collect, clippy::match_same_arms, clippy::manual_try_fold, clippy::too_many_arguments)]
+#![allow(clippy::unnecessary_wraps, clippy::cast_possible_truncation, clippy::unchecked_time_subtraction)]
 #![allow(clippy::wildcard_enum_match_arm)] // serde_json::Value and jiff's enums are not ours to list
 
 mod demo;

@@ -1,6 +1,12 @@
 //! The stand-in, runnable by hand: `cargo run --example standin -- [--port N] [--world FILE] [--port-file FILE]`.
 //! Prints shell exports on stdout (`eval "$(head -n …)"` or `source <(…)`), then serves until killed.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods
+)]
 
 use std::io::Write;
 use std::path::PathBuf;

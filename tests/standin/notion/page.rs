@@ -114,7 +114,9 @@ pub(super) fn property(notion: &mut NotionState, call: &Call<'_>, (id, property)
     let cut = Paging::of_query(call.request)?.cut(notion, &keys, Version::V2022)?;
     let results = items.iter().zip(&keys).filter(|(_, k)| cut.ids.contains(k)).map(|(i, _)| item(i.clone())).collect();
     let mut list = cut.envelope("property_item", results);
-    list["property_item"] = json!({"id": column["id"], "next_url": cut.next, "type": kind, kind: {}});
+    let next =
+        cut.next.as_ref().map(|n| format!("https://api.notion.com/v1/pages/{id}/properties/{raw}?start_cursor={n}"));
+    list["property_item"] = json!({"id": column["id"], "next_url": next, "type": kind, kind: {}});
     Ok(list)
 }
 
@@ -259,7 +261,7 @@ fn check_options(column: &Value, kind: &str, written: &Value) -> Result<(), Refu
     Ok(())
 }
 
-/// Unknown options of select and multi_select are made, as the app does.
+/// Unknown options of `select` and `multi_select` are made, as the app does.
 fn add_options(notion: &mut NotionState, (source, name): (&str, &str), kind: &str, written: &Value) {
     for option in written_options(kind, written) {
         let id = notion.next_uuid();

@@ -77,16 +77,16 @@ pub fn check(place: &str, kind: &str, value: &Value) -> Result<(), Refusal> {
         "email" | "phone_number" => string(place, value, 200),
         "select" | "status" if !value.is_null() => option(place, value),
         "multi_select" => {
-            let items = body::list(place, value, 100)?.iter().enumerate();
-            items.map(|(n, item)| option(&format!("{place}[{n}]"), item)).collect()
+            let mut items = body::list(place, value, 100)?.iter().enumerate();
+            items.try_for_each(|(n, item)| option(&format!("{place}[{n}]"), item))
         }
         "people" | "relation" => {
-            let items = body::list(place, value, 100)?.iter().enumerate();
-            items.map(|(n, item)| reference(&format!("{place}[{n}]"), item)).collect()
+            let mut items = body::list(place, value, 100)?.iter().enumerate();
+            items.try_for_each(|(n, item)| reference(&format!("{place}[{n}]"), item))
         }
         "files" => {
-            let items = body::list(place, value, 100)?.iter().enumerate();
-            items.map(|(n, item)| file(&format!("{place}[{n}]"), item)).collect()
+            let mut items = body::list(place, value, 100)?.iter().enumerate();
+            items.try_for_each(|(n, item)| file(&format!("{place}[{n}]"), item))
         }
         "date" if !value.is_null() => date(place, value).map(|_| ()),
         _ => Ok(()),
