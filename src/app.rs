@@ -2,7 +2,7 @@
 //!
 //! Gets its streams and the time from `main`, so that nothing else touches them.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 use jiff::Timestamp;
 
@@ -33,13 +33,14 @@ pub struct World<'a> {
 
 /// Runs the program. Returns the exit code.
 pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
+    let World { input, output, now } = world;
     let config = match Config::load(args, environment) {
         Ok(config) => config,
-        Err(failure) => return print_failure(world.output, &failure),
+        Err(failure) => return print_failure(output, &failure),
     };
-    let mut app = App { config: &config, agent: http::agent(), tools: None, world, worst: 0, documents: 0 };
-    if let Err(failure) = app.sync_all() {
-        app.print(&report::failure(&failure, &Outcome::default()), &failure);
+    let mut app = App { config, agent: http::agent(), tools: None, output, now, worst: 0, documents: 0 };
+    if let Err(failure) = app.sync_all(input) {
+        app.failed(&failure, &Outcome::default());
     }
     app.worst
 }
@@ -55,11 +56,12 @@ pub fn print_failure(output: &mut dyn Write, failure: &Failure) -> u8 {
 }
 
 struct App<'a> {
-    config: &'a Config,
+    config: Config,
     agent: Agent,
     /// Made for the first event that needs them.
     tools: Option<Tools>,
-    world: World<'a>,
+    output: &'a mut dyn Write,
+    now: fn() -> Timestamp,
     worst: u8,
     documents: usize,
 }
@@ -73,39 +75,26 @@ struct Tools {
 }
 
 impl App<'_> {
-    fn sync_all(&mut self) -> Result<(), Failure> {
-        let settings = &self.config.signature;
-        if settings.headers.is_some() || settings.required {
-            let body = self.read_all()?;
+    fn sync_all(&mut self, input: &mut dyn Read) -> Result<(), Failure> {
+        let signature = &self.config.signature;
+        if signature.headers.is_some() || signature.required {
+            let body = read_all(input)?;
             self.verify(&body)?;
-            self.sync_each(Documents::new(body.as_slice()));
+            self.sync_each(body.as_slice());
             return self.expect_documents();
         }
-        let (now, mut nothing) = (self.world.now, io::empty());
-        let input = std::mem::replace(&mut self.world.input, &mut nothing);
-        let mut documents = Documents::new(input);
-        while let Some(document) = documents.next() {
-            self.sync_one(document, now());
-        }
+        self.sync_each(input);
         if self.documents == 0 {
             log::warn!("standard input holds no document; nothing to do");
         }
         Ok(())
     }
 
-    fn sync_each<R: Read>(&mut self, documents: Documents<R>) {
-        for document in documents {
-            let now = (self.world.now)();
+    fn sync_each(&mut self, input: impl Read) {
+        for document in Documents::new(input) {
+            let now = (self.now)();
             self.sync_one(document, now);
         }
-    }
-
-    /// A signature covers all of standard input, so all of it is read; one delivery is never larger than a document.
-    fn read_all(&mut self) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::new();
-        let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-        self.world.input.take(limit + 1).read_to_end(&mut body).map_err(Broken::Io)?;
-        if body.len() > MAX_BYTES { Err(Broken::TooLarge.into()) } else { Ok(body) }
     }
 
     fn verify(&self, body: &[u8]) -> Result<(), Failure> {
@@ -114,7 +103,7 @@ impl App<'_> {
             let hint = "pass the header of the delivery as --signature; a delivery without one does not come from Quo";
             return Err(Failure::new(Kind::Signature, "the payload comes without a signature", hint));
         };
-        let window = signature::Window { now: (self.world.now)(), tolerance: settings.tolerance };
+        let window = signature::Window { now: (self.now)(), tolerance: settings.tolerance };
         Ok(signature::verify(body, headers, &settings.secrets, window)?)
     }
 
@@ -134,7 +123,7 @@ impl App<'_> {
         };
         match self.sync_event(&event, now) {
             Ok(outcome) => self.succeeded(&outcome),
-            Err((failure, outcome)) => self.failed(&failure, &outcome),
+            Err(failed) => self.failed(&failed.0, &failed.1),
         }
     }
 
@@ -178,7 +167,10 @@ impl App<'_> {
     fn vendor(&self, name: &'static str, access: Access, authorization: Secret) -> Vendor {
         let request_id_header = if name == "notion" { "x-notion-request-id" } else { "x-correlation-id" };
         let headers = vec![("Authorization", authorization)];
-        Vendor::new(&self.agent, VendorSpec { name, base: access.base, headers, window: access.window, request_id_header })
+        Vendor::new(
+            &self.agent,
+            VendorSpec { name, base: access.base, headers, window: access.window, request_id_header },
+        )
     }
 
     fn succeeded(&mut self, outcome: &Outcome) {
@@ -194,22 +186,20 @@ impl App<'_> {
         for alarm in &outcome.alarms {
             self.critical(alarm.kind, &alarm.message, (outcome.event_id.as_deref(), None));
         }
-        self.note(failure, outcome.event_id.as_deref());
-        self.print(&report::failure(failure, outcome), failure);
-    }
-
-    fn note(&self, failure: &Failure, event_id: Option<&str>) {
+        let event_id = outcome.event_id.as_deref();
         log_failure(failure, event_id);
         if failure.is_critical() {
             self.critical(failure.kind.name(), &failure.message, (event_id, failure.request_id.as_deref()));
         }
+        self.worst = failure::worst(self.worst, failure.exit_code());
+        self.print_line(&report::failure(failure, outcome));
     }
 
     fn critical(&self, kind: &str, message: &str, (event_id, request_id): (Option<&str>, Option<&str>)) {
         if self.config.dry_run {
             return;
         }
-        critical::log(&self.config.dir, &critical::Line { at: (self.world.now)(), kind, message, event_id, request_id });
+        critical::log(&self.config.dir, &critical::Line { at: (self.now)(), kind, message, event_id, request_id });
         match self.config.alert() {
             Ok(Some(url)) => critical::alert(&self.agent, url, message),
             Ok(None) => {}
@@ -217,18 +207,21 @@ impl App<'_> {
         }
     }
 
-    fn print(&mut self, line: &str, failure: &Failure) {
-        self.worst = failure::worst(self.worst, failure.exit_code());
-        self.print_line(line);
-    }
-
     /// A result that nobody can read is as bad as a file that cannot be written.
     fn print_line(&mut self, line: &str) {
-        if let Err(err) = writeln!(self.world.output, "{line}").and_then(|()| self.world.output.flush()) {
+        if let Err(err) = writeln!(self.output, "{line}").and_then(|()| self.output.flush()) {
             log::error!("cannot write to standard output: {err}");
             self.worst = failure::worst(self.worst, Failure::new(Kind::Store, "", "").exit_code());
         }
     }
+}
+
+/// A signature covers all of standard input, so all of it is read; one delivery is never larger than a document.
+fn read_all(input: &mut dyn Read) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+    input.take(limit + 1).read_to_end(&mut body).map_err(Broken::Io)?;
+    if body.len() > MAX_BYTES { Err(Broken::TooLarge.into()) } else { Ok(body) }
 }
 
 fn log_failure(failure: &Failure, event_id: Option<&str>) {

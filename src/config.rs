@@ -42,7 +42,9 @@ impl Environment {
             Ok(lines) => {
                 for line in lines {
                     // The error would quote the line, and that may hold a key.
-                    let bad = |_| Failure::config("the file .env has a line that is not NAME=value", "correct it or remove it");
+                    let bad = |_| {
+                        Failure::config("the file .env has a line that is not NAME=value", "correct it or remove it")
+                    };
                     let (name, value) = line.map_err(bad)?;
                     all.insert(name, value);
                 }
@@ -138,12 +140,18 @@ impl Config {
     pub fn notion(&self) -> Result<(Access, String), Failure> {
         let key = self.environment.get(&["NOTION_API_KEY"]);
         let key = key.ok_or_else(|| {
-            Failure::config("NOTION_API_KEY is not set", "make an integration at notion.so/my-integrations and set its token")
+            Failure::config(
+                "NOTION_API_KEY is not set",
+                "make an integration at notion.so/my-integrations and set its token",
+            )
         })?;
         let base = base(self.environment.get(&["NOTION_API_BASE"]).unwrap_or(NOTION_BASE), "NOTION_API_BASE")?;
         let version = self.environment.get(&["NOTION_VERSION"]).unwrap_or(NOTION_VERSION);
         version.parse::<jiff::civil::Date>().map_err(|_| {
-            Failure::config(format!("NOTION_VERSION={version:?} is no version"), "versions are dates; the default is 2022-06-28")
+            Failure::config(
+                format!("NOTION_VERSION={version:?} is no version"),
+                "versions are dates; the default is 2022-06-28",
+            )
         })?;
         let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_secs(60) };
         Ok((Access { key: Secret::new(key), base, window }, version.to_owned()))
@@ -165,7 +173,10 @@ impl Config {
             Failure::config("NOTION_CLIENTS_DATABASE_ID is not set", "set it to the Clients database's link or id")
         })?;
         let clients_database = DatabaseId::parse(id).map_err(|_| {
-            Failure::config(format!("NOTION_CLIENTS_DATABASE_ID={id:?} holds no Notion id"), "copy the link of the database (··· > Copy link)")
+            Failure::config(
+                format!("NOTION_CLIENTS_DATABASE_ID={id:?} holds no Notion id"),
+                "copy the link of the database (··· > Copy link)",
+            )
         })?;
         Ok(sync::Settings {
             clients_database,

@@ -10,8 +10,8 @@ use crate::notion;
 use crate::quo;
 use crate::store;
 use crate::sync;
-use crate::webhook::signature::Refusal;
 use crate::webhook::PayloadError;
+use crate::webhook::signature::Refusal;
 
 /// Kind of a failure, as in results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,9 +146,11 @@ impl fmt::Display for Failure {
 impl From<Broken> for Failure {
     fn from(err: Broken) -> Self {
         match err {
-            Broken::NotJson(why) => {
-                Self::new(Kind::Payload, format!("not a JSON document: {why}"), "pass the request body as it was received")
-            }
+            Broken::NotJson(why) => Self::new(
+                Kind::Payload,
+                format!("not a JSON document: {why}"),
+                "pass the request body as it was received",
+            ),
             Broken::TooLarge => Self::new(
                 Kind::Payload,
                 format!("the document is larger than {} MiB", MAX_BYTES >> 20),
@@ -161,7 +163,11 @@ impl From<Broken> for Failure {
 
 impl From<PayloadError> for Failure {
     fn from(err: PayloadError) -> Self {
-        Self::new(Kind::Payload, err.to_string(), "compare the payload with `fixtures/quo`; if Quo really sent it, report it")
+        Self::new(
+            Kind::Payload,
+            err.to_string(),
+            "compare the payload with `fixtures/quo`; if Quo really sent it, report it",
+        )
     }
 }
 
@@ -182,7 +188,9 @@ impl From<store::Error> for Failure {
     fn from(err: store::Error) -> Self {
         let message = err.to_string();
         match err {
-            store::Error::Busy(_) => Self::new(Kind::Store, message, "another process holds the store; run again").not_now(),
+            store::Error::Busy(_) => {
+                Self::new(Kind::Store, message, "another process holds the store; run again").not_now()
+            }
             store::Error::Newer { .. } => Self::new(Kind::Store, message, "update quotion on this machine"),
             store::Error::Broken(_) => {
                 let hint = "check free space, permissions and the path (--dir, --state); a damaged store can be moved away: \
@@ -200,21 +208,27 @@ impl From<sync::Error> for Failure {
             sync::Error::Notion(err) => from_notion(&err),
             sync::Error::Store(err) => err.into(),
             sync::Error::Quo(err) => from_quo(&err, message),
-            sync::Error::Unknown(_) => Self::new(Kind::Unavailable, message, "it may only be too early; run again later"),
+            sync::Error::Unknown(_) => {
+                Self::new(Kind::Unavailable, message, "it may only be too early; run again later")
+            }
             sync::Error::OwnNumbersNeeded => {
                 Self::new(Kind::Unavailable, message, "set OPENPHONE_API_KEY, or run again when Quo answers")
             }
             sync::Error::Misconfigured(_) => {
                 Self::config(message, "set the column's name in quotion.toml under [clients], or add it in Notion")
             }
-            sync::Error::Unsettled(_) => Self::new(Kind::Unavailable, message, "run the same payload again; it is looked for first"),
+            sync::Error::Unsettled(_) => {
+                Self::new(Kind::Unavailable, message, "run the same payload again; it is looked for first")
+            }
         }
     }
 }
 
 fn from_quo(err: &quo::Error, message: String) -> Failure {
     match err {
-        quo::Error::Denied(_) => Failure::new(Kind::Unauthorized, message, "check OPENPHONE_API_KEY in Quo's workspace settings"),
+        quo::Error::Denied(_) => {
+            Failure::new(Kind::Unauthorized, message, "check OPENPHONE_API_KEY in Quo's workspace settings")
+        }
         quo::Error::Refused(_) => Failure::new(Kind::Refused, message, "if this stays so, report it with the trace"),
         quo::Error::Failed(err) => Failure { message, ..from_http(err) },
         quo::Error::Unreadable { .. } | quo::Error::Endless { .. } => {
@@ -242,9 +256,15 @@ fn from_http(err: &http::Error) -> Failure {
     match err {
         http::Error::Refused { status, request_id, .. } => match status {
             401 => failure(Kind::Unauthorized, "check the API key; a new one may take half a minute to work"),
-            403 => failure(Kind::Unauthorized, "give the Notion integration the rights to read, insert and update content; \
-                                                on a free workspace check the block limit"),
-            404 => failure(Kind::NotFound, "share the database with the integration (its menu ··· > Connections), and check its id"),
+            403 => failure(
+                Kind::Unauthorized,
+                "give the Notion integration the rights to read, insert and update content; \
+                                                on a free workspace check the block limit",
+            ),
+            404 => failure(
+                Kind::NotFound,
+                "share the database with the integration (its menu ··· > Connections), and check its id",
+            ),
             _ => failure(Kind::Refused, "if the message does not help, report it with the request id"),
         }
         .with_request(request_id.as_ref()),
@@ -257,6 +277,9 @@ fn from_http(err: &http::Error) -> Failure {
             failure(Kind::Unavailable, "run the same payload again: what was saved is looked for first")
         }
         http::Error::Deadline { .. } => failure(Kind::Deadline, "run again later, or with a longer --deadline"),
+        http::Error::Invalid { .. } => {
+            failure(Kind::Config, "check the keys: one seems to hold a line break or the like")
+        }
         http::Error::Unreadable { .. } => failure(Kind::Unavailable, "run again later; if it stays so, report it"),
     }
 }

@@ -47,12 +47,19 @@ fn text(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
 fn as_json(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
     let time = out.timestamp_millis().to_string();
     let message = record.args().to_string();
-    writeln!(out, "{}", json!({"time": time, "level": record.level().as_str(), "module": record.target(), "message": message}))
+    writeln!(
+        out,
+        "{}",
+        json!({"time": time, "level": record.level().as_str(), "module": record.target(), "message": message})
+    )
 }
 
 /// Text of a payload is data: its control characters are shown, never obeyed by the terminal.
 fn escaped(message: &str) -> String {
-    message.chars().flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] }).collect()
+    message
+        .chars()
+        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] })
+        .collect()
 }
 
 impl From<LogTo> for Target {

@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 use crate::domain::entry::Block;
 use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
 use crate::domain::phone::Phone;
-use crate::domain::table::{Column, Property, Row, Schema};
+use crate::domain::table::{Column, Property, Row};
 use crate::http::{self, Answer, Deadline, Effect, Method, Request, Vendor};
 
 use blocks::ListedBlock;
@@ -109,7 +109,12 @@ impl Notion {
         self.choose_source(database, &body, (key, deadline))
     }
 
-    fn choose_source(&self, database: &DatabaseId, body: &Json, (key, deadline): (&str, Deadline)) -> Result<(Table, Json)> {
+    fn choose_source(
+        &self,
+        database: &DatabaseId,
+        body: &Json,
+        (key, deadline): (&str, Deadline),
+    ) -> Result<(Table, Json)> {
         let sources = database::read_sources(body);
         let mut fitting = Vec::new();
         for (id, name) in sources.iter().take(SOURCES) {
@@ -126,7 +131,10 @@ impl Notion {
         }
         let all: Vec<String> = sources.iter().map(|(id, name)| format!("{name:?} ({id})")).collect();
         let count = if fitting.is_empty() { "none" } else { "more than one" };
-        Err(Error::Ambiguous(format!("database {database} has several data sources and {count} of them has the column {key:?}: {}", all.join(", "))))
+        Err(Error::Ambiguous(format!(
+            "database {database} has several data sources and {count} of them has the column {key:?}: {}",
+            all.join(", ")
+        )))
     }
 
     fn fetch_source(&self, id: &DataSourceId, deadline: Deadline) -> Result<Json> {
@@ -134,7 +142,12 @@ impl Notion {
     }
 
     /// Every row of `table` whose `column` may hold `phone`, oldest first. The caller compares strictly.
-    pub fn find_by_phone(&self, table: &Table, (phone, column): (&Phone, &Column), deadline: Deadline) -> Result<Vec<ReadRow>> {
+    pub fn find_by_phone(
+        &self,
+        table: &Table,
+        (phone, column): (&Phone, &Column),
+        deadline: Deadline,
+    ) -> Result<Vec<ReadRow>> {
         let path = match table {
             Table::Database(id) => format!("/databases/{id}/query"),
             Table::DataSource(id) => format!("/data_sources/{id}/query"),
@@ -169,7 +182,12 @@ impl Notion {
     }
 
     /// Makes a page with at most 100 blocks. Returns its id, and the page when Notion gave all of it.
-    pub fn create_page(&self, table: &Table, content: (&[Property], &[Json]), deadline: Deadline) -> Result<(PageId, Option<Json>)> {
+    pub fn create_page(
+        &self,
+        table: &Table,
+        content: (&[Property], &[Json]),
+        deadline: Deadline,
+    ) -> Result<(PageId, Option<Json>)> {
         let body = page::create(table, content.0, content.1);
         let sent = self.send(&request(Method::Post, "/pages", Some(body)), self.table_version(table), deadline);
         match sent {
@@ -266,7 +284,8 @@ fn saved(err: &Error) -> Option<&Json> {
     let Error::Http(http::Error::Unknown { status: Some(503), body, .. }) = err else { return None };
     let data = &body["additional_data"];
     let guidance = data["retry_guidance"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let says_saved = guidance.iter().any(|line| line.as_str().is_some_and(|line| line.contains("Do not repeat the write")));
+    let says_saved =
+        guidance.iter().any(|line| line.as_str().is_some_and(|line| line.contains("Do not repeat the write")));
     (says_saved || data["committed_resource_id"].is_string()).then_some(data)
 }
 

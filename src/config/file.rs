@@ -69,10 +69,13 @@ impl File {
         let text = match fs::read_to_string(named) {
             Ok(text) => text,
             Err(err) if err.kind() == std::io::ErrorKind::NotFound && path.is_none() => return Ok(Self::default()),
-            Err(err) => return Err(Failure::config(format!("cannot read {shown}: {err}"), "check the path in --config")),
+            Err(err) => {
+                return Err(Failure::config(format!("cannot read {shown}: {err}"), "check the path in --config"));
+            }
         };
         let file: Self = toml::from_str(&text).map_err(|err| {
-            let line = err.span().map_or(String::new(), |span| format!(" line {}", text[..span.start].lines().count().max(1)));
+            let line =
+                err.span().map_or(String::new(), |span| format!(" line {}", text[..span.start].lines().count().max(1)));
             Failure::config(format!("{shown}{line}: {}", err.message()), "the README lists every key with its default")
         })?;
         file.check()
@@ -80,7 +83,11 @@ impl File {
 
     fn check(self) -> Result<Self, Failure> {
         let zero = self.quo.requests_per_second == 0 || self.notion.requests_per_minute == 0;
-        if zero { Err(Failure::config("a rate of 0 requests would never do anything", "use 1 or more")) } else { Ok(self) }
+        if zero {
+            Err(Failure::config("a rate of 0 requests would never do anything", "use 1 or more"))
+        } else {
+            Ok(self)
+        }
     }
 }
 

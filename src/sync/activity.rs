@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::domain::entry::{self, Names};
-use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Context, Direction, Message, Parties, Party};
-use crate::domain::event::{ContactLookup};
+use crate::domain::event::ContactLookup;
+use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Context, Message, Parties, Party};
 use crate::domain::id::ActivityId;
 use crate::domain::outcome::{Action, Outcome, Reason, Synced};
 use crate::domain::phone::Phone;
@@ -43,7 +43,8 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
     let workspace = workspace::gather(sync, outcome)?;
     let phones = match (context.direction, records.is_empty()) {
         (Some(direction), _) if context.parties != Parties::Unknown => {
-            let outside = people::outside(direction, &context.parties, &workspace).map_err(|_| Error::OwnNumbersNeeded)?;
+            let outside =
+                people::outside(direction, &context.parties, &workspace).map_err(|_| Error::OwnNumbersNeeded)?;
             outcome.warnings.extend(outside.warnings);
             outside.clients
         }
@@ -72,11 +73,17 @@ pub fn message(sync: &Sync, news: &Message, outcome: &mut Outcome) -> Result<(),
     let workspace = workspace::gather(sync, outcome)?;
     let outside = people::outside(direction, &context.parties, &workspace).map_err(|_| Error::OwnNumbersNeeded)?;
     outcome.warnings.extend(outside.warnings);
-    let activity = Activity { id: &context.id, content: Content::Message(message), members: outside.members, workspace };
+    let activity =
+        Activity { id: &context.id, content: Content::Message(message), members: outside.members, workspace };
     write(sync, &activity, (&outside.clients, &context.contacts), outcome)
 }
 
-fn write(sync: &Sync, activity: &Activity, audience: (&[Phone], &ContactLookup), outcome: &mut Outcome) -> Result<(), Error> {
+fn write(
+    sync: &Sync,
+    activity: &Activity,
+    audience: (&[Phone], &ContactLookup),
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
     if audience.0.is_empty() {
         outcome.skipped = Some(Reason::NoClientNumber);
         return Ok(());
@@ -177,7 +184,8 @@ fn fetch_call(sync: &Sync, news: &CallNews, records: &[EntryRecord]) -> Result<O
     let unheard_of = news.facts.is_none() && records.is_empty();
     let nobody_named = news.context.parties == Parties::Unknown && records.is_empty();
     let left_message = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
-    let to_reword = left_message && news.facts.is_none() && records.iter().any(|record| entry::says_missed(&record.line));
+    let to_reword =
+        left_message && news.facts.is_none() && records.iter().any(|record| entry::says_missed(&record.line));
     if !(unheard_of || nobody_named || to_reword) {
         return Ok(None);
     }
@@ -187,7 +195,9 @@ fn fetch_call(sync: &Sync, news: &CallNews, records: &[EntryRecord]) -> Result<O
         Ok(Some(Some(call))) => Ok(Some(call)),
         _ if !unheard_of && !nobody_named => Ok(None),
         Ok(Some(None)) => Err(Error::Unknown(format!("quo does not have the call {id} (yet)"))),
-        Ok(None) => Err(Error::Misconfigured(format!("the call {id} has to be read from quo, and no OPENPHONE_API_KEY is set"))),
+        Ok(None) => {
+            Err(Error::Misconfigured(format!("the call {id} has to be read from quo, and no OPENPHONE_API_KEY is set")))
+        }
         Err(err) => Err(err.into()),
     }
 }
@@ -195,14 +205,17 @@ fn fetch_call(sync: &Sync, news: &CallNews, records: &[EntryRecord]) -> Result<O
 fn fetch_message(sync: &Sync, news: &Message) -> Result<Message, Error> {
     let id = &news.context.id;
     let Some(quo) = sync.quo_until(sync.deadline) else {
-        return Err(Error::Misconfigured(format!("the message {id} has to be read from quo, and no OPENPHONE_API_KEY is set")));
+        return Err(Error::Misconfigured(format!(
+            "the message {id} has to be read from quo, and no OPENPHONE_API_KEY is set"
+        )));
     };
     let found = quo.fetch_message(id)?;
     found.ok_or_else(|| Error::Unknown(format!("quo does not have the message {id} (yet)")))
 }
 
 fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {
-    let outcome = if voicemail && facts.outcome == CallOutcome::Missed { CallOutcome::Voicemail } else { facts.outcome };
+    let outcome =
+        if voicemail && facts.outcome == CallOutcome::Missed { CallOutcome::Voicemail } else { facts.outcome };
     CallFacts { outcome, ..facts }
 }
 

@@ -103,7 +103,7 @@ impl Writer<'_> {
         let sent = rejection::without_refused(properties, &[], update);
         let (body, warnings) = self.judged(sent)?;
         self.applied.warnings.extend(warnings);
-        self.remember(page, body.flatten().as_ref())
+        self.remember(page, body.as_ref())
     }
 
     fn append(&mut self, page: &PageId, entries: &[NewEntry]) -> Result<(), Stop> {
@@ -138,7 +138,10 @@ impl Writer<'_> {
         let Some(record) = self.record(&entry.activity)? else { return Ok(()) };
         let located = entry::locate(self.sync, record)?;
         let Some(block) = located.and_then(|record| record.block) else {
-            return Err(Stop::Again(Box::new(Error::Unsettled(format!("the entry of {} is not on its page", entry.activity)))));
+            return Err(Stop::Again(Box::new(Error::Unsettled(format!(
+                "the entry of {} is not on its page",
+                entry.activity
+            )))));
         };
         for group in rest {
             self.judged(self.sync.notion.append(&block, group, self.sync.deadline))?;
@@ -235,7 +238,8 @@ impl Writer<'_> {
 
     /// The same for a write into an entry, whose block may be gone although the page is there.
     fn entry_judged<T>(&self, sent: notion::Result<T>, activity: &ActivityId) -> Result<T, Stop> {
-        let gone = |err: &notion::Error| err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
+        let gone =
+            |err: &notion::Error| err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
         if sent.as_ref().err().is_some_and(gone) {
             self.sync.store.forget_entry(activity, self.phone)?;
         }

@@ -70,7 +70,9 @@ impl Job<'_> {
             progress.wrote |= !plan.steps.is_empty();
             outcome.warnings.extend(plan.warnings.iter().filter(|_| attempt == 1).cloned());
             if let Some(planned) = &mut outcome.plan {
-                planned.extend(plan.steps.iter().map(|step| PlannedStep { phone: facts.phone.clone(), step: step.clone() }));
+                planned.extend(
+                    plan.steps.iter().map(|step| PlannedStep { phone: facts.phone.clone(), step: step.clone() }),
+                );
                 return Ok(Some(progress.synced(&facts, &plan, None)));
             }
             match apply::client(self.sync, self.table, (&facts.phone, &plan)) {

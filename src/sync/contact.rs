@@ -23,7 +23,8 @@ pub fn run(sync: &Sync, news: &ContactNews, outcome: &mut Outcome) -> Result<(),
     let workspace = workspace::gather(sync, outcome)?;
     let country = workspace.own.as_ref().and_then(|own| own.keys().next());
     let own = |phone: &Phone| workspace.own.as_ref().is_some_and(|own| own.contains_key(phone));
-    let mut phones: Vec<Phone> = news.contact.phones.iter().filter_map(|written| Phone::read(written, country)).collect();
+    let mut phones: Vec<Phone> =
+        news.contact.phones.iter().filter_map(|written| Phone::read(written, country)).collect();
     phones.sort();
     phones.dedup();
     phones.retain(|phone| phone.is_possible() && !own(phone));

@@ -160,7 +160,8 @@ impl Planner<'_> {
     /// The latest time for each date column that the drafts move.
     fn latest(&self, drafts: &[Draft]) -> Vec<(String, Timestamp)> {
         let names = self.layout.names;
-        let for_messages = self.layout.columns.find(&names.last_message).map_or(&names.last_call, |_| &names.last_message);
+        let for_messages =
+            self.layout.columns.find(&names.last_message).map_or(&names.last_call, |_| &names.last_message);
         let mut latest: Vec<(String, Timestamp)> = Vec::new();
         for moment in drafts.iter().filter_map(|draft| draft.moment) {
             let (name, time) = match moment {
@@ -192,9 +193,10 @@ impl Planner<'_> {
             Err(Misfit::Nothing) => return None,
             Err(Misfit::ReadOnly) => ("property_unwritable", "the column's type cannot be written".to_owned()),
             Err(Misfit::WrongType) => ("property_unwritable", "the column's type cannot hold it".to_owned()),
-            Err(Misfit::NoSuchOption(option)) => {
-                ("property_unwritable", format!("the status column has no option {option:?}, and Notion lets nobody add one"))
-            }
+            Err(Misfit::NoSuchOption(option)) => (
+                "property_unwritable",
+                format!("the status column has no option {option:?}, and Notion lets nobody add one"),
+            ),
             Err(Misfit::TooLong) => ("property_too_long", "longer than the column's type allows".to_owned()),
         };
         self.warnings.push(Warning::property(code, &column.name, format!("left out: {why}")));

@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 
 use crate::domain::outcome::Warning;
 use crate::domain::table::Property;
+use crate::notion;
 use crate::notion::rejection::{Blame, blame, message};
-use crate::notion::{self, Error};
 
 /// Most times that properties are dropped; the last time all that are not essential.
 const ROUNDS: usize = 4;
@@ -83,11 +83,5 @@ impl Nothing for (crate::domain::id::PageId, Option<Json>) {
 impl Nothing for Option<Json> {
     fn nothing() -> Option<Self> {
         Some(None)
-    }
-}
-
-impl From<Error> for std::convert::Infallible {
-    fn from(_: Error) -> Self {
-        unreachable!("never made")
     }
 }

@@ -33,7 +33,11 @@ pub fn locate(sync: &Sync, record: EntryRecord) -> Result<Option<EntryRecord>, E
 }
 
 /// Looks for the entry of `activity` on a page, and for what is inside it; keeps what it finds.
-pub fn find(sync: &Sync, (activity, phone): (&ActivityId, &Phone), page: &PageId) -> Result<Option<EntryRecord>, Error> {
+pub fn find(
+    sync: &Sync,
+    (activity, phone): (&ActivityId, &Phone),
+    page: &PageId,
+) -> Result<Option<EntryRecord>, Error> {
     let blocks = sync.notion.list(&page.as_block(), sync.deadline)?;
     let Some(block) = blocks.into_iter().rev().find(|block| carries(block, activity)) else { return Ok(None) };
     let artifacts = if block.has_children { inside(sync, &block.id)? } else { BTreeSet::new() };
@@ -59,7 +63,9 @@ fn inside(sync: &Sync, block: &BlockId) -> Result<BTreeSet<ArtifactKind>, Error>
 
 /// True if the first line of the block ends with the activity's id, as a whole word.
 fn carries(block: &ListedBlock, activity: &ActivityId) -> bool {
-    first_line(&block.text).split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').any(|word| word == activity.as_str())
+    first_line(&block.text)
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+        .any(|word| word == activity.as_str())
 }
 
 fn first_line(text: &str) -> String {

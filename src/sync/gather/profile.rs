@@ -25,7 +25,7 @@ pub enum Wanted {
     /// These contacts.
     Contacts(Vec<ContactId>),
     /// All contacts, to rebuild the index; this process holds the right to.
-    Index(RefreshGuard),
+    Index { _right: RefreshGuard },
 }
 
 impl Wanted {
@@ -34,7 +34,7 @@ impl Wanted {
         match self {
             Self::Nothing => true,
             Self::Contacts(ids) => ids.is_empty(),
-            Self::Index(_) => false,
+            Self::Index { .. } => false,
         }
     }
 }
@@ -62,7 +62,7 @@ pub fn wanted(sync: &Sync, phones: &[Phone], lookup: &ContactLookup) -> Result<W
     for phone in phones {
         if indexed(sync, phone)?.is_none() {
             let right = sync.store.try_refresh_lock()?;
-            return Ok(right.map_or(Wanted::Nothing, Wanted::Index));
+            return Ok(right.map_or(Wanted::Nothing, |right| Wanted::Index { _right: right }));
         }
     }
     Ok(Wanted::Nothing)
@@ -84,7 +84,7 @@ pub fn ask(quo: Quo, wanted: &Wanted) -> Answer {
                 }
             }
         }
-        Wanted::Index(_) => match quo.fetch_contacts().collect::<Result<Vec<_>, _>>() {
+        Wanted::Index { .. } => match quo.fetch_contacts().collect::<Result<Vec<_>, _>>() {
             Ok(pages) => answer.index = Some(pages.into_iter().flatten().collect()),
             Err(err) => answer.failure = Some(err),
         },
@@ -93,7 +93,12 @@ pub fn ask(quo: Quo, wanted: &Wanted) -> Answer {
 }
 
 /// Keeps a rebuilt index and makes the profiles, in the order of `phones`.
-pub fn settle(sync: &Sync, answer: Answer, phones: &[Phone], outcome: &mut Outcome) -> Result<Vec<Option<Profile>>, Error> {
+pub fn settle(
+    sync: &Sync,
+    answer: Answer,
+    phones: &[Phone],
+    outcome: &mut Outcome,
+) -> Result<Vec<Option<Profile>>, Error> {
     if let Some(err) = &answer.failure {
         sync.quo_failed(err, "went on without a profile", outcome)?;
     }

@@ -36,7 +36,8 @@ pub fn gather(sync: &Sync) -> Result<ClientsTable, Error> {
     let schema = database::read_schema(&object)
         .ok_or_else(|| Error::Misconfigured(format!("Notion says nothing of the columns of database {database}")))?;
     let ids_key = format!("columns:{database}");
-    let before: RememberedIds = sync.store.snapshot(&ids_key)?.and_then(|ids| serde_json::from_str(&ids.body).ok()).unwrap_or_default();
+    let before: RememberedIds =
+        sync.store.snapshot(&ids_key)?.and_then(|ids| serde_json::from_str(&ids.body).ok()).unwrap_or_default();
     let columns = Columns::new(schema, names, before.clone());
     if *columns.ids() != before {
         sync.store.save_snapshot(&ids_key, &json!(columns.ids()).to_string(), sync.now)?;
