@@ -1,2 +1,47 @@
-//! Start of the program.
-fn main() {}
+//! The start: arguments, streams and the clock, handed to the program; its exit code, handed back.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use quotion::app::{self, World};
+use quotion::cli::Args;
+use quotion::config::Environment;
+use quotion::failure::{Failure, Kind};
+use quotion::logs;
+
+fn main() -> ExitCode {
+    let mut output = io::stdout().lock();
+    let code = match Args::try_parse() {
+        Ok(args) => start(&args, &mut output),
+        Err(err) if matches!(err.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            drop(output);
+            // A closed pipe (`quotion --help | head -1`) is no failure.
+            let _ = err.print();
+            0
+        }
+        Err(err) => {
+            let text = err.render().to_string();
+            logs::start(logs::Target::Stderr, logs::Format::Text, "error");
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            app::print_failure(&mut output, &Failure::new(Kind::Usage, first, "quotion --help shows every option"))
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn start(args: &Args, output: &mut impl Write) -> u8 {
+    let environment = Environment::read();
+    let filter = environment.as_ref().map_or("warn", Environment::log_filter);
+    logs::start(args.log_to.into(), args.log_format.into(), filter);
+    match environment {
+        Ok(environment) => app::run(args, environment, World { input: &mut io::stdin().lock(), output, now: now }),
+        Err(failure) => app::print_failure(output, &failure),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the clock")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

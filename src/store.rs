@@ -7,6 +7,7 @@ mod sqlite;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -42,14 +43,18 @@ pub struct EntryRecord {
     pub activity: ActivityId,
     /// The client.
     pub phone: Phone,
-    /// The client's page.
-    pub page: PageId,
+    /// The client's page; unknown while the page itself is only intended.
+    pub page: Option<PageId>,
     /// The entry's block; unknown when the entry was written together with its page.
     pub block: Option<BlockId>,
     /// The entry's first line.
     pub line: String,
+    /// False while it is not known to stand on the page: look before writing.
+    pub written: bool,
     /// Artifacts that are inside.
     pub artifacts: BTreeSet<ArtifactKind>,
+    /// Artifacts of which it is not known whether they are inside: look before writing.
+    pub pending: BTreeSet<ArtifactKind>,
 }
 
 /// A contact for the index: id, keys of its numbers, and the record as Quo gave it.
@@ -92,6 +97,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The right to rebuild the contact index, see [`Store::try_refresh_lock`].
+pub struct RefreshGuard {
+    /// `None` in a dry run, which keeps nothing and so disturbs nobody.
+    _file: Option<File>,
+}
 
 /// Result of a store function.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -152,12 +163,18 @@ impl Store {
     }
 
     /// Replaces the whole contact index, in one transaction.
-    pub fn replace_contacts(&mut self, contacts: &[IndexedContact]) -> Result<()> {
+    pub fn replace_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
         self.db.replace_contacts(contacts)
     }
 
+    /// The right to rebuild the contact index, unless another process has it. It ends when the guard is dropped, or
+    /// with the process.
+    pub fn try_refresh_lock(&self) -> Result<Option<RefreshGuard>> {
+        self.db.try_refresh_lock()
+    }
+
     /// Adds or renews one contact of the index.
-    pub fn save_contact(&mut self, contact: &IndexedContact) -> Result<()> {
+    pub fn save_contact(&self, contact: &IndexedContact) -> Result<()> {
         self.db.save_contact(contact)
     }
 

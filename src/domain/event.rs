@@ -174,6 +174,42 @@ pub enum CallOutcome {
     NoAnswer,
 }
 
+/// What is known of a call when its outcome is to be judged, however the vendor spelled it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallSigns {
+    /// Who began it.
+    pub direction: Direction,
+    /// `answeredAt` is there.
+    pub answered: bool,
+    /// Who picked up, if told.
+    pub answered_by: Option<UserId>,
+    /// Quo says that its AI agent took it.
+    pub ai: bool,
+    /// It was sent on, and to whom if that is told.
+    pub forwarded: Option<Option<Party>>,
+    /// A message was left.
+    pub voicemail: bool,
+}
+
+impl CallOutcome {
+    /// The one rule for how a call went, for deliveries and replies alike. A person who picked up counts most, then
+    /// that it was sent on: a call answered elsewhere is one that was forwarded.
+    pub fn judge(signs: CallSigns) -> Self {
+        let by_system = signs.answered_by.as_ref().is_some_and(|user| !user.is_person());
+        if signs.ai || by_system {
+            return Self::HandledByAi;
+        }
+        match (signs.forwarded, signs.direction) {
+            _ if signs.answered && signs.answered_by.is_some() => Self::Answered(signs.answered_by),
+            (Some(to), _) => Self::Forwarded(to),
+            (None, _) if signs.answered => Self::Answered(None),
+            (None, Direction::Outgoing) => Self::NoAnswer,
+            (None, Direction::Incoming) if signs.voicemail => Self::Voicemail,
+            (None, Direction::Incoming) => Self::Missed,
+        }
+    }
+}
+
 /// What arrives later about a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Artifact {
@@ -299,4 +335,55 @@ pub struct ContactNews {
     pub contact: Contact,
     /// True when it was deleted.
     pub deleted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcome_follows_who_picked_up_not_the_status() {
+        let user = |id| UserId::parse(id).ok();
+        let signs = |direction| CallSigns {
+            direction,
+            answered: false,
+            answered_by: None,
+            ai: false,
+            forwarded: None,
+            voicemail: false,
+        };
+        let incoming = || signs(Direction::Incoming);
+        let outgoing = || signs(Direction::Outgoing);
+        let devon = Party::Other("USdevon002".into());
+        for (signs, expected) in [
+            (incoming(), CallOutcome::Missed),
+            (outgoing(), CallOutcome::NoAnswer),
+            (CallSigns { voicemail: true, ..incoming() }, CallOutcome::Voicemail),
+            (CallSigns { voicemail: true, ..outgoing() }, CallOutcome::NoAnswer),
+            (CallSigns { answered: true, ..outgoing() }, CallOutcome::Answered(None)),
+            (CallSigns { answered: true, voicemail: true, ..incoming() }, CallOutcome::Answered(None)),
+            (
+                CallSigns { answered: true, answered_by: user("USmarta001"), ..incoming() },
+                CallOutcome::Answered(user("USmarta001")),
+            ),
+            (CallSigns { answered: true, answered_by: user("SYsona0001"), ..incoming() }, CallOutcome::HandledByAi),
+            (CallSigns { answered: true, ai: true, ..incoming() }, CallOutcome::HandledByAi),
+            (CallSigns { forwarded: Some(None), ..incoming() }, CallOutcome::Forwarded(None)),
+            (
+                CallSigns { answered: true, forwarded: Some(Some(devon.clone())), ..incoming() },
+                CallOutcome::Forwarded(Some(devon.clone())),
+            ),
+            (
+                CallSigns {
+                    answered: true,
+                    answered_by: user("USdevon002"),
+                    forwarded: Some(Some(devon)),
+                    ..incoming()
+                },
+                CallOutcome::Answered(user("USdevon002")),
+            ),
+        ] {
+            assert_eq!(CallOutcome::judge(signs.clone()), expected, "{signs:?}");
+        }
+    }
 }

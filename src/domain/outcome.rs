@@ -21,6 +21,17 @@ pub struct Outcome {
     pub warnings: Vec<Warning>,
     /// What would be done, in a dry run.
     pub plan: Option<Vec<PlannedStep>>,
+    /// What the operator must see to, although the event succeeded.
+    pub alarms: Vec<Alarm>,
+}
+
+/// Something that the operator must see to; goes to the critical log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// The kind of error, as in results.
+    pub kind: &'static str,
+    /// What happened.
+    pub message: String,
 }
 
 /// A step of a dry run, with the client that it is for.

@@ -31,6 +31,15 @@ impl Phone {
         plausible.then(|| Self(format!("+{digits}")))
     }
 
+    /// Reads a number as a person may have written it; without country code it is read in the country of `near`.
+    pub fn read(written: &str, near: Option<&Self>) -> Option<Self> {
+        let region = near
+            .and_then(Self::number)
+            .and_then(|near| PHONE_NUMBER_UTIL.get_region_for_country_code(near.country_code));
+        let number = PHONE_NUMBER_UTIL.parse(written, region).ok()?;
+        Self::parse(&number.format_as(PhoneNumberFormat::E164))
+    }
+
     /// The number in E.164.
     pub fn as_str(&self) -> &str {
         &self.0

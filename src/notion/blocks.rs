@@ -68,9 +68,7 @@ pub fn groups(blocks: Vec<Json>) -> Vec<Vec<Json>> {
     let (mut bytes, mut count) = (0, 0);
     for block in blocks {
         let (size, number) = (block.to_string().len(), 1 + children(&block).len());
-        let fits = |group: &Vec<Json>| {
-            group.len() < BLOCKS && bytes + size <= BYTES && count + number <= BLOCKS_IN_ALL
-        };
+        let fits = |group: &Vec<Json>| group.len() < BLOCKS && bytes + size <= BYTES && count + number <= BLOCKS_IN_ALL;
         match groups.last_mut().filter(|group| fits(group)) {
             Some(group) => {
                 group.push(block);
@@ -173,7 +171,8 @@ mod tests {
     #[test]
     fn message_longer_than_a_block_continues_inside_itself() {
         let text = "x".repeat(250_000);
-        let message = NewEntry { activity: ActivityId::parse("AC1").expect("id"), block: paragraph(text.clone()), parts: vec![] };
+        let message =
+            NewEntry { activity: ActivityId::parse("AC1").expect("id"), block: paragraph(text.clone()), parts: vec![] };
         let sent = entry(&message);
         assert_eq!((children(&sent.head).len(), plain(&sent.head)), (2, text));
     }

@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn columns_are_read_with_ids_types_and_options() {
-        let schema = read_schema(&fixture(include_str!("../../fixtures/notion/database_clients.json"))).expect("schema");
+        let schema =
+            read_schema(&fixture(include_str!("../../fixtures/notion/database_clients.json"))).expect("schema");
         let phone = schema.named("phone").expect("phone");
         assert_eq!((phone.id.as_str(), phone.kind), ("%3DpHn", ColumnKind::PhoneNumber));
         assert_eq!(schema.named("Tags").expect("tags").options, ["Lead", "Customer", "Roofing", "Kitchen"]);
@@ -70,7 +71,8 @@ mod tests {
 
     #[test]
     fn sources_are_read_and_their_refusal_is_recognised() {
-        let sources = read_sources(&fixture(include_str!("../../fixtures/notion/v2025-09-03/database_two_sources.json")));
+        let sources =
+            read_sources(&fixture(include_str!("../../fixtures/notion/v2025-09-03/database_two_sources.json")));
         assert_eq!(sources.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["Clients", "Suppliers"]);
         let error = fixture(include_str!("../../fixtures/notion/errors/400_multiple_data_sources.json"));
         assert!(has_several_sources(&error["body"]));

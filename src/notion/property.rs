@@ -135,7 +135,8 @@ mod tests {
     }
 
     fn empties(page: &str) -> Vec<String> {
-        let mut names: Vec<String> = cells(page).into_iter().filter(|(_, cell)| cell.empty).map(|(name, _)| name).collect();
+        let mut names: Vec<String> =
+            cells(page).into_iter().filter(|(_, cell)| cell.empty).map(|(name, _)| name).collect();
         names.sort();
         names
     }

@@ -119,8 +119,10 @@ mod tests {
             let names = value.as_array()?.iter().filter_map(|option| option["name"].as_str());
             Some(Written::Choices(names.map(Into::into).collect()))
         };
-        let value = choice(&sent["status"]).or_else(|| choice(&sent["select"])).or_else(|| names(&sent["multi_select"]));
-        let column = Column { id: format!("id-{name}"), name: name.into(), kind: ColumnKind::RichText, options: vec![] };
+        let value =
+            choice(&sent["status"]).or_else(|| choice(&sent["select"])).or_else(|| names(&sent["multi_select"]));
+        let column =
+            Column { id: format!("id-{name}"), name: name.into(), kind: ColumnKind::RichText, options: vec![] };
         Property { column, value: value.unwrap_or(Written::Text("x".into())) }
     }
 
@@ -133,11 +135,14 @@ mod tests {
             let sent: Vec<Property> = sent.iter().map(|(name, value)| property(name, value)).collect();
             let message = message(case);
             let mut blamed = match blame(message, &sent) {
-                Blame::Properties(indexes) => indexes.into_iter().map(|index| sent[index].column.name.clone()).collect(),
+                Blame::Properties(indexes) => {
+                    indexes.into_iter().map(|index| sent[index].column.name.clone()).collect()
+                }
                 Blame::Body | Blame::Trashed | Blame::Nobody => Vec::new(),
             };
             blamed.sort();
-            let mut want: Vec<&str> = case["blamed"].as_array().expect("blamed").iter().filter_map(Json::as_str).collect();
+            let mut want: Vec<&str> =
+                case["blamed"].as_array().expect("blamed").iter().filter_map(Json::as_str).collect();
             want.sort_unstable();
             assert_eq!(blamed, want, "{message}");
         }
@@ -145,10 +150,17 @@ mod tests {
 
     #[test]
     fn names_with_dots_and_blanks_and_ids_are_found() {
-        let sent = [property("St. Name", &Json::Null), property("Name", &Json::Null), property("Last Call", &Json::Null)];
+        let sent =
+            [property("St. Name", &Json::Null), property("Name", &Json::Null), property("Last Call", &Json::Null)];
         assert_eq!(blame("St. Name is not a property that exists.", &sent), Blame::Properties(vec![0]));
-        assert_eq!(blame("St. Name is expected to be date. id-Last Call is expected to be date.", &sent), Blame::Properties(vec![0, 2]));
-        assert_eq!(blame("body failed validation: body.properties.Last Call.date.start should be x", &sent), Blame::Properties(vec![2]));
+        assert_eq!(
+            blame("St. Name is expected to be date. id-Last Call is expected to be date.", &sent),
+            Blame::Properties(vec![0, 2])
+        );
+        assert_eq!(
+            blame("body failed validation: body.properties.Last Call.date.start should be x", &sent),
+            Blame::Properties(vec![2])
+        );
         assert_eq!(blame("body failed validation: body.children.length should be ≤ `100`", &sent), Blame::Body);
         assert_eq!(blame("Your database schema has exceeded the maximum size.", &sent), Blame::Nobody);
     }

@@ -89,7 +89,8 @@ fn piece_end(text: &str) -> usize {
     });
     let Some((limit, _)) = over else { return text.len() };
     let window = &text[..limit];
-    let word_end = window.rfind(char::is_whitespace).map(|at| at + window[at..].chars().next().map_or(1, char::len_utf8));
+    let word_end =
+        window.rfind(char::is_whitespace).map(|at| at + window[at..].chars().next().map_or(1, char::len_utf8));
     word_end.filter(|end| limit - end <= LOOK_BACK).unwrap_or(limit)
 }
 
@@ -128,7 +129,9 @@ mod tests {
         let span = |url: String| Span { text: "Listen".into(), look: Look::Link(url) };
         let linked = segments(&[span("https://x.example/a".into())]);
         assert_eq!(linked[0]["text"]["link"]["url"], "https://x.example/a");
-        for url in [format!("https://x.example/{}", "a".repeat(2000)), "javascript:alert(1)".into(), "https://a b".into()] {
+        for url in
+            [format!("https://x.example/{}", "a".repeat(2000)), "javascript:alert(1)".into(), "https://a b".into()]
+        {
             let pieces = segments(&[span(url.clone())]);
             let text: String = pieces.iter().filter_map(|piece| piece["text"]["content"].as_str()).collect();
             assert_eq!(text, format!("Listen ({url})"));

@@ -2,9 +2,10 @@
 //!
 //! WAL, so that readers and one writer do not wait for each other; a busy timeout for writers among themselves.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,7 +17,7 @@ use crate::domain::event::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, ContactId, PageId};
 use crate::domain::phone::Phone;
 
-use super::{EntryRecord, Error, IndexedContact, KnownPage, Mode, Result, Snapshot};
+use super::{EntryRecord, Error, IndexedContact, KnownPage, Mode, RefreshGuard, Result, Snapshot};
 
 /// How long a statement waits for another process.
 const BUSY: Duration = Duration::from_secs(10);
@@ -28,6 +29,7 @@ const MIGRATIONS: [(&str, &str); 1] = [("V1__known_things", include_str!("migrat
 pub struct Db {
     connection: Connection,
     mode: Mode,
+    path: PathBuf,
 }
 
 impl Db {
@@ -38,7 +40,7 @@ impl Db {
         };
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        Ok(Self { connection, mode })
+        Ok(Self { connection, mode, path: path.to_owned() })
     }
 
     pub fn page(&self, phone: &Phone) -> Result<Option<KnownPage>> {
@@ -89,11 +91,11 @@ impl Db {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    pub fn replace_contacts(&mut self, contacts: &[IndexedContact]) -> Result<()> {
+    pub fn replace_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
         if self.mode == Mode::ReadOnly {
             return Ok(());
         }
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.unchecked_transaction()?;
         transaction.execute("DELETE FROM contacts", [])?;
         for contact in contacts {
             insert_contact(&transaction, contact)?;
@@ -101,11 +103,11 @@ impl Db {
         Ok(transaction.commit()?)
     }
 
-    pub fn save_contact(&mut self, contact: &IndexedContact) -> Result<()> {
+    pub fn save_contact(&self, contact: &IndexedContact) -> Result<()> {
         if self.mode == Mode::ReadOnly {
             return Ok(());
         }
-        let transaction = self.connection.transaction()?;
+        let transaction = self.connection.unchecked_transaction()?;
         transaction.execute("DELETE FROM contacts WHERE id = ?1", [contact.id.as_str()])?;
         insert_contact(&transaction, contact)?;
         Ok(transaction.commit()?)
@@ -116,29 +118,49 @@ impl Db {
     }
 
     pub fn entries(&self, activity: &ActivityId) -> Result<Vec<EntryRecord>> {
-        let sql = "SELECT phone, page_id, block_id, line, artifacts FROM entries WHERE activity_id = ?1 ORDER BY phone";
+        let sql = "SELECT phone, page_id, block_id, line, state, artifacts, pending FROM entries WHERE activity_id = ?1 ORDER BY phone";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([activity.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            Ok(RawEntry {
+                phone: row.get(0)?,
+                page: row.get(1)?,
+                block: row.get(2)?,
+                line: row.get(3)?,
+                state: row.get(4)?,
+                artifacts: row.get(5)?,
+                pending: row.get(6)?,
+            })
         })?;
         let rows: Vec<RawEntry> = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(rows.into_iter().filter_map(|raw| entry(activity, raw)).collect())
+        Ok(rows.into_iter().filter_map(|raw| raw.read(activity)).collect())
     }
 
     pub fn save_entry(&self, entry: &EntryRecord, now: Timestamp) -> Result<()> {
-        let sql = "INSERT INTO entries (activity_id, phone, page_id, block_id, line, artifacts, written_at)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        let sql =
+            "INSERT INTO entries (activity_id, phone, page_id, block_id, line, state, artifacts, pending, written_at)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                    ON CONFLICT (activity_id, phone) DO UPDATE SET page_id = excluded.page_id,
-                   block_id = excluded.block_id, line = excluded.line, artifacts = excluded.artifacts";
-        let artifacts: Vec<&str> = entry.artifacts.iter().map(|kind| kind.label()).collect();
-        let block = entry.block.as_ref().map(BlockId::as_str);
-        let keys = (entry.activity.as_str(), entry.phone.as_str(), entry.page.as_str());
-        self.write(sql, params![keys.0, keys.1, keys.2, block, entry.line, artifacts.join(","), now.to_string()])
+                   block_id = excluded.block_id, line = excluded.line, state = excluded.state,
+                   artifacts = excluded.artifacts, pending = excluded.pending";
+        let state = if entry.written { "done" } else { "intended" };
+        let (page, block) = (entry.page.as_ref().map(PageId::as_str), entry.block.as_ref().map(BlockId::as_str));
+        let (artifacts, pending) = (labels(&entry.artifacts), labels(&entry.pending));
+        let (activity, phone) = (entry.activity.as_str(), entry.phone.as_str());
+        let now = now.to_string();
+        self.write(sql, params![activity, phone, page, block, entry.line, state, artifacts, pending, now])
     }
 
     pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
         let sql = "DELETE FROM entries WHERE activity_id = ?1 AND phone = ?2";
         self.write(sql, [activity.as_str(), phone.as_str()])
+    }
+
+    pub fn try_refresh_lock(&self) -> Result<Option<RefreshGuard>> {
+        if self.mode == Mode::ReadOnly {
+            return Ok(Some(RefreshGuard { _file: None }));
+        }
+        let file = try_lock(&self.path, "contacts.lock").map_err(|err| Error::Broken(err.into()))?;
+        Ok(file.map(|file| RefreshGuard { _file: Some(file) }))
     }
 
     fn write(&self, sql: &str, params: impl Params) -> Result<()> {
@@ -149,18 +171,39 @@ impl Db {
     }
 }
 
-type RawEntry = (String, String, Option<String>, String, String);
+/// A row of `entries` as it stands.
+struct RawEntry {
+    phone: String,
+    page: Option<String>,
+    block: Option<String>,
+    line: String,
+    state: String,
+    artifacts: String,
+    pending: String,
+}
 
-fn entry(activity: &ActivityId, (phone, page, block, line, artifacts): RawEntry) -> Option<EntryRecord> {
+impl RawEntry {
+    fn read(self, activity: &ActivityId) -> Option<EntryRecord> {
+        Some(EntryRecord {
+            activity: activity.clone(),
+            phone: Phone::parse(&self.phone)?,
+            page: self.page.and_then(|page| PageId::parse(&page).ok()),
+            block: self.block.and_then(|block| BlockId::parse(&block).ok()),
+            line: self.line,
+            written: self.state == "done",
+            artifacts: kinds(&self.artifacts),
+            pending: kinds(&self.pending),
+        })
+    }
+}
+
+fn labels(kinds: &BTreeSet<ArtifactKind>) -> String {
+    kinds.iter().map(|kind| kind.label()).collect::<Vec<_>>().join(",")
+}
+
+fn kinds(labels: &str) -> BTreeSet<ArtifactKind> {
     let kind = |label: &str| ArtifactKind::ALL.into_iter().find(|kind| kind.label() == label);
-    Some(EntryRecord {
-        activity: activity.clone(),
-        phone: Phone::parse(&phone)?,
-        page: PageId::parse(&page).ok()?,
-        block: block.and_then(|block| BlockId::parse(&block).ok()),
-        line,
-        artifacts: artifacts.split(',').filter_map(kind).collect(),
-    })
+    labels.split(',').filter_map(kind).collect()
 }
 
 fn insert_contact(connection: &Connection, contact: &IndexedContact) -> rusqlite::Result<()> {
@@ -226,6 +269,16 @@ fn run_migrations(connection: &mut Connection) -> Result<()> {
     Ok(())
 }
 
+/// The lock file `name` beside the store, if nobody holds it. It is free again when the file is closed.
+fn try_lock(path: &Path, name: &str) -> std::io::Result<Option<File>> {
+    let file = private_file(&path.with_extension(name))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(err)) => Err(err),
+    }
+}
+
 fn make_folder(folder: &Path) -> Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.with_context(|| format!("cannot make {}", folder.display())).map_err(Error::Broken)
@@ -270,10 +323,12 @@ mod tests {
         let entry = EntryRecord {
             activity: ActivityId::parse("AC1").expect("id"),
             phone: phone(),
-            page: page.id.clone(),
+            page: Some(page.id.clone()),
             block: Some(page.id.as_block()),
             line: "Incoming call".into(),
+            written: true,
             artifacts: [ArtifactKind::Summary, ArtifactKind::Recording].into(),
+            pending: [ArtifactKind::Transcript].into(),
         };
         let db = Db::open(&path, Mode::ReadWrite).expect("open");
         db.save_page(&phone(), &page, now()).expect("save");
@@ -291,7 +346,7 @@ mod tests {
     #[test]
     fn contact_index_is_replaced_as_a_whole_and_renewed_one_by_one() {
         let dir = tempfile::tempdir().expect("dir");
-        let mut db = Db::open(&dir.path().join("q.db"), Mode::ReadWrite).expect("open");
+        let db = Db::open(&dir.path().join("q.db"), Mode::ReadWrite).expect("open");
         let contact = |id: &str, tail: &str, body: &str| IndexedContact {
             id: ContactId::parse(id).expect("id"),
             tails: [tail.to_owned()].into(),

@@ -6,7 +6,7 @@ use super::PayloadError;
 use super::context::{Circumstances, direction};
 use super::shape::{Attachment, Texts, Time, Values, list, seconds};
 use super::wire::{Body, Notes};
-use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Direction, Party, Subject};
+use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, CallSigns, Direction, Party, Subject};
 use crate::domain::id::{ActivityId, UserId};
 
 #[derive(Deserialize, Default)]
@@ -50,7 +50,8 @@ pub(super) fn ended(
     let Some(at) = wire.created_at.take() else {
         return Ok(Subject::Incomplete { activity: Some(id), missing: "createdAt" });
     };
-    let facts = CallFacts { outcome: wire.outcome(direction, notes), duration_secs: wire.duration_secs() };
+    let facts =
+        CallFacts { outcome: CallOutcome::judge(wire.signs(direction, notes)), duration_secs: wire.duration_secs() };
     let context = circumstances.of(id, Some(at), Some(direction));
     Ok(Subject::Call(CallNews { context, facts: Some(facts), artifacts: wire.artifacts(notes) }))
 }
@@ -64,24 +65,17 @@ pub(super) fn recorded(body: &Body, circumstances: Circumstances, notes: &mut No
 }
 
 impl Wire {
-    /// By what happened, never by the duration; the status only where nothing else tells.
-    fn outcome(&self, direction: Direction, notes: &mut Notes) -> CallOutcome {
-        let answered = self.answered_at.is_some();
-        let by = self.answerer(notes);
+    fn signs(&self, direction: Direction, notes: &mut Notes) -> CallSigns {
         let status = self.status.as_deref().unwrap_or_default();
-        let target = self.forwarded_to.as_deref().filter(|to| !to.trim().is_empty());
-        if status == "ai-handled" || self.is_ai_handled() || by.as_ref().is_some_and(is_system) {
-            return CallOutcome::HandledByAi;
-        }
-        if status == "forwarded" || (target.is_some() && !answered) {
-            return CallOutcome::Forwarded(target.map(Party::parse));
-        }
-        match (direction, answered) {
-            (Direction::Incoming, true) => CallOutcome::Answered(by.filter(UserId::is_person)),
-            (Direction::Incoming, false) if self.has_message() => CallOutcome::Voicemail,
-            (Direction::Incoming, false) => CallOutcome::Missed,
-            (Direction::Outgoing, true) => CallOutcome::Answered(None),
-            (Direction::Outgoing, false) => CallOutcome::NoAnswer,
+        let by = self.answerer(notes);
+        let target = self.forwarded_to.as_deref().filter(|to| !to.trim().is_empty()).map(Party::parse);
+        CallSigns {
+            direction,
+            answered: self.answered_at.is_some(),
+            ai: status == "ai-handled" || self.is_ai_handled() || by.as_ref().is_some_and(is_system),
+            answered_by: by.filter(|by| direction == Direction::Incoming && by.is_person()),
+            forwarded: if status == "forwarded" { Some(target) } else { target.map(Some) },
+            voicemail: self.voicemail.is_some() || self.has_voicemail == Some(true),
         }
     }
 
@@ -93,10 +87,6 @@ impl Wire {
 
     fn is_ai_handled(&self) -> bool {
         self.ai_handled.0.iter().any(|value| !value.is_empty() && value != "false")
-    }
-
-    fn has_message(&self) -> bool {
-        self.voicemail.is_some() || self.has_voicemail == Some(true)
     }
 
     /// v2 and v3 carry no duration: the time between picking up and hanging up.

@@ -475,7 +475,10 @@ fn outcome_of_a_call_follows_what_happened() {
     assert_eq!(v4(json!({"forwardedTo": ""})), "");
     assert_eq!(v4(json!({"status": "forwarded"})), "outcome Forwarded(None) secs Some(16)");
     assert_eq!(v4(json!({"forwardedTo": "PNx"})), "outcome Forwarded(Some(Other(\"PNx\"))) secs Some(16)");
-    assert_eq!(v4(json!({"forwardedTo": "PNx", "answeredAt": at})), answered("None"));
+    assert_eq!(
+        v4(json!({"forwardedTo": "PNx", "answeredAt": at, "answeredBy": "USx"})),
+        answered("Some(UserId(\"USx\"))")
+    );
     assert_eq!(dated(json!({"status": "unknown"})), "");
     assert_eq!(dated(json!({"status": "answered"})), "");
     assert_eq!(dated(json!({"hasVoicemail": true, "duration": -3})), "outcome Voicemail secs None");

@@ -35,14 +35,17 @@ CREATE TABLE contact_phones (
 
 CREATE INDEX contact_phones_by_contact ON contact_phones (contact_id);
 
--- Which activity has its entry on which client's page.
+-- Which activity has its entry on which client's page. A row is written before the entry is, and says so: after a
+-- crash or an unknown outcome, what is only intended is looked for on the page before anything is written again.
 CREATE TABLE entries (
     activity_id TEXT NOT NULL,
     phone       TEXT NOT NULL,
-    page_id     TEXT NOT NULL,
-    block_id    TEXT,                        -- null until somebody had to look for it
+    page_id     TEXT,                        -- null while the page itself is only intended
+    block_id    TEXT,                        -- null until it is told or somebody had to look for it
     line        TEXT NOT NULL,               -- the entry's first line, without formatting
-    artifacts   TEXT NOT NULL DEFAULT '',    -- kinds present, comma-separated
+    state       TEXT NOT NULL CHECK (state IN ('intended', 'done')),
+    artifacts   TEXT NOT NULL DEFAULT '',    -- kinds that are inside, comma-separated
+    pending     TEXT NOT NULL DEFAULT '',    -- kinds that are intended, comma-separated
     written_at  TEXT NOT NULL,
     PRIMARY KEY (activity_id, phone)
 ) WITHOUT ROWID;

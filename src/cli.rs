@@ -1,0 +1,114 @@
+//! The command line as typed: raw flags and their help, nothing checked and nothing decided.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Shown at the end of `--help`.
+const AFTER: &str = "\
+EXAMPLES
+  quotion < payload.json                         sync one saved delivery
+  cat saved/*.json | quotion                     sync many, one result line each
+  quotion --dry-run < payload.json               show what would be written, write nothing
+  quotion --require-signature --signature \"$HTTP_OPENPHONE_SIGNATURE\" < body
+                                                 what a webhook receiver runs
+ENVIRONMENT (or a file .env in the working directory)
+  NOTION_API_KEY                 token of the Notion integration; required
+  NOTION_CLIENTS_DATABASE_ID     the Clients database, shared with the integration; required
+                                 (also NOTION_CANVAS_DATABASE_ID; an id or the database's link)
+  OPENPHONE_API_KEY              Quo API key (also QUO_API_KEY); without it no names are looked up
+  OPENPHONE_WEBHOOK_SECRET       signing secrets, comma-separated (also QUO_WEBHOOK_SECRET)
+  QUOTION_REQUIRE_SIGNATURE      1: as --require-signature
+  QUOTION_DIR, QUOTION_STATE     as --dir and --state
+  OPENPHONE_API_BASE             default https://api.quo.com/v1 (also QUO_API_BASE)
+  NOTION_API_BASE                default https://api.notion.com/v1
+  NOTION_VERSION                 default 2022-06-28
+  ALERT_WEBHOOK_URL              gets a POST {\"text\": …} on critical failures
+  LOG_LEVEL or RUST_LOG          error, warn (default), info, debug
+  Flags beat environment beat .env beat quotion.toml beat defaults.
+
+EXIT CODES
+   0 done, or rightly skipped             70 a bug of ours
+  64 command line                         74 store or file trouble
+  65 payload is not what it should be     75 not now; try again later
+  69 a vendor refuses for good            77 signature refused
+  78 configuration
+
+RESULT
+  One JSON line per document on stdout, also on failure:
+  {\"status\":\"success\",\"action\":\"created\",\"notion_page_id\":\"…\",\"client_name\":\"Rosa Quint\", …}
+  status: success, error. action: created, updated, skipped (then reason says why).";
+
+/// Puts every call and text of a Quo (OpenPhone) number into Notion, exactly once.
+///
+/// Reads webhook payloads (JSON, any number, one after another) from standard input, finds or makes each client's
+/// page in the Notion Clients database, and writes the call or message on it.
+#[derive(Debug, Parser)]
+#[command(name = "quotion", version, after_help = AFTER, max_term_width = 110)]
+pub struct Args {
+    /// Signature header to check: `openphone-signature` (hmac;1;…) or `webhook-signature` (v1,…)
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub signature: Option<String>,
+
+    /// Header `webhook-id` of the Standard Webhooks scheme
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub webhook_id: Option<String>,
+
+    /// Header `webhook-timestamp` of the Standard Webhooks scheme
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub webhook_timestamp: Option<String>,
+
+    /// Refuse a payload that comes without a signature; receivers must set this
+    #[arg(long)]
+    pub require_signature: bool,
+
+    /// Age window of signatures, into the past and the future; `off` for saved payloads [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    pub signature_tolerance: Option<String>,
+
+    /// Read everything, write nothing, print the plan in the result
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Give up in good order when one payload takes longer; `off` to wait as long as it takes [default: 50s]
+    #[arg(long, value_name = "DURATION")]
+    pub deadline: Option<String>,
+
+    /// Folder of everything that is kept [default: .tmp]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// Store: path of a SQLite file [default: quotion.db in the folder]
+    #[arg(long, value_name = "PATH")]
+    pub state: Option<String>,
+
+    /// Column names and choices [default: quotion.toml if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where logs go; `stdout` puts them before the result lines
+    #[arg(long, value_name = "STREAM", default_value = "stderr")]
+    pub log_to: LogTo,
+
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Stream of the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogTo {
+    /// Standard error.
+    Stderr,
+    /// Standard output, for receivers that capture only that.
+    Stdout,
+}
+
+/// Look of the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

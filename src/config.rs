@@ -1,0 +1,258 @@
+//! Settings: flags, environment, `.env` and `quotion.toml`, checked, with one small struct for each client.
+//!
+//! The only reader of the environment. What only some events need (keys, databases) is checked when it is asked for,
+//! so that an event that needs nothing works without any.
+
+mod file;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use crate::cli::Args;
+use crate::domain::id::DatabaseId;
+use crate::failure::Failure;
+use crate::http::{BaseUrl, Deadline, Window};
+use crate::secret::Secret;
+use crate::sync;
+use crate::webhook::signature::{Headers, Tolerance};
+
+use file::File;
+
+const DIR: &str = ".tmp";
+const STORE: &str = "quotion.db";
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+const DEADLINE: SignedDuration = SignedDuration::from_secs(50);
+const QUO_BASE: &str = "https://api.quo.com/v1";
+const NOTION_BASE: &str = "https://api.notion.com/v1";
+const NOTION_VERSION: &str = "2022-06-28";
+
+/// The process environment, with `.env` beneath it.
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// Reads the environment, and the file `.env` in the working directory if there is one.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn read() -> Result<Self, Failure> {
+        let mut all = HashMap::new();
+        match dotenvy::from_path_iter(".env") {
+            Ok(lines) => {
+                for line in lines {
+                    // The error would quote the line, and that may hold a key.
+                    let bad = |_| {
+                        Failure::config("the file .env has a line that is not NAME=value", "correct it or remove it")
+                    };
+                    let (name, value) = line.map_err(bad)?;
+                    all.insert(name, value);
+                }
+            }
+            Err(dotenvy::Error::Io(err)) if err.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => return Err(Failure::config("cannot read the file .env", "check its permissions")),
+        }
+        for (name, value) in std::env::vars_os() {
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+                all.insert(name, value);
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// The first of `names` that is set to something.
+    fn get(&self, names: &[&str]) -> Option<&str> {
+        let values = names.iter().filter_map(|name| self.0.get(*name));
+        values.map(|value| value.trim()).find(|value| !value.is_empty())
+    }
+
+    fn is_on(&self, name: &str) -> Result<bool, Failure> {
+        match self.get(&[name]).unwrap_or("0").to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "0" | "false" | "no" | "off" => Ok(false),
+            _ => Err(Failure::config(format!("{name} is neither 1 nor 0"), format!("set {name}=1 or remove it"))),
+        }
+    }
+
+    /// What is to be logged, in the syntax of `env_logger`.
+    pub fn log_filter(&self) -> &str {
+        self.get(&["LOG_LEVEL", "RUST_LOG"]).unwrap_or("warn")
+    }
+}
+
+/// How a payload's signature is to be checked.
+pub struct SignatureSettings {
+    /// What was passed; `None` without `--signature`.
+    pub headers: Option<Headers>,
+    /// Secrets that may have signed.
+    pub secrets: Vec<Secret>,
+    /// True if a payload without signature is refused.
+    pub required: bool,
+    /// Age window.
+    pub tolerance: Tolerance,
+}
+
+/// How to reach a vendor.
+pub struct Access {
+    /// The key.
+    pub key: Secret,
+    /// The API's address.
+    pub base: BaseUrl,
+    /// How many requests in which time.
+    pub window: Window,
+}
+
+/// All settings.
+pub struct Config {
+    /// Folder of everything that is kept.
+    pub dir: PathBuf,
+    /// The store's file.
+    pub store: PathBuf,
+    /// Checking of signatures.
+    pub signature: SignatureSettings,
+    /// Longest time for one payload.
+    pub deadline: Option<Duration>,
+    /// Write nothing.
+    pub dry_run: bool,
+    environment: Environment,
+    file: File,
+}
+
+impl Config {
+    /// Puts flags, environment and file together.
+    pub fn load(args: &Args, environment: Environment) -> Result<Self, Failure> {
+        let file = File::load(args.config.as_deref())?;
+        let dir = args.dir.clone().or_else(|| environment.get(&["QUOTION_DIR"]).map(PathBuf::from));
+        let dir = dir.unwrap_or_else(|| PathBuf::from(DIR));
+        let state = args.state.as_deref().or_else(|| environment.get(&["QUOTION_STATE"]));
+        Ok(Self {
+            store: store_path(state, &dir)?,
+            signature: signature(args, &environment)?,
+            deadline: deadline(args.deadline.as_deref())?,
+            dry_run: args.dry_run,
+            dir,
+            environment,
+            file,
+        })
+    }
+
+    /// Access to Notion, and the API version.
+    pub fn notion(&self) -> Result<(Access, String), Failure> {
+        let key = self.environment.get(&["NOTION_API_KEY"]);
+        let key = key.ok_or_else(|| {
+            Failure::config(
+                "NOTION_API_KEY is not set",
+                "make an integration at notion.so/my-integrations and set its token",
+            )
+        })?;
+        let base = base(self.environment.get(&["NOTION_API_BASE"]).unwrap_or(NOTION_BASE), "NOTION_API_BASE")?;
+        let version = self.environment.get(&["NOTION_VERSION"]).unwrap_or(NOTION_VERSION);
+        version.parse::<jiff::civil::Date>().map_err(|_| {
+            Failure::config(
+                format!("NOTION_VERSION={version:?} is no version"),
+                "versions are dates; the default is 2022-06-28",
+            )
+        })?;
+        let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_secs(60) };
+        Ok((Access { key: Secret::new(key), base, window }, version.to_owned()))
+    }
+
+    /// Access to Quo; `None` without a key.
+    pub fn quo(&self) -> Result<Option<Access>, Failure> {
+        let Some(key) = self.environment.get(&["OPENPHONE_API_KEY", "QUO_API_KEY"]) else { return Ok(None) };
+        let named = self.environment.get(&["OPENPHONE_API_BASE", "QUO_API_BASE"]);
+        let base = base(named.unwrap_or(QUO_BASE), "OPENPHONE_API_BASE")?;
+        let window = Window { requests: self.file.quo.requests_per_second, period: Duration::from_secs(1) };
+        Ok(Some(Access { key: Secret::new(key), base, window }))
+    }
+
+    /// Settings of the main job.
+    pub fn sync(&self) -> Result<sync::Settings, Failure> {
+        let names = ["NOTION_CLIENTS_DATABASE_ID", "NOTION_CANVAS_DATABASE_ID"];
+        let id = self.environment.get(&names).ok_or_else(|| {
+            Failure::config("NOTION_CLIENTS_DATABASE_ID is not set", "set it to the Clients database's link or id")
+        })?;
+        let clients_database = DatabaseId::parse(id).map_err(|_| {
+            Failure::config(
+                format!("NOTION_CLIENTS_DATABASE_ID={id:?} holds no Notion id"),
+                "copy the link of the database (··· > Copy link)",
+            )
+        })?;
+        Ok(sync::Settings {
+            clients_database,
+            columns: self.file.clients.names(),
+            tags_field: self.file.quo.tags_field.clone(),
+            contacts_ttl: duration(&self.file.quo.contacts_ttl, "contacts_ttl")?,
+            zone: self.zone()?,
+        })
+    }
+
+    /// Where alerts go.
+    pub fn alert(&self) -> Result<Option<BaseUrl>, Failure> {
+        let url = self.environment.get(&["ALERT_WEBHOOK_URL"]);
+        // The address is as good as a key: it is not shown.
+        let bad = |_| Failure::config("ALERT_WEBHOOK_URL is no usable address", "it must be https, without query");
+        url.map(|url| BaseUrl::parse(url).map_err(bad)).transpose()
+    }
+
+    fn zone(&self) -> Result<TimeZone, Failure> {
+        let Some(name) = &self.file.timezone else { return Ok(TimeZone::system()) };
+        TimeZone::get(name).map_err(|_| {
+            Failure::config(format!("timezone = {name:?} is not known"), "use a name like \"America/Chicago\"")
+        })
+    }
+}
+
+fn store_path(state: Option<&str>, dir: &Path) -> Result<PathBuf, Failure> {
+    match state {
+        None => Ok(dir.join(STORE)),
+        Some(url) if url.contains("://") => {
+            Err(Failure::config("the store can only be a file so far", "pass the path of a SQLite file as --state"))
+        }
+        Some(path) => Ok(PathBuf::from(path)),
+    }
+}
+
+fn signature(args: &Args, environment: &Environment) -> Result<SignatureSettings, Failure> {
+    let secrets = environment.get(&["OPENPHONE_WEBHOOK_SECRET", "QUO_WEBHOOK_SECRET"]).unwrap_or_default();
+    let headers = args.signature.as_ref().map(|signature| Headers {
+        signature: signature.clone(),
+        id: args.webhook_id.clone(),
+        timestamp: args.webhook_timestamp.clone(),
+    });
+    let tolerance = match args.signature_tolerance.as_deref() {
+        None => Tolerance::Within(TOLERANCE),
+        Some("off") => Tolerance::Off,
+        Some(text) => Tolerance::Within(duration(text, "--signature-tolerance")?),
+    };
+    Ok(SignatureSettings {
+        headers,
+        secrets: secrets.split(',').map(Secret::new).filter(|secret| !secret.is_empty()).collect(),
+        required: args.require_signature || environment.is_on("QUOTION_REQUIRE_SIGNATURE")?,
+        tolerance,
+    })
+}
+
+fn deadline(text: Option<&str>) -> Result<Option<Duration>, Failure> {
+    let span = match text {
+        Some("off") => return Ok(None),
+        Some(text) => duration(text, "--deadline")?,
+        None => DEADLINE,
+    };
+    Ok(Some(span.unsigned_abs()))
+}
+
+/// A span like `5m`, `50s` or `6h`.
+fn duration(text: &str, name: &str) -> Result<SignedDuration, Failure> {
+    let span = text.parse::<SignedDuration>().ok().filter(|span| span.is_positive());
+    span.ok_or_else(|| Failure::config(format!("{name}: {text:?} is no length of time"), "write it like 50s, 5m or 6h"))
+}
+
+fn base(url: &str, name: &str) -> Result<BaseUrl, Failure> {
+    BaseUrl::parse(url).map_err(|why| Failure::config(format!("{name}: {why}"), "https, or http to a loopback address"))
+}
+
+/// The deadline of one payload that begins now.
+pub fn starting_now(length: Option<Duration>) -> Deadline {
+    length.map_or_else(Deadline::none, Deadline::within)
+}

@@ -1,0 +1,74 @@
+//! What the operator must see to: a line in two files of the folder, and a message to a chat if one is configured.
+//!
+//! Apart because it must work when little else does; its own troubles are only logged. No secrets and no message
+//! text come here: failures carry none.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::http::{Agent, BaseUrl, Deadline, Request, Vendor, VendorSpec, Window};
+
+/// Files that get each line; the first is the owner's, the second what systems before this one wrote.
+const FILES: [&str; 2] = ["sync_errors.log", "critical_errors.log"];
+/// Longest that an alert may take.
+const ALERT: Duration = Duration::from_secs(5);
+
+/// Something critical.
+pub struct Line<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// The kind of error, as in results.
+    pub kind: &'a str,
+    /// What happened.
+    pub message: &'a str,
+    /// The event, if one is concerned.
+    pub event_id: Option<&'a str>,
+    /// The vendor's id of the request.
+    pub request_id: Option<&'a str>,
+}
+
+/// Appends the line to the files in `dir`, each with one write, so that parallel processes do not mix.
+pub fn log(dir: &Path, line: &Line) {
+    let json = json!({
+        "time": line.at.to_string(),
+        "kind": line.kind,
+        "message": line.message,
+        "event_id": line.event_id,
+        "request_id": line.request_id,
+    });
+    for name in FILES {
+        if let Err(err) = append(dir, name, format!("{json}\n").as_bytes()) {
+            log::error!("cannot write to {}: {err}", dir.join(name).display());
+        }
+    }
+}
+
+/// Sends `{"text": …}` to the chat's webhook.
+pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
+    let spec = VendorSpec {
+        name: "alert",
+        base: url,
+        headers: Vec::new(),
+        window: Window { requests: 1, period: Duration::from_secs(1) },
+        request_id_header: "x-request-id",
+    };
+    let request = Request::post("", json!({"text": format!("Quotion: {message}")}));
+    match Vendor::new(agent, spec).call(&request, Deadline::within(ALERT)) {
+        Ok(_) => {}
+        // A chat answers "ok" rather than JSON; what counts is that it took the message.
+        Err(err) if err.status().is_some_and(|status| (200..300).contains(&status)) => {}
+        Err(err) => log::error!("cannot send the alert: {err}"),
+    }
+}
+
+fn append(dir: &Path, name: &str, line: &[u8]) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join(name))?;
+    file.write_all(line)
+}

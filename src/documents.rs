@@ -1,0 +1,300 @@
+//! Standard input as JSON documents, one after another, whatever stands between them.
+//!
+//! Apart because one broken document must not cost the ones behind it: reading goes on at the next line. Nothing here
+//! knows what a document means. Memory is bounded by the largest document.
+
+use std::io::{self, Read};
+
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+/// Largest document, in bytes.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes read at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// What cannot be a document.
+#[derive(Debug)]
+pub enum Broken {
+    /// Not JSON; what is wrong and where, in words.
+    NotJson(String),
+    /// Larger than [`MAX_BYTES`].
+    TooLarge,
+    /// The input itself could not be read.
+    Io(io::Error),
+}
+
+/// Iterator over the documents of an input.
+pub struct Documents<R> {
+    input: R,
+    /// What has been read and not been given out; begins at `start`.
+    buffer: Vec<u8>,
+    start: usize,
+    at_end: bool,
+    failed: bool,
+}
+
+impl<R: Read> Documents<R> {
+    /// Reads from `input`.
+    pub fn new(input: R) -> Self {
+        Self { input, buffer: Vec::new(), start: 0, at_end: false, failed: false }
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Reads some more; at the end of the input nothing changes but `at_end`.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let before = self.buffer.len();
+        self.buffer.resize(before + CHUNK, 0);
+        let read = loop {
+            match self.input.read(&mut self.buffer[before..]) {
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        self.buffer.truncate(before + read.as_ref().copied().unwrap_or(0));
+        self.at_end = read? == 0;
+        Ok(())
+    }
+
+    fn skip_blanks(&mut self) -> io::Result<()> {
+        loop {
+            let blanks = self.rest().iter().take_while(|byte| is_blank(**byte)).count();
+            self.start += blanks;
+            if !self.rest().is_empty() || self.at_end {
+                return Ok(());
+            }
+            self.fill()?;
+        }
+    }
+
+    /// The next document; `None` at the end.
+    fn read(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+        self.skip_blanks().map_err(Broken::Io)?;
+        if self.rest().is_empty() {
+            return Ok(None);
+        }
+        let mut tried = 0;
+        loop {
+            let length = self.rest().len();
+            let worth_trying = self.at_end || length >= 2 * tried || matches!(self.rest().last(), Some(b'\n' | b'}'));
+            if worth_trying {
+                tried = length;
+                match scan(self.rest(), self.at_end) {
+                    Scan::Whole(end) if end <= MAX_BYTES => {
+                        let document = self.rest()[..end].to_vec();
+                        self.start += end;
+                        return Ok(Some(document));
+                    }
+                    Scan::Broken(why) => {
+                        self.skip_broken().map_err(Broken::Io)?;
+                        return Err(Broken::NotJson(why));
+                    }
+                    Scan::Whole(_) | Scan::Unfinished => {}
+                }
+            }
+            if length > MAX_BYTES {
+                self.skip_large().map_err(Broken::Io)?;
+                return Err(Broken::TooLarge);
+            }
+            self.fill().map_err(Broken::Io)?;
+        }
+    }
+
+    /// Leaves the line that the broken document begins on, and, if it seems to have been a document over several lines,
+    /// the ones that belong to it: indented, or closing brackets.
+    fn skip_broken(&mut self) -> io::Result<()> {
+        let spread = matches!(self.rest().first(), Some(b'{' | b'['));
+        loop {
+            self.skip_line()?;
+            if self.rest().is_empty() && !self.at_end {
+                self.fill()?;
+            }
+            match self.rest().first() {
+                Some(b' ' | b'\t' | b'\r' | b'\n' | b'}' | b']') if spread => {}
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            if let Some(end) = self.rest().iter().position(|byte| *byte == b'\n') {
+                self.start += end + 1;
+                return Ok(());
+            }
+            self.start = self.buffer.len();
+            if self.at_end {
+                return Ok(());
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Leaves a document that is too large, without keeping it: up to where its brackets are closed.
+    fn skip_large(&mut self) -> io::Result<()> {
+        let mut brackets = Brackets::default();
+        loop {
+            if let Some(end) = self.rest().iter().position(|byte| brackets.close(*byte)) {
+                self.start += end + 1;
+                return Ok(());
+            }
+            self.start = self.buffer.len();
+            if self.at_end {
+                return Ok(());
+            }
+            self.fill()?;
+        }
+    }
+}
+
+impl<R: Read> Iterator for Documents<R> {
+    type Item = Result<Vec<u8>, Broken>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let item = self.read().transpose();
+        self.failed = matches!(item, Some(Err(Broken::Io(_))));
+        item
+    }
+}
+
+enum Scan {
+    /// A document of that many bytes.
+    Whole(usize),
+    /// It may become one with more bytes.
+    Unfinished,
+    /// It will never be one.
+    Broken(String),
+}
+
+fn scan(bytes: &[u8], at_end: bool) -> Scan {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
+    match values.next() {
+        Some(Ok(value)) => {
+            let end = values.byte_offset();
+            let closed = value.get().ends_with(['}', ']', '"']);
+            if closed || at_end || end < bytes.len() { Scan::Whole(end) } else { Scan::Unfinished }
+        }
+        Some(Err(err)) if err.classify() == Category::Eof && !at_end => Scan::Unfinished,
+        // A character of several bytes may be cut by the end of what has been read so far.
+        Some(Err(_)) if !at_end && std::str::from_utf8(bytes).is_err_and(|err| err.error_len().is_none()) => {
+            Scan::Unfinished
+        }
+        Some(Err(err)) => Scan::Broken(err.to_string()),
+        None => Scan::Unfinished,
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Where a document ends, told by its brackets alone.
+#[derive(Default)]
+struct Brackets {
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Brackets {
+    /// Takes a byte; true when it closes the outermost bracket.
+    fn close(&mut self, byte: u8) -> bool {
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.in_text => self.escaped = true,
+            b'"' => self.in_text = !self.in_text,
+            _ if self.in_text => {}
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                return self.depth == 0;
+            }
+            _ => {}
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a few bytes at a time, as a slow pipe does.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(self.0.len()).min(buffer.len());
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    fn shown(item: Result<Vec<u8>, Broken>) -> String {
+        match item {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(Broken::NotJson(_)) => "broken".into(),
+            Err(Broken::TooLarge) => "too large".into(),
+            Err(Broken::Io(_)) => "io".into(),
+        }
+    }
+
+    fn check(input: &str, want: &[&str]) {
+        for step in [1, 7, CHUNK] {
+            let found: Vec<String> = Documents::new(Slow(input.as_bytes(), step)).map(shown).collect();
+            assert_eq!(found, want, "{input:?} by {step}");
+        }
+    }
+
+    #[test]
+    fn documents_stand_one_after_another_in_any_layout() {
+        check("", &[]);
+        check(" \n\t\r\n", &[]);
+        check("{}", &["{}"]);
+        check(
+            "{\"a\":1}{\"b\":2}\n{\n \"c\": 3\n}\n[1] 12 \"x\"",
+            &["{\"a\":1}", "{\"b\":2}", "{\n \"c\": 3\n}", "[1]", "12", "\"x\""],
+        );
+        check("{\"ü\":\"😀\"}\n{\"b\":2}", &["{\"ü\":\"😀\"}", "{\"b\":2}"]);
+    }
+
+    #[test]
+    fn after_a_broken_document_reading_goes_on_at_the_next_line() {
+        check("not json\n{\"a\":1}", &["broken", "{\"a\":1}"]);
+        check("one\ntwo\n{}", &["broken", "broken", "{}"]);
+        check("{\"a\": \n{\"b\":2}\n{\"c\":3}", &["broken", "{\"b\":2}", "{\"c\":3}"]);
+        check("{\"a\": \"x\n{\"b\":2}", &["broken", "{\"b\":2}"]);
+        check("{\"a\":1}}\n{\"b\":2}", &["{\"a\":1}", "broken", "{\"b\":2}"]);
+    }
+
+    #[test]
+    fn truncated_document_over_several_lines_is_one_error() {
+        check("{\n  \"a\": {\n    \"b\": 1\n  },\n  \"c", &["broken"]);
+        check("{\n  \"a\": oops,\n  \"b\": 1\n}\n{\"b\":2}", &["broken", "{\"b\":2}"]);
+    }
+
+    #[test]
+    fn document_that_is_too_large_is_left_and_the_next_one_read() {
+        let large = format!("{{\"a\": \"\\\"{}\"}}\n{{\"b\":2}}\n", "x".repeat(MAX_BYTES));
+        let found: Vec<String> = Documents::new(large.as_bytes()).map(shown).collect();
+        assert_eq!(found, ["too large", "{\"b\":2}"]);
+        let limit = format!("{{\"a\": \"{}\"}}", "x".repeat(MAX_BYTES - 9));
+        assert_eq!(limit.len(), MAX_BYTES);
+        assert_eq!(Documents::new(limit.as_bytes()).filter(Result::is_ok).count(), 1);
+    }
+
+    #[test]
+    fn invalid_utf8_is_broken_not_fatal() {
+        let found: Vec<String> = Documents::new(&b"{\"a\":\"\xff\"}\n{\"b\":2}"[..]).map(shown).collect();
+        assert_eq!(found, ["broken", "{\"b\":2}"]);
+    }
+}

@@ -1,0 +1,297 @@
+//! The closed list of bad endings: kind, message, hint for the person, exit code.
+//!
+//! Nothing else knows exit codes (they are those of sysexits.h).
+
+use std::fmt;
+
+use crate::documents::{Broken, MAX_BYTES};
+use crate::http;
+use crate::notion;
+use crate::quo;
+use crate::store;
+use crate::sync;
+use crate::webhook::PayloadError;
+use crate::webhook::signature::Refusal;
+
+/// Kind of a failure, as in results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Wrong command line.
+    Usage,
+    /// The payload is not what it should be.
+    Payload,
+    /// The signature is refused.
+    Signature,
+    /// A setting is missing or wrong.
+    Config,
+    /// A vendor refuses the key.
+    Unauthorized,
+    /// A database is not there or not shared.
+    NotFound,
+    /// A vendor refuses what was sent.
+    Refused,
+    /// A vendor says: slower.
+    RateLimited,
+    /// A vendor cannot be reached, or a write's outcome is not known.
+    Unavailable,
+    /// It took too long.
+    Deadline,
+    /// The store or a file.
+    Store,
+    /// A bug of ours.
+    Internal,
+}
+
+impl Kind {
+    /// The kind's word in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Payload => "payload",
+            Self::Signature => "signature",
+            Self::Config => "config",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Deadline => "deadline",
+            Self::Store => "store",
+            Self::Internal => "internal",
+        }
+    }
+
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 64,
+            Self::Payload => 65,
+            Self::Unauthorized | Self::NotFound | Self::Refused => 69,
+            Self::Internal => 70,
+            Self::Store => 74,
+            Self::RateLimited | Self::Unavailable | Self::Deadline => NOT_NOW,
+            Self::Signature => 77,
+            Self::Config => 78,
+        }
+    }
+}
+
+/// Exit code of what may succeed later.
+const NOT_NOW: u8 = 75;
+
+/// A bad ending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind.
+    pub kind: Kind,
+    /// What happened, in one line.
+    pub message: String,
+    /// What to do next.
+    pub hint: String,
+    /// The vendor's id of the request, which its support asks for.
+    pub request_id: Option<String>,
+    exit_code: u8,
+}
+
+impl Failure {
+    /// A failure of the kind.
+    pub fn new(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: hint.into(), request_id: None, exit_code: kind.exit_code() }
+    }
+
+    /// A wrong or missing setting.
+    pub fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message, hint)
+    }
+
+    /// Exit code when this is the worst that happened.
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code
+    }
+
+    /// True if the same may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        self.exit_code == NOT_NOW
+    }
+
+    /// True if the operator must act.
+    pub fn is_critical(&self) -> bool {
+        matches!(self.exit_code, 69 | 70 | 74 | 78)
+    }
+
+    fn with_request(self, request_id: Option<&String>) -> Self {
+        Self { request_id: request_id.cloned(), ..self }
+    }
+
+    fn not_now(self) -> Self {
+        Self { exit_code: NOT_NOW, ..self }
+    }
+
+    fn for_good(self) -> Self {
+        Self { exit_code: Kind::Refused.exit_code(), ..self }
+    }
+}
+
+/// The exit code of several endings: the worst one, where 75 outranks only 0.
+pub fn worst(a: u8, b: u8) -> u8 {
+    let rank = |code: u8| if code == NOT_NOW { 1 } else { code };
+    if rank(b) > rank(a) { b } else { a }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(err: Broken) -> Self {
+        match err {
+            Broken::NotJson(why) => Self::new(
+                Kind::Payload,
+                format!("not a JSON document: {why}"),
+                "pass the request body as it was received",
+            ),
+            Broken::TooLarge => Self::new(
+                Kind::Payload,
+                format!("the document is larger than {} MiB", MAX_BYTES >> 20),
+                "no delivery of Quo is that large; check what is piped in",
+            ),
+            Broken::Io(err) => Self::new(Kind::Store, format!("cannot read standard input: {err}"), "check the pipe"),
+        }
+    }
+}
+
+impl From<PayloadError> for Failure {
+    fn from(err: PayloadError) -> Self {
+        Self::new(
+            Kind::Payload,
+            err.to_string(),
+            "compare the payload with `fixtures/quo`; if Quo really sent it, report it",
+        )
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        if refusal == Refusal::NoUsableSecret {
+            let hint = "set OPENPHONE_WEBHOOK_SECRET to the signing secret of the webhook (several: comma-separated)";
+            return Self::config(message, hint);
+        }
+        let hint = "the body must be passed byte for byte, and OPENPHONE_WEBHOOK_SECRET must hold the secret of the webhook \
+                    that sent it; for saved payloads use --signature-tolerance off";
+        Self::new(Kind::Signature, message, hint)
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(err: store::Error) -> Self {
+        let message = err.to_string();
+        match err {
+            store::Error::Busy(_) => {
+                Self::new(Kind::Store, message, "another process holds the store; run again").not_now()
+            }
+            store::Error::Newer { .. } => Self::new(Kind::Store, message, "update quotion on this machine"),
+            store::Error::Broken(_) => {
+                let hint = "check free space, permissions and the path (--dir, --state); a damaged store can be moved away: \
+                            a new one is made";
+                Self::new(Kind::Store, message, hint)
+            }
+        }
+    }
+}
+
+impl From<sync::Error> for Failure {
+    fn from(err: sync::Error) -> Self {
+        let message = err.to_string();
+        match err {
+            sync::Error::Notion(err) => from_notion(&err),
+            sync::Error::Store(err) => err.into(),
+            sync::Error::Quo(err) => from_quo(&err, message),
+            sync::Error::Unknown(_) => {
+                Self::new(Kind::Unavailable, message, "it may only be too early; run again later")
+            }
+            sync::Error::OwnNumbersNeeded => {
+                Self::new(Kind::Unavailable, message, "set OPENPHONE_API_KEY, or run again when Quo answers")
+            }
+            sync::Error::Misconfigured(_) => {
+                Self::config(message, "set the column's name in quotion.toml under [clients], or add it in Notion")
+            }
+            sync::Error::Unsettled(_) => {
+                Self::new(Kind::Unavailable, message, "run the same payload again; it is looked for first")
+            }
+        }
+    }
+}
+
+fn from_quo(err: &quo::Error, message: String) -> Failure {
+    match err {
+        quo::Error::Denied(_) => {
+            Failure::new(Kind::Unauthorized, message, "check OPENPHONE_API_KEY in Quo's workspace settings")
+        }
+        quo::Error::Refused(_) => Failure::new(Kind::Refused, message, "if this stays so, report it with the trace"),
+        quo::Error::Failed(err) => Failure { message, ..from_http(err) },
+        quo::Error::Unreadable { .. } | quo::Error::Endless { .. } => {
+            Failure::new(Kind::Unavailable, message, "run again later; if it stays so, report it")
+        }
+    }
+}
+
+fn from_notion(err: &notion::Error) -> Failure {
+    match err {
+        notion::Error::Http(err) => from_http(err),
+        notion::Error::Ambiguous(what) => {
+            let hint = "keep the phone column in only one of the data sources, or name it differently in the others";
+            Failure::new(Kind::Refused, format!("notion: {what}"), hint)
+        }
+        notion::Error::Unreadable(what) => {
+            Failure::new(Kind::Unavailable, format!("notion: {what}"), "run again later; if it stays so, report it")
+        }
+    }
+}
+
+fn from_http(err: &http::Error) -> Failure {
+    let message = err.to_string();
+    let failure = |kind, hint: &str| Failure::new(kind, message.clone(), hint);
+    match err {
+        http::Error::Refused { status, request_id, .. } => match status {
+            401 => failure(Kind::Unauthorized, "check the API key; a new one may take half a minute to work"),
+            403 => failure(
+                Kind::Unauthorized,
+                "give the Notion integration the rights to read, insert and update content; \
+                                                on a free workspace check the block limit",
+            ),
+            404 => failure(
+                Kind::NotFound,
+                "share the database with the integration (its menu ··· > Connections), and check its id",
+            ),
+            _ => failure(Kind::Refused, "if the message does not help, report it with the request id"),
+        }
+        .with_request(request_id.as_ref()),
+        http::Error::Blocked { .. } => {
+            failure(Kind::RateLimited, "Notion has blocked this integration; write to its support").for_good()
+        }
+        http::Error::NotNow { status: Some(429 | 529), .. } => failure(Kind::RateLimited, "run again later"),
+        http::Error::NotNow { .. } => failure(Kind::Unavailable, "run again later; check the network if it stays so"),
+        http::Error::Unknown { .. } => {
+            failure(Kind::Unavailable, "run the same payload again: what was saved is looked for first")
+        }
+        http::Error::Deadline { .. } => failure(Kind::Deadline, "run again later, or with a longer --deadline"),
+        http::Error::Invalid { .. } => {
+            failure(Kind::Config, "check the keys: one seems to hold a line break or the like")
+        }
+        http::Error::Unreadable { .. } => failure(Kind::Unavailable, "run again later; if it stays so, report it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worst_exit_code_wins_and_not_now_outranks_only_success() {
+        assert_eq!([0, 75, 65, 75, 0].into_iter().fold(0, worst), 65);
+        assert_eq!([0, 75, 0].into_iter().fold(0, worst), 75);
+        assert_eq!([69, 77, 65].into_iter().fold(0, worst), 77);
+    }
+}

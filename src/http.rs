@@ -1,0 +1,229 @@
+//! Calls to the vendors' APIs: one pool of connections, limits on everything, retry at this one place.
+//!
+//! [`Vendor::call`] takes a [`Request`] and gives an [`Answer`], or an [`Error`] that tells what the caller may
+//! do next. An attempt passes the vendor's gate (rate window, pause), goes over the wire, and is judged; up to
+//! three retries follow. A write is retried only when it is certain that nothing was saved: it did not leave,
+//! or the answer was 429 or 529. All other doubt is [`Error::Unknown`], and the caller looks before it writes.
+//!
+//! Apart because nothing else may know ureq, sleep, or hold a key in plain. It must not know what a vendor's
+//! paths and bodies mean.
+
+mod error;
+mod gate;
+mod request;
+mod url;
+mod verdict;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use self::error::Error;
+pub use self::gate::{Deadline, Window};
+pub use self::request::{Effect, Method, Request};
+pub use self::url::BaseUrl;
+pub use self::wire::{Agent, agent};
+
+use self::gate::{Gate, wait_within};
+use self::verdict::{Again, Origin, Pace, Scrub, Verdict, judge};
+use self::wire::{Limit, Outgoing, exchange};
+use crate::secret::Secret;
+
+/// Tries after the first one.
+const RETRIES: u32 = 3;
+
+/// A success (2xx) with its whole body, which is JSON or empty.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The vendor's id of the request.
+    pub request_id: Option<String>,
+    origin: Origin,
+}
+
+impl Answer {
+    /// Parses the body. A body of another shape is [`Error::Unreadable`] after a read, [`Error::Unknown`]
+    /// after a write.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let mut parser = serde_json::Deserializer::from_slice(&self.body);
+        serde_path_to_error::deserialize(&mut parser).map_err(|err| {
+            let why = self.origin.scrub.clean(err.to_string().as_bytes());
+            let what = format!("{}: {}, unexpected body: {}", self.origin.line, self.status, error::one_line(&why));
+            let text = self.origin.scrub.clean(&self.body);
+            let request_id = self.request_id.clone();
+            match self.origin.effect {
+                Effect::Read => Error::Unreadable { what, text: error::kept(&text), request_id },
+                Effect::Write => {
+                    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+                    Error::Unknown { what, status: Some(self.status), body, request_id }
+                }
+            }
+        })
+    }
+}
+
+/// What makes up one API.
+pub struct VendorSpec {
+    /// Its name in logs and errors.
+    pub name: &'static str,
+    /// Where it lives.
+    pub base: BaseUrl,
+    /// Headers of every call; the key is among them.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// Its rate limit.
+    pub window: Window,
+    /// The answer's header with the id that the vendor's support asks for.
+    pub request_id_header: &'static str,
+}
+
+/// One API: its address, key, gate and counter. Shared by all threads that talk to it.
+pub struct Vendor {
+    agent: Agent,
+    spec: VendorSpec,
+    scrub: Arc<Scrub>,
+    gate: Gate,
+    calls: AtomicU64,
+    tuning: Tuning,
+}
+
+/// The program's times and sizes; a struct only so that tests need not wait for them.
+struct Tuning {
+    /// First wait after a network error or 5xx; doubles.
+    backoff: Duration,
+    /// First wait after 429 or 529 without a word on how long; doubles.
+    busy: Duration,
+    /// Longest wait of our own making.
+    cap: Duration,
+    /// Longest wait for the gate, whoever asks for it: beyond that the caller comes back later.
+    patience: Duration,
+    /// One attempt: Notion answers within 60 s, and a shorter limit turns saved writes into unknown ones.
+    attempt: Duration,
+    /// Largest body of an answer.
+    body_bytes: u64,
+}
+
+const TUNING: Tuning = Tuning {
+    backoff: Duration::from_millis(500),
+    busy: Duration::from_secs(1),
+    cap: Duration::from_secs(30),
+    patience: Duration::from_secs(120),
+    attempt: Duration::from_secs(65),
+    body_bytes: 32 * 1024 * 1024,
+};
+
+impl Tuning {
+    /// The wait after so many failed retries.
+    fn wait(&self, pace: Pace, retries: u32) -> Duration {
+        let (base, low, high) = match pace {
+            Pace::Busy(Some(asked)) => return asked.saturating_add(self.busy.mul_f64(0.25 * chance())),
+            Pace::Busy(None) => (self.busy, 1.0, 1.25),
+            Pace::Backoff => (self.backoff, 0.5, 1.5),
+        };
+        (base * 2_u32.pow(retries)).mul_f64(low + (high - low) * chance()).min(self.cap)
+    }
+}
+
+/// A number from 0 to 1, for jitter: the standard library's hasher is seeded at random.
+fn chance() -> f64 {
+    let bits = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or_default();
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+impl Vendor {
+    /// Puts an API together; sends nothing.
+    pub fn new(agent: &Agent, spec: VendorSpec) -> Self {
+        let (scrub, gate) = (Arc::new(Scrub::new(&spec.headers)), Gate::new(spec.window));
+        Self { agent: agent.clone(), spec, scrub, gate, calls: AtomicU64::new(0), tuning: TUNING }
+    }
+
+    /// Attempts sent so far, retries included.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Makes one call, with its retries, within the deadline.
+    pub fn call(&self, request: &Request, deadline: Deadline) -> Result<Answer, Error> {
+        let origin = self.origin(request);
+        let outgoing =
+            self.prepare(request).map_err(|why| Error::Invalid { what: format!("{}: {why}", origin.line) })?;
+        let mut retries = 0;
+        loop {
+            self.pass_gate(&origin, deadline)?;
+            let again = match self.attempt(&outgoing, &origin, deadline) {
+                Verdict::Answer(answer) => return Ok(answer),
+                Verdict::Stop(err) => return Err(err),
+                Verdict::Again(again) => again,
+            };
+            self.await_retry(again, retries, deadline)?;
+            retries += 1;
+        }
+    }
+
+    fn origin(&self, request: &Request) -> Origin {
+        Origin {
+            line: error::one_line(&format!("{}: {} {}", self.spec.name, request.method.as_str(), request.path)),
+            effect: request.effect,
+            request_id_header: self.spec.request_id_header,
+            scrub: Arc::clone(&self.scrub),
+        }
+    }
+
+    fn prepare(&self, request: &Request) -> Result<Outgoing, String> {
+        let base = request.base.as_ref().unwrap_or(&self.spec.base);
+        let url = url::join(base, &request.path, &request.query).ok_or("the path is not one of plain segments")?;
+        Outgoing::new(request, &url, &self.spec.headers)
+    }
+
+    fn pass_gate(&self, origin: &Origin, deadline: Deadline) -> Result<(), Error> {
+        let admitted = self.gate.admit(deadline.earlier(self.tuning.patience));
+        if deadline.passed() {
+            return Err(Error::Deadline { what: format!("{}: out of time before it was sent", origin.line) });
+        }
+        admitted.map_err(|wait| {
+            let what = format!("{}: not sent, the rate limit asks for a wait of {wait:.1?}", origin.line);
+            Error::NotNow { what, retry_after: Some(wait), status: None, request_id: None }
+        })
+    }
+
+    fn attempt(&self, outgoing: &Outgoing, origin: &Origin, deadline: Deadline) -> Verdict {
+        let time = deadline.left().map_or(self.tuning.attempt, |left| left.min(self.tuning.attempt));
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        let outcome = exchange(&self.agent, outgoing, Limit { time, body_bytes: self.tuning.body_bytes });
+        let status = outcome.as_ref().map_or(0, |received| received.status);
+        let verdict = judge(origin, outcome);
+        let id = verdict.request_id().unwrap_or("-");
+        log::debug!("{} -> {status} in {} ms, request {id}", origin.line, started.elapsed().as_millis());
+        verdict
+    }
+
+    /// Waits before the next try, or ends with the error when there is none left, or no time for it.
+    fn await_retry(&self, again: Again, retries: u32, deadline: Deadline) -> Result<(), Error> {
+        let wait = self.tuning.wait(again.pace, retries);
+        if matches!(again.pace, Pace::Busy(_)) {
+            self.gate.close(wait);
+        }
+        if again.status.is_none_or(|status| status < 300) && deadline.passed() {
+            return Err(Error::Deadline { what: format!("{}, out of time", again.what) });
+        }
+        if retries == RETRIES || !deadline.earlier(self.tuning.patience).allows(wait) {
+            return Err(again.give_up());
+        }
+        log::warn!("{}; trying again in {wait:.1?}", again.what);
+        match again.pace {
+            Pace::Busy(_) => Ok(()), // the gate is closed for as long
+            Pace::Backoff => wait_within(deadline, wait).map_err(|_| again.give_up()),
+        }
+    }
+}

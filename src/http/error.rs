@@ -1,0 +1,172 @@
+//! How a call can end badly, told by what the caller may do next.
+//!
+//! Apart because every client of an API branches on it. It must not know what a vendor's codes mean.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Bytes of a foreign text that an error keeps.
+const KEPT: usize = 2048;
+/// Characters of a vendor's message that an error line shows.
+const SHOWN: usize = 300;
+
+/// A call that did not succeed. `what` is one clear line without secrets, query values or control
+/// characters; `request_id` is what the vendor's support asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Error {
+    /// A definite no: any 3xx (redirects are never followed) and the 4xx that are not below. Nothing was saved.
+    Refused {
+        /// One line: vendor, method, path, status, the vendor's code and message.
+        what: String,
+        /// The status.
+        status: u16,
+        /// The body, `Null` if it is not JSON.
+        body: Value,
+        /// The body as text, cut to 2 kB.
+        text: String,
+        /// The vendor's id of the request.
+        request_id: Option<String>,
+    },
+    /// It is certain that nothing was saved, or it was a read: come back later.
+    NotNow {
+        /// One line: what was tried and why it did not work.
+        what: String,
+        /// How long to stay away, if the vendor or the rate window said.
+        retry_after: Option<Duration>,
+        /// The status of the last answer, if there was one.
+        status: Option<u16>,
+        /// The vendor's id of the request.
+        request_id: Option<String>,
+    },
+    /// The vendor has blocked this connection (429, `public_api_request_blocked`): an operator must act.
+    Blocked {
+        /// One line.
+        what: String,
+        /// The vendor's id of the request.
+        request_id: Option<String>,
+    },
+    /// A write whose outcome is not known: the caller looks before anything else.
+    Unknown {
+        /// One line: what was tried and how it ended.
+        what: String,
+        /// The status, if there was an answer.
+        status: Option<u16>,
+        /// The body, `Null` if it is not JSON; a 503 may say that the change was saved, and name the ids.
+        body: Value,
+        /// The vendor's id of the request.
+        request_id: Option<String>,
+    },
+    /// A read that succeeded with a body this program cannot take: another shape than expected, or too
+    /// large. Trying again gives the same.
+    Unreadable {
+        /// One line: what was read, and where the body differs.
+        what: String,
+        /// The body as text, cut to 2 kB.
+        text: String,
+        /// The vendor's id of the request.
+        request_id: Option<String>,
+    },
+    /// The time ran out before a write was sent, or during a read: nothing was saved.
+    Deadline {
+        /// One line.
+        what: String,
+    },
+    /// The request cannot be sent as it is (a key with a line break, a path with `..`); nothing was sent.
+    Invalid {
+        /// One line.
+        what: String,
+    },
+}
+
+impl Error {
+    /// The status of the vendor's answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::NotNow { status, .. } | Self::Unknown { status, .. } => *status,
+            Self::Blocked { .. } => Some(429),
+            Self::Unreadable { .. } | Self::Deadline { .. } | Self::Invalid { .. } => None,
+        }
+    }
+
+    /// The vendor's id of the request, if it gave one.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Refused { request_id, .. }
+            | Self::NotNow { request_id, .. }
+            | Self::Blocked { request_id, .. }
+            | Self::Unknown { request_id, .. }
+            | Self::Unreadable { request_id, .. } => request_id.as_deref(),
+            Self::Deadline { .. } | Self::Invalid { .. } => None,
+        }
+    }
+
+    fn what(&self) -> &str {
+        match self {
+            Self::Refused { what, .. }
+            | Self::NotNow { what, .. }
+            | Self::Blocked { what, .. }
+            | Self::Unknown { what, .. }
+            | Self::Unreadable { what, .. }
+            | Self::Deadline { what }
+            | Self::Invalid { what } => what,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what())?;
+        match self.request_id() {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The text cut to what an error keeps, at a character boundary.
+pub(super) fn kept(text: &str) -> String {
+    let mut end = text.len().min(KEPT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+/// A foreign text fit for one line on a terminal: cut, control characters shown escaped.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for c in text.trim().chars().take(SHOWN) {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    if text.trim().chars().nth(SHOWN).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_text_ends_at_a_character() {
+        let text = format!("{}é", "x".repeat(KEPT - 1));
+        assert_eq!(kept(&text).len(), KEPT - 1);
+        assert_eq!(kept("é"), "é");
+    }
+
+    #[test]
+    fn line_has_no_terminal_controls() {
+        assert_eq!(one_line(" a\n\x1b[31mb\u{9b} "), "a\\n\\u{1b}[31mb\\u{9b}");
+        assert_eq!(one_line(&"é".repeat(400)).chars().count(), SHOWN + 1);
+    }
+}

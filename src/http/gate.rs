@@ -1,0 +1,235 @@
+//! When a call may go out: deadlines, the vendor's rate window, and the pause after "too many requests".
+//!
+//! Apart because all threads of the process share it per vendor. It must not know what is sent. The only
+//! place of the program that sleeps.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The moment by which something must be over, or no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// A deadline that far from now; one too far to express is none.
+    pub fn within(duration: Duration) -> Self {
+        Self(Instant::now().checked_add(duration))
+    }
+
+    /// No limit.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// The earlier of this deadline and one that far from now.
+    #[must_use]
+    pub fn earlier(self, duration: Duration) -> Self {
+        let other = Self::within(duration);
+        Self(self.0.into_iter().chain(other.0).min())
+    }
+
+    /// Time left, zero once passed; `None` without a limit.
+    pub fn left(self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// True once the moment is reached.
+    pub fn passed(self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    /// True when a wait of that length ends before the deadline.
+    pub(super) fn allows(self, wait: Duration) -> bool {
+        self.left().is_none_or(|left| wait < left)
+    }
+}
+
+/// A vendor's rate limit: so many requests in any period of that length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Requests allowed in one period; 0 is taken as 1.
+    pub requests: u32,
+    /// Length of the period.
+    pub period: Duration,
+}
+
+/// One vendor's gate: every attempt of every thread passes it.
+#[derive(Debug)]
+pub(super) struct Gate(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    slots: Slots,
+    opens_at: Option<Instant>,
+}
+
+impl Gate {
+    pub(super) fn new(window: Window) -> Self {
+        Self(Mutex::new(State { slots: Slots::new(window), opens_at: None }))
+    }
+
+    /// Waits until an attempt may go out. `Err` at once, with the wait it would take, when that is beyond
+    /// the deadline.
+    pub(super) fn admit(&self, deadline: Deadline) -> Result<(), Duration> {
+        loop {
+            let wait = self.lock().closed_for(Instant::now());
+            if !wait.is_zero() {
+                wait_within(deadline, wait)?;
+                continue;
+            }
+            let patience = deadline.left().unwrap_or(Duration::MAX);
+            let wait = self.lock().slots.reserve(Instant::now(), patience)?;
+            pause(wait);
+            // Closed while we waited for the slot: that slot is forfeited, else all who waited would burst out
+            // together when the gate opens.
+            if self.lock().closed_for(Instant::now()).is_zero() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets nobody pass for that long; a longer closure already in force stays.
+    pub(super) fn close(&self, duration: Duration) {
+        let until = Instant::now().checked_add(duration);
+        let mut state = self.lock();
+        state.opens_at = state.opens_at.max(until);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn closed_for(&self, now: Instant) -> Duration {
+        self.opens_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+    }
+}
+
+/// The sliding window of this process: the moments of the last `requests` attempts, future ones included.
+/// Kept alone so that a window shared through the store can take its place.
+#[derive(Debug)]
+struct Slots {
+    window: Window,
+    taken: VecDeque<Instant>,
+}
+
+impl Slots {
+    fn new(window: Window) -> Self {
+        Self { window, taken: VecDeque::new() }
+    }
+
+    /// Takes the next free moment and tells how far off it is. `Err` with that wait, and nothing taken, when
+    /// it is longer than the caller's patience.
+    fn reserve(&mut self, now: Instant, patience: Duration) -> Result<Duration, Duration> {
+        let full = self.taken.len() >= self.window.requests.max(1) as usize;
+        let freed = self.taken.front().filter(|_| full).and_then(|first| first.checked_add(self.window.period));
+        let slot = freed.map_or(now, |freed| freed.max(now));
+        let wait = slot.saturating_duration_since(now);
+        if wait > patience {
+            return Err(wait);
+        }
+        if full {
+            self.taken.pop_front();
+        }
+        self.taken.push_back(slot);
+        Ok(wait)
+    }
+}
+
+/// Sleeps for that long if it ends before the deadline, else returns the wait as an error at once.
+pub(super) fn wait_within(deadline: Deadline, wait: Duration) -> Result<(), Duration> {
+    if !deadline.allows(wait) {
+        return Err(wait);
+    }
+    pause(wait);
+    Ok(())
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place of the program that sleeps")]
+fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        std::thread::sleep(duration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn window_holds_in_every_period() {
+        let start = Instant::now();
+        let mut slots = Slots::new(Window { requests: 3, period: 200 * MS });
+        let mut sent = Vec::new();
+        for arrival in [0, 10, 20, 20, 20, 30, 190, 500, 900, 900, 900, 900] {
+            let now = start + arrival * MS;
+            sent.push((now + slots.reserve(now, Duration::MAX).unwrap() - start).as_millis());
+        }
+        assert_eq!(sent, [0, 10, 20, 200, 210, 220, 400, 500, 900, 900, 900, 1100]);
+        assert!(sent.windows(4).all(|four| four[3] - four[0] >= 200));
+    }
+
+    #[test]
+    fn impatient_caller_takes_no_slot() {
+        let now = Instant::now();
+        let mut slots = Slots::new(Window { requests: 1, period: 100 * MS });
+        assert_eq!(slots.reserve(now, Duration::ZERO), Ok(Duration::ZERO));
+        assert_eq!(slots.reserve(now, 99 * MS), Err(100 * MS));
+        assert_eq!(slots.reserve(now, 100 * MS), Ok(100 * MS));
+        assert_eq!(slots.reserve(now, Duration::MAX), Ok(200 * MS));
+    }
+
+    #[test]
+    fn window_of_none_is_one() {
+        let now = Instant::now();
+        let mut slots = Slots::new(Window { requests: 0, period: 100 * MS });
+        assert_eq!(slots.reserve(now, Duration::MAX), Ok(Duration::ZERO));
+        assert_eq!(slots.reserve(now, Duration::MAX), Ok(100 * MS));
+    }
+
+    #[test]
+    fn shorter_closure_does_not_open_the_gate() {
+        let gate = Gate::new(Window { requests: 9, period: MS });
+        gate.close(Duration::from_secs(60));
+        gate.close(MS);
+        let wait = gate.admit(Deadline::within(Duration::from_secs(1))).unwrap_err();
+        assert!(wait > Duration::from_secs(50), "{wait:?}");
+    }
+
+    #[test]
+    fn gate_closed_meanwhile_holds_those_who_wait_for_a_slot() {
+        let gate = Gate::new(Window { requests: 1, period: 100 * MS });
+        gate.admit(Deadline::none()).unwrap();
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| gate.admit(Deadline::none()));
+            while gate.lock().taken_up_to() < started {
+                std::thread::yield_now();
+            }
+            gate.close(300 * MS);
+            waiting.join().unwrap().unwrap();
+        });
+        assert!(started.elapsed() >= 300 * MS, "{:?}", started.elapsed());
+    }
+
+    impl State {
+        fn taken_up_to(&self) -> Instant {
+            *self.slots.taken.back().unwrap()
+        }
+    }
+
+    #[test]
+    fn deadlines_compare() {
+        let soon = Deadline::within(Duration::from_secs(1));
+        assert_eq!(soon.earlier(Duration::from_secs(60)), soon);
+        assert!(Deadline::none().earlier(Duration::ZERO).passed());
+        assert!(!Deadline::none().passed());
+        assert_eq!(Deadline::none().left(), None);
+        assert_eq!(Deadline::within(Duration::MAX), Deadline::none());
+        assert!(!soon.allows(Duration::from_secs(2)) && soon.allows(MS));
+    }
+}

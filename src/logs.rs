@@ -1,0 +1,81 @@
+//! Logs: to standard error (or, if asked, standard output), as text or as JSON lines.
+
+use std::io::Write;
+
+use env_logger::{Builder, fmt::Formatter};
+use log::{LevelFilter, Record};
+use serde_json::json;
+
+use crate::cli::{LogFormat, LogTo};
+
+pub use env_logger::Target;
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging. `filter` is in the syntax of `env_logger`; what it does not understand is ignored with a note.
+pub fn start(target: Target, format: Format, filter: &str) {
+    let mut builder = Builder::new();
+    builder.parse_filters(filter).target(target);
+    // These print whole addresses, and at their finest level keys.
+    for library in ["ureq", "ureq_proto", "rustls"] {
+        builder.filter_module(library, LevelFilter::Warn);
+    }
+    builder.format(match format {
+        Format::Text => text,
+        Format::Json => as_json,
+    });
+    // Logging that was started before stays as it is.
+    let _ = builder.try_init();
+}
+
+fn text(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
+    let style = out.default_level_style(record.level());
+    let message = escaped(&record.args().to_string());
+    if record.level() == log::Level::Error {
+        return writeln!(out, "{style}quotion:{style:#} {message}");
+    }
+    writeln!(out, "{} {style}{:5}{style:#} {message}", out.timestamp_millis(), record.level())
+}
+
+fn as_json(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
+    let time = out.timestamp_millis().to_string();
+    let message = record.args().to_string();
+    writeln!(
+        out,
+        "{}",
+        json!({"time": time, "level": record.level().as_str(), "module": record.target(), "message": message})
+    )
+}
+
+/// Text of a payload is data: its control characters are shown, never obeyed by the terminal.
+fn escaped(message: &str) -> String {
+    message
+        .chars()
+        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] })
+        .collect()
+}
+
+impl From<LogTo> for Target {
+    fn from(to: LogTo) -> Self {
+        match to {
+            LogTo::Stderr => Self::Stderr,
+            LogTo::Stdout => Self::Stdout,
+        }
+    }
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Notion: requests built and replies read in the files beside; sent from here.
+//!
+//! Knows the API's versions, and which answers mean "saved" although they are errors. Decides nothing about clients.
+//! <https://developers.notion.com/reference/intro>
+
+pub mod blocks;
+pub mod database;
+pub mod page;
+pub mod property;
+pub mod query;
+pub mod rejection;
+pub mod text;
+
+use std::fmt;
+
+use serde_json::{Value as Json, json};
+
+use crate::domain::entry::Block;
+use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
+use crate::domain::phone::Phone;
+use crate::domain::table::{Column, Property, Row};
+use crate::http::{self, Answer, Deadline, Effect, Method, Request, Vendor};
+
+use blocks::ListedBlock;
+use database::Table;
+
+/// First version in which a database is a container of data sources.
+const DATA_SOURCES: &str = "2025-09-03";
+/// Most requests of one walk through a query's answer: 10,000 rows, where Notion itself stops.
+const QUERY_PAGES: usize = 100;
+/// Most requests of one walk through the blocks of a page (20,000 blocks).
+const BLOCK_PAGES: usize = 200;
+/// Most data sources of one database that are looked into.
+const SOURCES: usize = 20;
+
+/// Trouble with Notion.
+#[derive(Debug)]
+pub enum Error {
+    /// The request failed.
+    Http(http::Error),
+    /// The database has several data sources, and none or more than one can be the clients'.
+    Ambiguous(String),
+    /// The answer is not what the API promises, or a walk did not end.
+    Unreadable(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(err) => err.fmt(f),
+            Self::Ambiguous(what) | Self::Unreadable(what) => write!(f, "notion: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<http::Error> for Error {
+    fn from(err: http::Error) -> Self {
+        Self::Http(err)
+    }
+}
+
+impl Error {
+    /// The body of a refusal with this status, if it is one.
+    pub fn refusal(&self, wanted: u16) -> Option<&Json> {
+        match self {
+            Self::Http(http::Error::Refused { status, body, .. }) if *status == wanted => Some(body),
+            Self::Http(_) | Self::Ambiguous(_) | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// Result of a call to Notion.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A row with the JSON it was read from, which the store keeps.
+pub type ReadRow = (Row, Json);
+
+/// The API, for one connection (token).
+pub struct Notion {
+    vendor: Vendor,
+    version: String,
+}
+
+impl Notion {
+    /// `version` is sent with every request, except where a data source needs a newer one.
+    pub fn new(vendor: Vendor, version: String) -> Self {
+        Self { vendor, version }
+    }
+
+    /// Requests sent so far, repeats included.
+    pub fn calls(&self) -> u64 {
+        self.vendor.calls()
+    }
+
+    /// The table that `database` means, and its columns as JSON. Of several data sources the one that has a column
+    /// called `key` for phone numbers.
+    pub fn fetch_table(&self, database: &DatabaseId, key: &str, deadline: Deadline) -> Result<(Table, Json)> {
+        let path = format!("/databases/{database}");
+        let body = match self.send(&get(&path), &self.version, deadline) {
+            Ok(body) if body.get("data_sources").is_none() => return Ok((Table::Database(database.clone()), body)),
+            Ok(body) => body,
+            Err(err) if err.refusal(400).is_some_and(database::has_several_sources) => {
+                self.send(&get(&path), DATA_SOURCES, deadline)?
+            }
+            Err(err) => return Err(err),
+        };
+        self.choose_source(database, &body, (key, deadline))
+    }
+
+    fn choose_source(
+        &self,
+        database: &DatabaseId,
+        body: &Json,
+        (key, deadline): (&str, Deadline),
+    ) -> Result<(Table, Json)> {
+        let sources = database::read_sources(body);
+        let mut fitting = Vec::new();
+        for (id, name) in sources.iter().take(SOURCES) {
+            let object = self.fetch_source(id, deadline)?;
+            let schema = database::read_schema(&object).unwrap_or_default();
+            let has_key = schema.named(key).is_some_and(|column| query::can_hold_phone(column.kind));
+            if has_key || sources.len() == 1 {
+                fitting.push((id.clone(), name, object));
+            }
+        }
+        if fitting.len() == 1 {
+            let (id, _, object) = fitting.remove(0);
+            return Ok((Table::DataSource(id), object));
+        }
+        let all: Vec<String> = sources.iter().map(|(id, name)| format!("{name:?} ({id})")).collect();
+        let count = if fitting.is_empty() { "none" } else { "more than one" };
+        Err(Error::Ambiguous(format!(
+            "database {database} has several data sources and {count} of them has the column {key:?}: {}",
+            all.join(", ")
+        )))
+    }
+
+    fn fetch_source(&self, id: &DataSourceId, deadline: Deadline) -> Result<Json> {
+        self.send(&get(&format!("/data_sources/{id}")), self.source_version(), deadline)
+    }
+
+    /// Every row of `table` whose `column` may hold `phone`, oldest first. The caller compares strictly.
+    pub fn find_by_phone(
+        &self,
+        table: &Table,
+        (phone, column): (&Phone, &Column),
+        deadline: Deadline,
+    ) -> Result<Vec<ReadRow>> {
+        let path = match table {
+            Table::Database(id) => format!("/databases/{id}/query"),
+            Table::DataSource(id) => format!("/data_sources/{id}/query"),
+        };
+        let mut rows = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..QUERY_PAGES {
+            let body = query::by_phone(phone, column, cursor.as_deref());
+            let request = Request { effect: Effect::Read, ..request(Method::Post, &path, Some(body)) };
+            let list = self.send(&request, self.table_version(table), deadline)?;
+            if !list["results"].is_array() {
+                return Err(Error::Unreadable("a query was answered without results".into()));
+            }
+            let answer = query::read(&list);
+            rows.extend(answer.rows);
+            if answer.incomplete {
+                return Err(Error::Unreadable("a query for one phone number found more than 10,000 rows".into()));
+            }
+            let Some(next) = answer.next else { return Ok(rows) };
+            cursor = Some(next);
+        }
+        Err(Error::Unreadable("a query did not come to its end".into()))
+    }
+
+    /// A page; `None` when it is gone or no longer shared.
+    pub fn fetch_page(&self, page: &PageId, deadline: Deadline) -> Result<Option<ReadRow>> {
+        match self.send(&get(&format!("/pages/{page}")), &self.version, deadline) {
+            Ok(body) => Ok(page::read(&body).map(|row| (row, body))),
+            Err(err) if err.refusal(404).is_some() => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Makes a page with at most 100 blocks. Returns its id, and the page when Notion gave all of it.
+    pub fn create_page(
+        &self,
+        table: &Table,
+        content: (&[Property], &[Json]),
+        deadline: Deadline,
+    ) -> Result<(PageId, Option<Json>)> {
+        let body = page::create(table, content.0, content.1);
+        let sent = self.send(&request(Method::Post, "/pages", Some(body)), self.table_version(table), deadline);
+        match sent {
+            Ok(body) => {
+                let id = page::id(&body).ok_or_else(|| Error::Unreadable("a created page came without id".into()))?;
+                Ok((id, Some(body).filter(|body| body["properties"].is_object())))
+            }
+            Err(err) => saved(&err).and_then(page_saved).map(|id| (id, None)).ok_or(err),
+        }
+    }
+
+    /// Writes properties. Returns the page as it is now, when Notion gave it.
+    pub fn update_page(&self, page: &PageId, properties: &[Property], deadline: Deadline) -> Result<Option<Json>> {
+        let body = page::update(properties);
+        match self.send(&request(Method::Patch, &format!("/pages/{page}"), Some(body)), &self.version, deadline) {
+            Ok(body) => Ok(Some(body)),
+            Err(err) if saved(&err).is_some() => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Appends at most 100 blocks. Returns the ids of the new ones, in order.
+    pub fn append(&self, parent: &BlockId, blocks: &[Json], deadline: Deadline) -> Result<Vec<BlockId>> {
+        let path = format!("/blocks/{parent}/children");
+        match self.send(&request(Method::Patch, &path, Some(json!({"children": blocks}))), &self.version, deadline) {
+            // A plain append answers with exactly the new blocks; were there more, ours come first.
+            Ok(list) => Ok(blocks::read_list(&list).into_iter().take(blocks.len()).map(|block| block.id).collect()),
+            Err(err) => saved(&err).map(children_saved).ok_or(err),
+        }
+    }
+
+    /// Writes a block's own text anew; what is inside stays.
+    pub fn reword(&self, block: &BlockId, text: &Block, deadline: Deadline) -> Result<()> {
+        let request = request(Method::Patch, &format!("/blocks/{block}"), Some(blocks::reword(text)));
+        match self.send(&request, &self.version, deadline) {
+            Ok(_) => Ok(()),
+            Err(err) if saved(&err).is_some() => Ok(()),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// All blocks directly inside a page or block, in order.
+    pub fn list(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
+        let path = format!("/blocks/{parent}/children");
+        let mut all = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..BLOCK_PAGES {
+            let mut request = get(&path);
+            request.query.push(("page_size".into(), "100".into()));
+            request.query.extend(cursor.take().map(|cursor| ("start_cursor".into(), cursor)));
+            let list = self.send(&request, &self.version, deadline)?;
+            if !list["results"].is_array() {
+                return Err(Error::Unreadable("a block listing came without results".into()));
+            }
+            all.extend(blocks::read_list(&list));
+            match list["next_cursor"].as_str().filter(|_| list["has_more"] == true) {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(all),
+            }
+        }
+        Err(Error::Unreadable(format!("page {parent} has more than {} blocks", BLOCK_PAGES * 100)))
+    }
+
+    fn send(&self, request: &Request, version: &str, deadline: Deadline) -> Result<Json> {
+        let mut request = request.clone();
+        request.headers.push(("Notion-Version", version.to_owned()));
+        let answer: Answer = self.vendor.call(&request, deadline)?;
+        Ok(answer.json()?)
+    }
+
+    fn table_version(&self, table: &Table) -> &str {
+        match table {
+            Table::Database(_) => &self.version,
+            Table::DataSource(_) => self.source_version(),
+        }
+    }
+
+    /// Versions are dates, so the later one is the greater text.
+    fn source_version(&self) -> &str {
+        if self.version.as_str() >= DATA_SOURCES { &self.version } else { DATA_SOURCES }
+    }
+}
+
+fn get(path: &str) -> Request {
+    Request { effect: Effect::Read, ..request(Method::Get, path, None) }
+}
+
+fn request(method: Method, path: &str, body: Option<Json>) -> Request {
+    Request { method, path: path.to_owned(), base: None, query: vec![], headers: vec![], body, effect: Effect::Write }
+}
+
+/// The `additional_data` of an error that says the change was saved. <https://developers.notion.com/reference/status-codes>
+fn saved(err: &Error) -> Option<&Json> {
+    let Error::Http(http::Error::Unknown { status: Some(503), body, .. }) = err else { return None };
+    let data = &body["additional_data"];
+    let guidance = data["retry_guidance"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let says_saved =
+        guidance.iter().any(|line| line.as_str().is_some_and(|line| line.contains("Do not repeat the write")));
+    (says_saved || data["committed_resource_id"].is_string()).then_some(data)
+}
+
+fn page_saved(data: &Json) -> Option<PageId> {
+    PageId::parse(data["committed_resource_id"].as_str()?).ok()
+}
+
+fn children_saved(data: &Json) -> Vec<BlockId> {
+    let ids = data["committed_child_ids"].as_array().map(Vec::as_slice).unwrap_or_default();
+    ids.iter().filter_map(|id| BlockId::parse(id.as_str()?).ok()).collect()
+}

@@ -1,0 +1,304 @@
+//! Quo's contacts: one by its id, or all of them page by page.
+//!
+//! Apart because no surface of Quo can look a contact up by phone number: who needs that keeps an index of the raw
+//! records and reads them again with [`parse_contact`]. <https://www.quo.com/docs/mdx/api-reference/contacts/list-contacts>
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::refusal::{Error, found};
+use super::wire;
+use crate::domain::id::ContactId;
+use crate::domain::profile::{Contact, Field, non_blank};
+use crate::http::Request;
+
+/// Most that Quo gives on one page.
+const PAGE_SIZE: usize = 50;
+/// Most pages that are read in one walk: 100,000 contacts.
+const MAX_PAGES: usize = 2_000;
+
+/// A contact, and its JSON text as Quo sent it, for keeping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The contact.
+    pub contact: Contact,
+    /// What [`parse_contact`] reads.
+    pub raw: String,
+}
+
+/// One page of contacts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Those that could be read.
+    pub records: Vec<Record>,
+    /// Leads to the next page; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// `GET /v1/contacts/{id}`.
+pub fn get(id: &ContactId) -> Request {
+    Request::get(format!("/contacts/{id}"))
+}
+
+/// `GET /v1/contacts`.
+pub fn list(token: Option<&str>) -> Request {
+    let request = Request::get("/contacts").with_query("maxResults", PAGE_SIZE.to_string());
+    match token {
+        Some(token) => request.with_query("pageToken", token),
+        None => request,
+    }
+}
+
+/// Fetches one contact. An id that is refused as it stands is tried again without its `CT` prefix: which
+/// deliveries carry one is not documented.
+pub(super) fn fetch<F>(id: &ContactId, send: F) -> Result<Option<Record>, Error>
+where
+    F: Fn(Request) -> Result<Vec<u8>, Error>,
+{
+    let body = match (send(get(id)), id.without_prefix()) {
+        (Err(Error::Refused(refusal)), Some(bare)) if matches!(refusal.status, 400 | 404) => send(get(&bare)),
+        (first, _) => first,
+    };
+    found(body)?.map(|body| parse_one(&body)).transpose()
+}
+
+/// Reads the reply to [`get`].
+pub fn parse_one(body: &[u8]) -> Result<Record, Error> {
+    parse_record(wire::data::<Box<RawValue>>("contact", body)?.get())
+}
+
+/// Reads the reply to [`list`]. A record that cannot be read is left out with a warning.
+pub fn parse_page(body: &[u8]) -> Result<Page, Error> {
+    let page: WirePage = wire::value("list of contacts", body)?;
+    Ok(Page {
+        records: wire::each(&page.data, parse_record),
+        next: page.next_page_token.filter(|token| !token.is_empty()),
+    })
+}
+
+/// Reads one contact from its JSON text.
+pub fn parse_contact(raw: &str) -> Result<Contact, Error> {
+    let wire: WireContact = wire::value("contact", raw.as_bytes())?;
+    let id = ContactId::parse(&wire.id).map_err(|bad| Error::unreadable("contact", bad, raw.as_bytes()))?;
+    let of = wire.default_fields;
+    let filled = |entries: Vec<WireEntry>| entries.into_iter().filter_map(|entry| non_blank(&entry.value?));
+    Ok(Contact {
+        id: id.without_prefix().unwrap_or(id),
+        name: wire::joined([of.first_name.as_deref(), of.last_name.as_deref()]),
+        company: of.company.as_deref().and_then(non_blank),
+        role: of.role.as_deref().and_then(non_blank),
+        email: filled(of.emails).next(),
+        phones: filled(of.phone_numbers).collect(),
+        fields: wire.custom_fields.into_iter().filter_map(field).collect(),
+        updated_at: wire::time(wire.updated_at.as_deref()),
+    })
+}
+
+/// Walks all pages that `fetch` gives, token by token, until one without token or the first error. A token that
+/// comes back, or more than 2,000 pages, is [`Error::Endless`].
+pub fn pages<F>(mut fetch: F) -> impl Iterator<Item = Result<Vec<Record>, Error>>
+where
+    F: FnMut(Option<&str>) -> Result<Page, Error>,
+{
+    let mut seen = HashSet::new();
+    let mut token = None;
+    let mut over = false;
+    std::iter::from_fn(move || {
+        if over {
+            return None;
+        }
+        let page = fetch(token.as_deref()).and_then(|page| step(&mut seen, page));
+        token = page.as_ref().ok().and_then(|page| page.next.clone());
+        over = token.is_none();
+        Some(page.map(|page| page.records))
+    })
+}
+
+/// Lets a page through unless its next token leads back or too far.
+fn step(seen: &mut HashSet<String>, page: Page) -> Result<Page, Error> {
+    let fresh = page.next.clone().is_none_or(|next| seen.insert(next));
+    if fresh && seen.len() < MAX_PAGES { Ok(page) } else { Err(Error::Endless { pages: seen.len() }) }
+}
+
+fn parse_record(raw: &str) -> Result<Record, Error> {
+    Ok(Record { contact: parse_contact(raw)?, raw: raw.to_owned() })
+}
+
+/// A custom field, unless it is empty.
+fn field(wire: WireCustomField) -> Option<Field> {
+    let values = wire::texts(&wire.value);
+    let key = wire.key.unwrap_or_else(|| wire.name.clone());
+    (!values.is_empty()).then_some(Field { name: wire.name, key, values })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WirePage {
+    data: Vec<Box<RawValue>>,
+    next_page_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireContact {
+    id: String,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    default_fields: WireDefaultFields,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    custom_fields: Vec<WireCustomField>,
+    updated_at: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct WireDefaultFields {
+    first_name: Option<String>,
+    last_name: Option<String>,
+    company: Option<String>,
+    role: Option<String>,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    emails: Vec<WireEntry>,
+    #[serde(default, deserialize_with = "wire::or_default")]
+    phone_numbers: Vec<WireEntry>,
+}
+
+#[derive(Deserialize)]
+struct WireEntry {
+    value: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireCustomField {
+    name: String,
+    key: Option<String>,
+    #[serde(default)]
+    value: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::super::tests::refused;
+    use super::*;
+
+    fn page(next: Option<usize>) -> Page {
+        Page { records: Vec::new(), next: next.map(|number| number.to_string()) }
+    }
+
+    #[test]
+    fn list_asks_for_full_pages_and_never_for_a_phone() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(list(None).query, [pair("maxResults", "50")]);
+        assert_eq!(list(Some("eyJ+=")).query, [pair("maxResults", "50"), pair("pageToken", "eyJ+=")]);
+        assert_eq!(list(None).path, "/contacts");
+    }
+
+    #[test]
+    fn prefix_is_dropped_only_when_the_id_is_refused_as_it_stands() {
+        let (prefixed, bare) = ("CT66f1a2b3c4d5e6f708192a3b", "66f1a2b3c4d5e6f708192a3b");
+        let check = |id: &str, statuses: &[u16], found: Result<bool, u16>, asked: &[&str]| {
+            let paths = RefCell::new(Vec::new());
+            let send = |request: Request| {
+                paths.borrow_mut().push(request.path);
+                match statuses[paths.borrow().len() - 1] {
+                    200 => Ok(format!(r#"{{"data":{{"id":"{bare}"}}}}"#).into_bytes()),
+                    status => Err(refused(status, Value::Null).into()),
+                }
+            };
+            let got = fetch(&ContactId::parse(id).expect("valid"), send);
+            let got = got.map(|record| record.is_some()).map_err(|err| err.refusal().expect("refusal").status);
+            assert_eq!(got, found, "{id} {statuses:?}");
+            let asked: Vec<_> = asked.iter().map(|id| format!("/contacts/{id}")).collect();
+            assert_eq!(paths.into_inner(), asked, "{id} {statuses:?}");
+        };
+        check(prefixed, &[200], Ok(true), &[prefixed]);
+        check(prefixed, &[404, 200], Ok(true), &[prefixed, bare]);
+        check(prefixed, &[400, 200], Ok(true), &[prefixed, bare]);
+        check(prefixed, &[400, 404], Ok(false), &[prefixed, bare]);
+        check(prefixed, &[401], Err(401), &[prefixed]);
+        check(bare, &[404], Ok(false), &[bare]);
+        check(bare, &[400], Err(400), &[bare]);
+        check("CT123", &[400], Err(400), &["CT123"]);
+    }
+
+    #[test]
+    fn walk_follows_tokens_to_the_last_page() {
+        let mut asked = Vec::new();
+        let walked = pages(|token| {
+            asked.push(token.map(str::to_owned));
+            Ok(page((asked.len() < 3).then_some(asked.len())))
+        });
+        assert_eq!(walked.filter_map(Result::ok).count(), 3);
+        assert_eq!(asked, [None, Some("1".into()), Some("2".into())]);
+    }
+
+    #[test]
+    fn walk_stops_at_a_token_that_comes_back() {
+        let tokens = [1, 2, 1, 2];
+        let mut asked = 0;
+        let walked: Vec<_> = pages(|_| {
+            asked += 1;
+            Ok(page(Some(tokens[asked - 1])))
+        })
+        .collect();
+        assert!(matches!(walked[..], [Ok(_), Ok(_), Err(Error::Endless { pages: 2 })]), "{walked:?}");
+    }
+
+    #[test]
+    fn walk_stops_after_2000_pages() {
+        let mut asked = 0;
+        let last = pages(|_| {
+            asked += 1;
+            Ok(page(Some(asked)))
+        })
+        .last();
+        assert!(matches!(last, Some(Err(Error::Endless { pages: 2000 }))), "{last:?}");
+        assert_eq!(asked, MAX_PAGES);
+    }
+
+    #[test]
+    fn walk_ends_after_an_error() {
+        let walked: Vec<_> = pages(|_| Err(Error::Endless { pages: 0 })).collect();
+        assert_eq!(walked.len(), 1);
+    }
+
+    #[test]
+    fn unreadable_record_costs_only_itself() {
+        let body =
+            br#"{"data":[{"id":7},{"id":"../x"},{"id":"CT66f1a2b3c4d5e6f708192a3b"},null],"nextPageToken":null}"#;
+        let page = parse_page(body).expect("readable page");
+        let ids: Vec<_> = page.records.iter().map(|record| record.contact.id.as_str()).collect();
+        assert_eq!(ids, ["66f1a2b3c4d5e6f708192a3b"]);
+    }
+
+    #[test]
+    fn kept_text_reads_as_the_same_contact() {
+        let body = br#"{"data": { "id": "66f1a2b3c4d5e6f708192a3b", "defaultFields": {"firstName": "R\u00f3sa"} }}"#;
+        let record = parse_one(body).expect("readable");
+        assert_eq!(parse_contact(&record.raw).expect("readable"), record.contact);
+    }
+
+    #[test]
+    fn every_type_of_custom_field_becomes_text() {
+        let check = |value: &str, expected: &[&str]| {
+            let raw = format!(r#"{{"id":"a","customFields":[{{"name":"N","value":{value}}}]}}"#);
+            let fields = parse_contact(&raw).expect("readable").fields;
+            let field =
+                Field { name: "N".into(), key: "N".into(), values: expected.iter().map(|v| (*v).into()).collect() };
+            assert_eq!(fields, if expected.is_empty() { vec![] } else { vec![field] }, "{value}");
+        };
+        check(r#"["VIP"," Roof ",""]"#, &["VIP", "Roof"]);
+        check(r#""VIP, Roof""#, &["VIP, Roof"]);
+        check("true", &["true"]);
+        check("4200", &["4200"]);
+        check("4.5", &["4.5"]);
+        check(r#""2026-10-01T00:00:00Z""#, &["2026-10-01T00:00:00Z"]);
+        check("null", &[]);
+        check("[]", &[]);
+        check("{}", &[]);
+    }
+}

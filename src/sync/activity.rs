@@ -1,0 +1,240 @@
+//! Calls and messages: who took part, whether there is anything to write, and how it reads on a page.
+
+use jiff::Timestamp;
+
+use crate::domain::entry::{self, Names};
+use crate::domain::event::ContactLookup;
+use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Context, Message, Parties, Party};
+use crate::domain::id::ActivityId;
+use crate::domain::outcome::{Action, Outcome, Reason, Synced};
+use crate::domain::phone::Phone;
+use crate::store::EntryRecord;
+
+use super::facts::{Draft, Facts, Moment, PageFact};
+use super::gather::{self, workspace};
+use super::people::{self, Workspace};
+use super::{Error, Sync, client};
+
+/// An activity on its way to the pages of its clients.
+pub struct Activity<'a> {
+    id: &'a ActivityId,
+    content: Content<'a>,
+    members: Vec<Party>,
+    workspace: Workspace,
+}
+
+enum Content<'a> {
+    Call { line: Option<(&'a Context, CallFacts)>, artifacts: &'a [Artifact] },
+    Message(&'a Message),
+}
+
+/// Puts a call, or what became known about one, onto its clients' pages.
+pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), Error> {
+    if news.facts.is_none() && news.artifacts.is_empty() {
+        outcome.skipped = Some(Reason::NothingNew);
+        return Ok(());
+    }
+    let records = sync.store.entries(&news.context.id)?;
+    let fetched = fetch_call(sync, news, &records)?;
+    let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
+    let facts = news.facts.clone().or_else(|| fetched.as_ref()?.facts.clone());
+    let facts = facts.map(|facts| with_voicemail(facts, voicemail));
+    let context = most_complete(&news.context, fetched.as_ref().map(|call| &call.context));
+    let workspace = workspace::gather(sync, outcome)?;
+    let phones = match (context.direction, records.is_empty()) {
+        (Some(direction), _) if context.parties != Parties::Unknown => {
+            let outside =
+                people::outside(direction, &context.parties, &workspace).map_err(|_| Error::OwnNumbersNeeded)?;
+            outcome.warnings.extend(outside.warnings);
+            outside.clients
+        }
+        (_, false) => records.iter().map(|record| record.phone.clone()).collect(),
+        (None, true) => {
+            outcome.skipped = Some(Reason::MissingFields);
+            return Ok(());
+        }
+        (Some(_), true) => Vec::new(),
+    };
+    let line = facts.map(|facts| (&context, facts));
+    let content = Content::Call { line, artifacts: &news.artifacts };
+    let activity = Activity { id: &news.context.id, content, members: Vec::new(), workspace };
+    write(sync, &activity, (&phones, &context.contacts), outcome)
+}
+
+/// Puts a message onto its clients' pages.
+pub fn message(sync: &Sync, news: &Message, outcome: &mut Outcome) -> Result<(), Error> {
+    let fetched = if news.context.parties == Parties::Unknown { Some(fetch_message(sync, news)?) } else { None };
+    let message = fetched.as_ref().unwrap_or(news);
+    let context = &message.context;
+    let Some(direction) = context.direction else {
+        outcome.skipped = Some(Reason::MissingFields);
+        return Ok(());
+    };
+    let workspace = workspace::gather(sync, outcome)?;
+    let outside = people::outside(direction, &context.parties, &workspace).map_err(|_| Error::OwnNumbersNeeded)?;
+    outcome.warnings.extend(outside.warnings);
+    let activity =
+        Activity { id: &context.id, content: Content::Message(message), members: outside.members, workspace };
+    write(sync, &activity, (&outside.clients, &context.contacts), outcome)
+}
+
+fn write(
+    sync: &Sync,
+    activity: &Activity,
+    audience: (&[Phone], &ContactLookup),
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    if audience.0.is_empty() {
+        outcome.skipped = Some(Reason::NoClientNumber);
+        return Ok(());
+    }
+    if let Some(synced) = activity.stands_everywhere(sync, audience.0)? {
+        outcome.synced = synced;
+    } else {
+        client::write_all(sync, Some(activity), audience, outcome)?;
+    }
+    if outcome.synced.iter().all(|synced| synced.action == Action::Skipped) {
+        outcome.skipped = Some(Reason::Duplicate);
+    }
+    Ok(())
+}
+
+impl Activity<'_> {
+    /// What this activity wants on one client's page. Looks at the page where the store does not know for certain
+    /// what stands there.
+    pub fn draft(&self, sync: &Sync, facts: &Facts, all: &[Facts]) -> Result<Draft, Error> {
+        let existing = self.existing(sync, facts)?;
+        let names = self.names(sync, all);
+        let (block, moment) = match &self.content {
+            Content::Message(message) => {
+                (Some(entry::message(message, &self.members, &names)), message.context.at.map(Moment::Message))
+            }
+            Content::Call { line: Some((context, facts)), .. } => {
+                (Some(entry::call(context, facts, &names)), context.at.map(Moment::Call))
+            }
+            Content::Call { line: None, .. } => (None, None),
+        };
+        let parts = match &self.content {
+            Content::Call { artifacts, .. } => artifacts.iter().map(|artifact| entry::part(artifact, &names)).collect(),
+            Content::Message(_) => Vec::new(),
+        };
+        let reword = existing.as_ref().is_some_and(|existing| self.rewords(existing));
+        Ok(Draft { activity: self.id.clone(), moment, block, parts, existing, reword })
+    }
+
+    fn existing(&self, sync: &Sync, facts: &Facts) -> Result<Option<EntryRecord>, Error> {
+        let page = match &facts.page {
+            PageFact::Absent => None,
+            PageFact::Known { row, .. } => Some(&row.id),
+        };
+        let records = sync.store.entries(self.id)?;
+        let Some(record) = records.into_iter().find(|record| record.phone == facts.phone) else {
+            // Artifacts come after their call: its entry may stand there although this store never heard of it.
+            let late = matches!(&self.content, Content::Call { artifacts, .. } if !artifacts.is_empty());
+            let Some(page) = page.filter(|_| late) else { return Ok(None) };
+            return gather::entry::find(sync, (self.id, &facts.phone), page);
+        };
+        let Some(record) = gather::entry::settle(sync, record, page)? else { return Ok(None) };
+        if self.adds_to(&record) { gather::entry::locate(sync, record) } else { Ok(Some(record)) }
+    }
+
+    /// If every client has its entry and nothing is to be added: their pages.
+    fn stands_everywhere(&self, sync: &Sync, phones: &[Phone]) -> Result<Option<Vec<Synced>>, Error> {
+        let records = sync.store.entries(self.id)?;
+        let mut synced = Vec::new();
+        for phone in phones {
+            let certain = |record: &&EntryRecord| record.phone == *phone && record.written && record.pending.is_empty();
+            let Some(record) = records.iter().find(certain).filter(|record| !self.adds_to(record)) else {
+                return Ok(None);
+            };
+            let title = sync.store.page(phone)?.map_or_else(|| phone.written(), |known| known.title);
+            let page = record.page.clone();
+            synced.push(Synced { phone: phone.clone(), action: Action::Skipped, page, client_name: title });
+        }
+        Ok(Some(synced))
+    }
+
+    fn adds_to(&self, record: &EntryRecord) -> bool {
+        let Content::Call { artifacts, .. } = &self.content else { return false };
+        self.rewords(record) || artifacts.iter().any(|artifact| !record.artifacts.contains(&artifact.kind()))
+    }
+
+    /// A line that says "missed" is replaced when more is known.
+    fn rewords(&self, record: &EntryRecord) -> bool {
+        let Content::Call { line: Some((_, facts)), .. } = &self.content else { return false };
+        facts.outcome != CallOutcome::Missed && entry::says_missed(&record.line)
+    }
+
+    fn names(&self, sync: &Sync, all: &[Facts]) -> Names {
+        let mut phones = self.workspace.own.clone().unwrap_or_default();
+        for facts in all {
+            let title = match &facts.page {
+                PageFact::Known { row, .. } if !facts.phone.matches(row.title()) => Some(row.title().to_owned()),
+                PageFact::Known { .. } | PageFact::Absent => None,
+            };
+            let name = title.filter(|title| !title.is_empty()).or_else(|| facts.profile.as_ref()?.name.clone());
+            phones.extend(name.map(|name| (facts.phone.clone(), name)));
+        }
+        Names { users: self.workspace.users.clone(), phones, zone: sync.settings.zone.clone() }
+    }
+}
+
+/// Reads the call from Quo if the delivery and the store together do not say enough.
+fn fetch_call(sync: &Sync, news: &CallNews, records: &[EntryRecord]) -> Result<Option<CallNews>, Error> {
+    let unheard_of = news.facts.is_none() && records.is_empty();
+    let nobody_named = news.context.parties == Parties::Unknown && records.is_empty();
+    let left_message = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
+    let to_reword =
+        left_message && news.facts.is_none() && records.iter().any(|record| entry::says_missed(&record.line));
+    if !(unheard_of || nobody_named || to_reword) {
+        return Ok(None);
+    }
+    let id = &news.context.id;
+    let found = sync.quo_until(sync.deadline).map(|quo| quo.fetch_call(id)).transpose();
+    match found {
+        Ok(Some(Some(call))) => Ok(Some(call)),
+        _ if !unheard_of && !nobody_named => Ok(None),
+        Ok(Some(None)) => Err(Error::Unknown(format!("quo does not have the call {id} (yet)"))),
+        Ok(None) => {
+            Err(Error::Misconfigured(format!("the call {id} has to be read from quo, and no OPENPHONE_API_KEY is set")))
+        }
+        Err(err) => Err(err.into()),
+    }
+}
+
+fn fetch_message(sync: &Sync, news: &Message) -> Result<Message, Error> {
+    let id = &news.context.id;
+    let Some(quo) = sync.quo_until(sync.deadline) else {
+        return Err(Error::Misconfigured(format!(
+            "the message {id} has to be read from quo, and no OPENPHONE_API_KEY is set"
+        )));
+    };
+    let found = quo.fetch_message(id)?;
+    found.ok_or_else(|| Error::Unknown(format!("quo does not have the message {id} (yet)")))
+}
+
+fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {
+    let outcome =
+        if voicemail && facts.outcome == CallOutcome::Missed { CallOutcome::Voicemail } else { facts.outcome };
+    CallFacts { outcome, ..facts }
+}
+
+/// The delivery's circumstances, completed by those that Quo told when asked.
+fn most_complete(news: &Context, fetched: Option<&Context>) -> Context {
+    let mut context = news.clone();
+    let Some(fetched) = fetched else { return context };
+    context.at = earliest(context.at, fetched.at);
+    context.direction = context.direction.or(fetched.direction);
+    context.number_id = context.number_id.or_else(|| fetched.number_id.clone());
+    context.user_id = context.user_id.or_else(|| fetched.user_id.clone());
+    context.link = context.link.or_else(|| fetched.link.clone());
+    if context.parties == Parties::Unknown {
+        context.parties = fetched.parties.clone();
+    }
+    context
+}
+
+/// The time of an activity is that of its beginning; an artifact's own time is later.
+fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
+}

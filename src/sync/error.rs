@@ -1,0 +1,61 @@
+//! Why an event could not be put into Notion.
+
+use std::fmt;
+
+use crate::{notion, quo, store};
+
+/// Why an event could not be put into Notion.
+#[derive(Debug)]
+pub enum Error {
+    /// Notion refused, or could not be reached.
+    Notion(notion::Error),
+    /// The store failed.
+    Store(store::Error),
+    /// The call or message itself had to be read from Quo, and could not be.
+    Quo(quo::Error),
+    /// Quo does not have the call or message (yet).
+    Unknown(String),
+    /// Own numbers would have to be known to tell who is a client, and Quo could not be asked.
+    OwnNumbersNeeded,
+    /// The user's database or settings do not fit.
+    Misconfigured(String),
+    /// A write whose outcome is not known, also after looking.
+    Unsettled(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Notion(err) => err.fmt(f),
+            Self::Store(err) => err.fmt(f),
+            Self::Quo(err) => {
+                let cause = std::error::Error::source(err).map_or(String::new(), |cause| format!(": {cause}"));
+                write!(f, "cannot read the activity from quo: {err}{cause}")
+            }
+            Self::Unknown(what) | Self::Misconfigured(what) | Self::Unsettled(what) => f.write_str(what),
+            Self::OwnNumbersNeeded => {
+                f.write_str("a group cannot be told from own numbers, and quo could not be asked which these are")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<notion::Error> for Error {
+    fn from(err: notion::Error) -> Self {
+        Self::Notion(err)
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(err: store::Error) -> Self {
+        Self::Store(err)
+    }
+}
+
+impl From<quo::Error> for Error {
+    fn from(err: quo::Error) -> Self {
+        Self::Quo(err)
+    }
+}

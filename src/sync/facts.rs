@@ -1,0 +1,81 @@
+//! What the plan is made from: facts about a client, and what an event wants to put on the client's page.
+
+use jiff::Timestamp;
+
+use crate::domain::entry::Block;
+use crate::domain::id::ActivityId;
+use crate::domain::phone::Phone;
+use crate::domain::plan::{NewEntry, Part};
+use crate::domain::profile::Profile;
+use crate::domain::table::Row;
+use crate::store::EntryRecord;
+
+/// What is known about one client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The client.
+    pub phone: Phone,
+    /// What Quo knows.
+    pub profile: Option<Profile>,
+    /// What Notion has.
+    pub page: PageFact,
+}
+
+/// The client's page, as far as it was looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PageFact {
+    /// A search succeeded and found none. A search that failed is an error and never comes here.
+    Absent,
+    /// There is one.
+    Known {
+        /// Its values.
+        row: Row,
+        /// False when the values come from the store, and a person may have edited them meanwhile.
+        fresh: bool,
+    },
+}
+
+/// When an activity was, for the column that shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// A call: `Last Call`.
+    Call(Timestamp),
+    /// A message: `Last Message`, else `Last Call`.
+    Message(Timestamp),
+}
+
+/// What one event wants on one client's page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The call or message.
+    pub activity: ActivityId,
+    /// Its time, if it is to move a date.
+    pub moment: Option<Moment>,
+    /// Its line; `None` when only artifacts came and the line stands already.
+    pub block: Option<Block>,
+    /// Its artifacts.
+    pub parts: Vec<Part>,
+    /// The entry that is there already.
+    pub existing: Option<EntryRecord>,
+    /// True when the line that is there is to be replaced by `block`.
+    pub reword: bool,
+}
+
+impl Draft {
+    /// Artifacts that the entry does not hold yet.
+    pub fn missing_parts(&self) -> Vec<Part> {
+        let has = |part: &&Part| self.existing.as_ref().is_some_and(|entry| entry.artifacts.contains(&part.kind));
+        self.parts.iter().filter(|part| !has(part)).cloned().collect()
+    }
+
+    /// The entry, if it is not there yet.
+    pub fn new_entry(&self) -> Option<NewEntry> {
+        let block = self.block.clone().filter(|_| self.existing.is_none())?;
+        Some(NewEntry { activity: self.activity.clone(), block, parts: self.parts.clone() })
+    }
+
+    /// True if the entry stands as it should, and nothing is left to write.
+    pub fn adds_nothing(&self) -> bool {
+        self.existing.is_some() && !self.reword && self.missing_parts().is_empty()
+    }
+}

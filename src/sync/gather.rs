@@ -1,0 +1,65 @@
+//! Reads only: everything that a plan needs, from the store where it is fresh, else from Quo and Notion.
+//!
+//! Quo and Notion are asked side by side. Nothing here writes to a vendor.
+
+pub mod entry;
+pub mod page;
+pub mod profile;
+pub mod table;
+pub mod workspace;
+
+use std::thread;
+
+use crate::domain::event::ContactLookup;
+use crate::domain::outcome::Outcome;
+use crate::domain::phone::Phone;
+use crate::store::KnownPage;
+
+use super::facts::{Facts, PageFact};
+use super::{Error, Sync};
+use page::Look;
+use table::ClientsTable;
+
+/// Facts about every client of an event, in the order of the clients.
+pub struct Gathered {
+    /// The facts.
+    pub facts: Vec<Facts>,
+}
+
+/// Gathers facts about `phones`. A page that cannot be looked for is an error; a profile that cannot be had is a
+/// warning.
+pub fn clients(
+    sync: &Sync,
+    table: &ClientsTable,
+    (phones, contacts): (&[Phone], &ContactLookup),
+    outcome: &mut Outcome,
+) -> Result<Gathered, Error> {
+    let wanted = profile::wanted(sync, phones, contacts)?;
+    let known: Vec<Option<KnownPage>> = phones.iter().map(|phone| sync.store.page(phone)).collect::<Result<_, _>>()?;
+    let look = Look { notion: sync.notion, table, deadline: sync.deadline };
+    let quo = sync.quo_until(sync.quo_deadline);
+    let (answer, pages) = thread::scope(|scope| {
+        let asked = quo.filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
+        let pages: Vec<_> = phones.iter().zip(&known).map(|(phone, known)| look.find(phone, known.as_ref())).collect();
+        let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
+        (answer.unwrap_or_default(), pages)
+    });
+    let profiles = profile::settle(sync, answer, phones, outcome)?;
+    let mut facts = Vec::new();
+    for ((phone, page), profile) in phones.iter().zip(pages).zip(profiles) {
+        let found = page?;
+        page::remember(sync, phone, &found)?;
+        outcome.warnings.extend(found.warnings);
+        facts.push(Facts { phone: phone.clone(), profile, page: found.page });
+    }
+    Ok(Gathered { facts })
+}
+
+/// Looks at a client's page again, because the store's copy may be out of date or a write's outcome is unknown.
+pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFact, Error> {
+    let look = Look { notion: sync.notion, table, deadline: sync.deadline };
+    let known = sync.store.page(phone)?.map(|known| KnownPage { body: "null".into(), ..known });
+    let found = look.find(phone, known.as_ref())?;
+    page::remember(sync, phone, &found)?;
+    Ok(found.page)
+}

@@ -1,0 +1,90 @@
+//! The client's page: from the store, else found by phone. "Could not search" is never "not found".
+
+use serde_json::Value as Json;
+
+use crate::domain::outcome::Warning;
+use crate::domain::phone::Phone;
+use crate::domain::table::Row;
+use crate::http::Deadline;
+use crate::notion::{self, Notion, ReadRow, page};
+use crate::store::KnownPage;
+
+use super::super::facts::PageFact;
+use super::super::{Error, Sync};
+use super::table::ClientsTable;
+
+/// What is needed to look for a page, and may cross threads.
+pub struct Look<'a> {
+    /// The API.
+    pub notion: &'a Notion,
+    /// Where to look.
+    pub table: &'a ClientsTable,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+/// What a look found.
+pub struct Found {
+    /// The page.
+    pub page: PageFact,
+    /// The page as Notion gave it just now; `None` when nothing was read.
+    pub read: Option<Json>,
+    /// Other pages with the same number.
+    pub warnings: Vec<Warning>,
+}
+
+impl Look<'_> {
+    /// The page that the store knows, without a request if its values are known too; else by search.
+    pub fn find(&self, phone: &Phone, known: Option<&KnownPage>) -> notion::Result<Found> {
+        if let Some(known) = known {
+            if let Some(row) = cached_row(known) {
+                return Ok(Found { page: PageFact::Known { row, fresh: false }, read: None, warnings: vec![] });
+            }
+            let read = self.notion.fetch_page(&known.id, self.deadline)?;
+            if let Some((row, json)) = read.filter(|(row, _)| !row.trashed) {
+                return Ok(Found { page: PageFact::Known { row, fresh: true }, read: Some(json), warnings: vec![] });
+            }
+        }
+        self.search(phone)
+    }
+
+    fn search(&self, phone: &Phone) -> notion::Result<Found> {
+        let column = &self.table.phone;
+        let rows = self.notion.find_by_phone(&self.table.table, (phone, column), self.deadline)?;
+        let matches = |(row, _): &ReadRow| row.cell(column).is_some_and(|cell| phone.matches(&cell.text));
+        let mut rows: Vec<ReadRow> = rows.into_iter().filter(matches).collect();
+        rows.sort_by_key(|(row, _)| (row.created_at, row.id.clone()));
+        rows.dedup_by_key(|(row, _)| row.id.clone());
+        let mut rows = rows.into_iter();
+        let Some((row, json)) = rows.next() else {
+            return Ok(Found { page: PageFact::Absent, read: None, warnings: vec![] });
+        };
+        let others: Vec<String> = rows.map(|(row, _)| row.id.to_string()).collect();
+        let warning = || {
+            let message = format!("{phone} also stands on {}; the oldest page, {}, is used", others.join(", "), row.id);
+            Warning::property("several_pages", &column.name, message)
+        };
+        let warnings = if others.is_empty() { vec![] } else { vec![warning()] };
+        Ok(Found { page: PageFact::Known { row, fresh: true }, read: Some(json), warnings })
+    }
+}
+
+/// Keeps what a look found.
+pub fn remember(sync: &Sync, phone: &Phone, found: &Found) -> Result<(), Error> {
+    match (&found.page, &found.read) {
+        (PageFact::Absent, _) => sync.store.forget_page(phone)?,
+        (PageFact::Known { row, .. }, Some(json)) => save(sync, phone, (row, json))?,
+        (PageFact::Known { .. }, None) => sync.store.touch_page(phone, sync.now)?,
+    }
+    Ok(())
+}
+
+/// Keeps a page as Notion gave it.
+pub fn save(sync: &Sync, phone: &Phone, (row, json): (&Row, &Json)) -> Result<(), Error> {
+    let known = KnownPage { id: row.id.clone(), title: row.title().to_owned(), body: json.to_string() };
+    Ok(sync.store.save_page(phone, &known, sync.now)?)
+}
+
+fn cached_row(known: &KnownPage) -> Option<Row> {
+    page::read(&serde_json::from_str(&known.body).ok()?)
+}

@@ -1,0 +1,148 @@
+//! Profiles: contacts by the ids that the delivery names, else from the local index, which is rebuilt when it is old.
+//!
+//! In three parts, because only the middle one may run beside the page look-up: what to ask (store), asking
+//! (network), and what came of it (store).
+
+use crate::domain::event::ContactLookup;
+use crate::domain::id::ContactId;
+use crate::domain::outcome::Outcome;
+use crate::domain::phone::{Phone, tail_of};
+use crate::domain::profile::{Contact, Profile};
+use crate::quo::{self, Quo, Record, contacts};
+use crate::store::{IndexedContact, RefreshGuard};
+
+use super::super::{Error, Sync};
+
+/// Most contacts that are fetched for one event; a group has at most ten members.
+const CONTACTS: usize = 20;
+/// Snapshot that says how old the index is.
+const INDEX: &str = "contact_index";
+
+/// What to ask Quo.
+pub enum Wanted {
+    /// Nothing: the index answers, or nothing is to be had.
+    Nothing,
+    /// These contacts.
+    Contacts(Vec<ContactId>),
+    /// All contacts, to rebuild the index; this process holds the right to.
+    Index { _right: RefreshGuard },
+}
+
+impl Wanted {
+    /// True when there is nothing to ask.
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Contacts(ids) => ids.is_empty(),
+            Self::Index { .. } => false,
+        }
+    }
+}
+
+/// What Quo said.
+#[derive(Default)]
+pub struct Answer {
+    contacts: Vec<Contact>,
+    index: Option<Vec<Record>>,
+    failure: Option<quo::Error>,
+}
+
+/// Decides what to ask for `phones`.
+pub fn wanted(sync: &Sync, phones: &[Phone], lookup: &ContactLookup) -> Result<Wanted, Error> {
+    if sync.quo.is_none() {
+        return Ok(Wanted::Nothing);
+    }
+    if let ContactLookup::Ids(ids) = lookup {
+        return Ok(Wanted::Contacts(ids.iter().take(CONTACTS).cloned().collect()));
+    }
+    let age = sync.store.snapshot(INDEX)?.map(|kept| sync.now.duration_since(kept.fetched_at));
+    if age.is_some_and(|age| age < sync.settings.contacts_ttl) {
+        return Ok(Wanted::Nothing);
+    }
+    for phone in phones {
+        if indexed(sync, phone)?.is_none() {
+            let right = sync.store.try_refresh_lock()?;
+            return Ok(right.map_or(Wanted::Nothing, |right| Wanted::Index { _right: right }));
+        }
+    }
+    Ok(Wanted::Nothing)
+}
+
+/// Asks. Ends at the first failure and keeps what came before it.
+pub fn ask(quo: Quo, wanted: &Wanted) -> Answer {
+    let mut answer = Answer::default();
+    match wanted {
+        Wanted::Nothing => {}
+        Wanted::Contacts(ids) => {
+            for id in ids {
+                match quo.fetch_contact(id) {
+                    Ok(found) => answer.contacts.extend(found.map(|record| record.contact)),
+                    Err(err) => {
+                        answer.failure = Some(err);
+                        break;
+                    }
+                }
+            }
+        }
+        Wanted::Index { .. } => match quo.fetch_contacts().collect::<Result<Vec<_>, _>>() {
+            Ok(pages) => answer.index = Some(pages.into_iter().flatten().collect()),
+            Err(err) => answer.failure = Some(err),
+        },
+    }
+    answer
+}
+
+/// Keeps a rebuilt index and makes the profiles, in the order of `phones`.
+pub fn settle(
+    sync: &Sync,
+    answer: Answer,
+    phones: &[Phone],
+    outcome: &mut Outcome,
+) -> Result<Vec<Option<Profile>>, Error> {
+    if let Some(err) = &answer.failure {
+        sync.quo_failed(err, "went on without a profile", outcome)?;
+    }
+    if let Some(records) = &answer.index {
+        let contacts: Vec<IndexedContact> = records.iter().map(indexable).collect();
+        sync.store.replace_contacts(&contacts)?;
+        sync.store.save_snapshot(INDEX, &contacts.len().to_string(), sync.now)?;
+    }
+    let fetched: Vec<Contact> =
+        answer.contacts.into_iter().chain(answer.index.into_iter().flatten().map(|record| record.contact)).collect();
+    let mut profiles = Vec::new();
+    for phone in phones {
+        let profile = Profile::of(phone, &fetched, &sync.settings.tags_field);
+        profiles.push(match profile {
+            Some(profile) => Some(profile),
+            None => indexed(sync, phone)?,
+        });
+    }
+    Ok(profiles)
+}
+
+/// Renews one contact of the index: read from Quo again, because a delivery carries less than the API.
+pub fn renew(sync: &Sync, contact: &Contact, outcome: &mut Outcome) -> Result<(), Error> {
+    let Some(quo) = sync.quo_until(sync.quo_deadline) else { return Ok(()) };
+    match quo.fetch_contact(&contact.id) {
+        Ok(Some(record)) => sync.store.save_contact(&indexable(&record))?,
+        Ok(None) => sync.store.drop_contact(&contact.id)?,
+        Err(err) => sync.quo_failed(&err, "the contact index is not up to date", outcome)?,
+    }
+    Ok(())
+}
+
+/// A contact as the index keeps it.
+fn indexable(record: &Record) -> IndexedContact {
+    IndexedContact {
+        id: record.contact.id.clone(),
+        tails: record.contact.phones.iter().filter_map(|written| tail_of(written)).collect(),
+        body: record.raw.clone(),
+    }
+}
+
+/// The profile that the index gives.
+fn indexed(sync: &Sync, phone: &Phone) -> Result<Option<Profile>, Error> {
+    let bodies = sync.store.contacts_near(phone)?;
+    let near: Vec<Contact> = bodies.iter().filter_map(|body| contacts::parse_contact(body).ok()).collect();
+    Ok(Profile::of(phone, &near, &sync.settings.tags_field))
+}

@@ -1,0 +1,79 @@
+//! The Clients table: which one it is, and its columns; from the store while it is fresh.
+
+use jiff::SignedDuration;
+use serde_json::{Value as Json, json};
+
+use crate::domain::id::{DataSourceId, DatabaseId};
+use crate::domain::table::Column;
+use crate::notion::database::{self, Table};
+
+use super::super::columns::{Columns, RememberedIds};
+use super::super::{Error, Sync};
+
+/// How long a schema is believed. A refused property ends it at once.
+const FRESH: SignedDuration = SignedDuration::from_hours(1);
+
+/// The Clients table as the user has made it.
+pub struct ClientsTable {
+    /// Where its rows are.
+    pub table: Table,
+    /// Its columns.
+    pub columns: Columns,
+    /// The column that identifies a client.
+    pub phone: Column,
+}
+
+/// The Clients table. Remembers the columns' ids, so that a renamed one is still known.
+pub fn gather(sync: &Sync) -> Result<ClientsTable, Error> {
+    let database = &sync.settings.clients_database;
+    let kept = sync.store.snapshot(&key(database))?.filter(|kept| sync.now.duration_since(kept.fetched_at) < FRESH);
+    let kept = kept.and_then(|kept| read(&serde_json::from_str(&kept.body).ok()?));
+    let (table, object) = match kept {
+        Some(found) => found,
+        None => fetch(sync, database)?,
+    };
+    let names = &sync.settings.columns;
+    let schema = database::read_schema(&object)
+        .ok_or_else(|| Error::Misconfigured(format!("Notion says nothing of the columns of database {database}")))?;
+    let ids_key = format!("columns:{database}");
+    let before: RememberedIds =
+        sync.store.snapshot(&ids_key)?.and_then(|ids| serde_json::from_str(&ids.body).ok()).unwrap_or_default();
+    let columns = Columns::new(schema, names, before.clone());
+    if *columns.ids() != before {
+        sync.store.save_snapshot(&ids_key, &json!(columns.ids()).to_string(), sync.now)?;
+    }
+    let phone = columns.phone(names).filter(|column| crate::notion::query::can_hold_phone(column.kind)).cloned();
+    let phone = phone.ok_or_else(|| {
+        Error::Misconfigured(format!("the Clients database has no phone or text column called {:?}", names.phone))
+    })?;
+    Ok(ClientsTable { table, columns, phone })
+}
+
+/// Forgets the schema: something that it says has turned out wrong.
+pub fn forget(sync: &Sync) -> Result<(), Error> {
+    let long_ago = jiff::Timestamp::UNIX_EPOCH;
+    Ok(sync.store.save_snapshot(&key(&sync.settings.clients_database), "null", long_ago)?)
+}
+
+fn key(database: &DatabaseId) -> String {
+    format!("table:{database}")
+}
+
+fn fetch(sync: &Sync, database: &DatabaseId) -> Result<(Table, Json), Error> {
+    let (table, object) = sync.notion.fetch_table(database, &sync.settings.columns.phone, sync.deadline)?;
+    let source = match &table {
+        Table::Database(_) => None,
+        Table::DataSource(id) => Some(id.as_str()),
+    };
+    let kept = json!({"database": database.as_str(), "data_source": source, "object": object});
+    sync.store.save_snapshot(&key(database), &kept.to_string(), sync.now)?;
+    Ok((table, object))
+}
+
+fn read(kept: &Json) -> Option<(Table, Json)> {
+    let table = match kept["data_source"].as_str() {
+        Some(source) => Table::DataSource(DataSourceId::parse(source).ok()?),
+        None => Table::Database(DatabaseId::parse(kept["database"].as_str()?).ok()?),
+    };
+    Some((table, kept["object"].clone()))
+}
