@@ -78,7 +78,7 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
     let skipped = outcome.skipped.map(|_| Action::Skipped);
     let action = skipped.or(first.map(|synced| synced.action)).filter(|_| failure.is_none());
     let line = Line {
-        status: if failure.is_some() { "error" } else { "success" },
+        status: status(outcome, failure),
         action: action.map(action_name),
         reason: outcome.skipped.map(reason_name),
         notion_page_id: first.and_then(page_id),
@@ -93,6 +93,14 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
         plan: outcome.plan.as_ref().map(|plan| plan.iter().map(step_part).collect()),
     };
     serde_json::to_string(&line).expect("strings, numbers and lists always serialise")
+}
+
+fn status(outcome: &Outcome, failure: Option<&Failure>) -> &'static str {
+    match failure {
+        Some(_) => "error",
+        None if outcome.queued => "queued",
+        None => "success",
+    }
 }
 
 fn error_part(failure: &Failure) -> ErrorPart<'_> {

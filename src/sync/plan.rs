@@ -220,7 +220,8 @@ fn late(draft: &Draft) -> Vec<Step> {
     let mut steps = Vec::new();
     let parts = draft.missing_parts();
     if !parts.is_empty() {
-        steps.push(Step::Enrich { entry: block.clone(), activity: draft.activity.clone(), parts });
+        let (entry, activity, present) = (block.clone(), draft.activity.clone(), draft.inside.clone());
+        steps.push(Step::Enrich { entry, activity, parts, present });
     }
     if let (true, Some(text)) = (draft.reword, &draft.block) {
         steps.push(Step::Reword { entry: block, activity: draft.activity.clone(), block: text.clone() });

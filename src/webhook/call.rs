@@ -6,7 +6,9 @@ use super::PayloadError;
 use super::context::{Circumstances, direction};
 use super::shape::{Attachment, Texts, Time, Values, list, seconds};
 use super::wire::{Body, Notes};
-use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, CallSigns, Direction, Party, Subject};
+use crate::domain::event::{
+    Artifact, ArtifactKind, CallFacts, CallNews, CallOutcome, CallSigns, Direction, Party, Subject,
+};
 use crate::domain::id::{ActivityId, UserId};
 
 #[derive(Deserialize, Default)]
@@ -53,7 +55,10 @@ pub(super) fn ended(
     let facts =
         CallFacts { outcome: CallOutcome::judge(wire.signs(direction, notes)), duration_secs: wire.duration_secs() };
     let context = circumstances.of(id, Some(at), Some(direction));
-    Ok(Subject::Call(CallNews { context, facts: Some(facts), artifacts: wire.artifacts(notes) }))
+    let may_have_voicemail = default.is_none() && wire.tells_no_voicemail() && facts.outcome == CallOutcome::Missed;
+    let voicemail = may_have_voicemail.then_some(ArtifactKind::Voicemail);
+    let unannounced = voicemail.into_iter().chain(wire.unfinished_recording()).collect();
+    Ok(Subject::Call(CallNews { context, facts: Some(facts), artifacts: wire.artifacts(notes), unannounced }))
 }
 
 /// The recording of a call; how the call went is told by the call's own event.
@@ -61,7 +66,8 @@ pub(super) fn recorded(body: &Body, circumstances: Circumstances, notes: &mut No
     let mut wire: Wire = body.read()?;
     let id = body.id("id", wire.id.as_deref(), ActivityId::parse)?;
     let context = circumstances.of(id, wire.created_at.take(), direction(wire.direction.as_deref()));
-    Ok(Subject::Call(CallNews { context, facts: None, artifacts: wire.artifacts(notes) }))
+    let unannounced = wire.unfinished_recording().into_iter().collect();
+    Ok(Subject::Call(CallNews { context, facts: None, artifacts: wire.artifacts(notes), unannounced }))
 }
 
 impl Wire {
@@ -95,6 +101,17 @@ impl Wire {
             let talk = self.completed_at.as_ref()?.0.duration_since(self.answered_at.as_ref()?.0);
             u32::try_from(talk.as_secs()).ok()
         })
+    }
+
+    /// v4 sends no voicemail event and says nothing of one here: it has to be asked for.
+    fn tells_no_voicemail(&self) -> bool {
+        self.from.0.is_empty() && self.has_voicemail.is_none()
+    }
+
+    /// A recording that is named without a link is still being made.
+    fn unfinished_recording(&self) -> Option<ArtifactKind> {
+        let unfinished = self.recordings.iter().any(|file| file.0.url.is_none());
+        unfinished.then_some(ArtifactKind::Recording)
     }
 
     fn artifacts(self, notes: &mut Notes) -> Vec<Artifact> {
