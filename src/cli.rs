@@ -20,7 +20,9 @@ ENVIRONMENT (or a file .env in the working directory)
   OPENPHONE_API_KEY              Quo API key (also QUO_API_KEY); without it no names are looked up
   OPENPHONE_WEBHOOK_SECRET       signing secrets, comma-separated (also QUO_WEBHOOK_SECRET)
   QUOTION_REQUIRE_SIGNATURE      1: as --require-signature
-  QUOTION_DIR, QUOTION_STATE     as --dir and --state
+  QUOTION_DIR, QUOTION_STATE     as --dir and --state (an address with a password belongs here, not on the command line)
+  DATABASE_URL                   PostgreSQL, when there is no --state (also SUPABASE_DB_URL); postgres://user:password@host/db,
+                                 encrypted unless it ends in ?sslmode=disable; ?sslrootcert=FILE for a provider's own authority
   OPENPHONE_API_BASE             default https://api.quo.com/v1 (also QUO_API_BASE)
   NOTION_API_BASE                default https://api.notion.com/v1
   NOTION_VERSION                 default 2022-06-28

@@ -126,8 +126,9 @@ impl Config {
         let dir = args.dir.clone().or_else(|| environment.get(&["QUOTION_DIR"]).map(PathBuf::from));
         let dir = dir.unwrap_or_else(|| PathBuf::from(DIR));
         let state = args.state.as_deref().or_else(|| environment.get(&["QUOTION_STATE"]));
+        let shared = environment.get(&["DATABASE_URL", "SUPABASE_DB_URL"]);
         Ok(Self {
-            store: store_place(state, &dir)?,
+            store: store_place(state.or(shared), &dir)?,
             signature: signature(&args.sync, &environment)?,
             deadline: deadline(args.deadline.as_deref())?,
             dry_run: args.sync.dry_run,
@@ -216,12 +217,17 @@ impl Config {
     }
 }
 
+/// The address of a database holds a password: it is not shown, whatever is wrong with it.
 fn store_place(state: Option<&str>, dir: &Path) -> Result<Place, Failure> {
     match state {
         None => Ok(Place::File(dir.join(STORE))),
-        Some(url) if url.contains("://") => {
-            Err(Failure::config("the store can only be a file so far", "pass the path of a SQLite file as --state"))
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Place::Postgres(Secret::new(url)))
         }
+        Some(url) if url.contains("://") => Err(Failure::config(
+            "the store can be a file or a PostgreSQL database, and is set to something else",
+            "pass a path or postgres://… as --state or QUOTION_STATE; without them DATABASE_URL counts",
+        )),
         Some(path) => Ok(Place::File(PathBuf::from(path))),
     }
 }

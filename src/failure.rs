@@ -188,13 +188,16 @@ impl From<store::Error> for Failure {
     fn from(err: store::Error) -> Self {
         let message = err.to_string();
         match err {
-            store::Error::Busy(_) => {
-                Self::new(Kind::Store, message, "another process holds the store; run again").not_now()
-            }
+            store::Error::Busy(_) => Self::new(
+                Kind::Store,
+                message,
+                "another process holds the store, or its server cannot be reached; run again",
+            )
+            .not_now(),
             store::Error::Newer { .. } => Self::new(Kind::Store, message, "update quotion on this machine"),
             store::Error::Broken(_) => {
-                let hint = "check free space, permissions and the path (--dir, --state); a damaged store can be moved away: \
-                            a new one is made";
+                let hint = "a file: check free space, permissions and the path (--dir, --state); a damaged store can be moved \
+                            away, and a new one is made; a database: check its address and what its user may do";
                 Self::new(Kind::Store, message, hint)
             }
         }

@@ -5,8 +5,10 @@
 //! vendors' own modules read them. Nothing here talks to a vendor. Times are the store's own: with a shared database
 //! no machine's clock is trusted over another's.
 
+mod postgres;
 mod record;
 mod sqlite;
+mod text;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use jiff::Timestamp;
 use crate::domain::id::{ActivityId, ContactId, EventId};
 use crate::domain::phone::Phone;
 use crate::http::{Deadline, SharedWindow};
+use crate::secret::Secret;
 
 pub use record::{
     Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience, Selection, Snapshot,
@@ -71,148 +74,181 @@ pub enum Mode {
 pub enum Place {
     /// A SQLite file.
     File(PathBuf),
+    /// A PostgreSQL database, by its address; machines can share it.
+    Postgres(Secret),
 }
 
 /// A lock that is held; it ends when this is dropped, and with the process however that ends.
 pub struct Guard {
-    _held: sqlite::Held,
+    _held: Held,
+}
+
+enum Held {
+    Sqlite { _held: sqlite::Held },
+    Postgres { _held: postgres::Held },
 }
 
 /// The store. One connection; not to be shared between threads.
 pub struct Store {
-    db: sqlite::Db,
+    db: Db,
+    clock: fn() -> Timestamp,
+}
+
+enum Db {
+    Sqlite(sqlite::Db),
+    Postgres(postgres::Db),
+}
+
+/// The same call to whichever database it is.
+macro_rules! either {
+    ($store:ident, $db:ident => $call:expr) => {
+        match &$store.db {
+            Db::Sqlite($db) => $call,
+            Db::Postgres($db) => $call,
+        }
+    };
 }
 
 impl Store {
     /// Opens the store; in [`Mode::ReadWrite`] it is made and brought up to date if need be. `clock` is that of this
     /// machine, for a store that has none of its own.
     pub fn open(place: &Place, mode: Mode, clock: fn() -> Timestamp) -> Result<Self> {
-        match place {
-            Place::File(path) => Ok(Self { db: sqlite::Db::open(path, mode, clock)? }),
-        }
+        let db = match place {
+            Place::File(path) => Db::Sqlite(sqlite::Db::open(path, mode, clock)?),
+            Place::Postgres(url) => Db::Postgres(postgres::Db::open(url, mode)?),
+        };
+        Ok(Self { db, clock })
     }
 
     /// The client page known for `phone`.
     pub fn page(&self, phone: &Phone) -> Result<Option<KnownPage>> {
-        self.db.page(phone)
+        either!(self, db => db.page(phone))
     }
 
     /// Counts a use of the known page for `phone`.
     pub fn touch_page(&self, phone: &Phone) -> Result<()> {
-        self.db.touch_page(phone)
+        either!(self, db => db.touch_page(phone))
     }
 
     /// Remembers the client page of `phone`.
     pub fn save_page(&self, phone: &Phone, page: &KnownPage) -> Result<()> {
-        self.db.save_page(phone, page)
+        either!(self, db => db.save_page(phone, page))
     }
 
     /// Forgets the client page of `phone`: it is gone or in the trash.
     pub fn forget_page(&self, phone: &Phone) -> Result<()> {
-        self.db.forget_page(phone)
+        either!(self, db => db.forget_page(phone))
     }
 
     /// The answer kept under `key`.
     pub fn snapshot(&self, key: &str) -> Result<Option<Snapshot>> {
-        self.db.snapshot(key)
+        either!(self, db => db.snapshot(key))
     }
 
     /// Keeps an answer under `key`.
     pub fn save_snapshot(&self, key: &str, body: &str) -> Result<()> {
-        self.db.save_snapshot(key, body)
+        either!(self, db => db.save_snapshot(key, body))
     }
 
     /// Forgets the answer under `key`.
     pub fn forget_snapshot(&self, key: &str) -> Result<()> {
-        self.db.forget_snapshot(key)
+        either!(self, db => db.forget_snapshot(key))
     }
 
     /// Records of the contacts that may hold `phone`; the caller compares strictly.
     pub fn contacts_near(&self, phone: &Phone) -> Result<Vec<String>> {
-        self.db.contacts_near(phone)
+        either!(self, db => db.contacts_near(phone))
     }
 
     /// Replaces the whole contact index, in one transaction.
     pub fn replace_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
-        self.db.replace_contacts(contacts)
+        either!(self, db => db.replace_contacts(contacts))
     }
 
     /// Adds or renews one contact of the index.
     pub fn save_contact(&self, contact: &IndexedContact) -> Result<()> {
-        self.db.save_contact(contact)
+        either!(self, db => db.save_contact(contact))
     }
 
     /// Removes one contact from the index.
     pub fn drop_contact(&self, id: &ContactId) -> Result<()> {
-        self.db.drop_contact(id)
+        either!(self, db => db.drop_contact(id))
     }
 
     /// Entries of an activity: one per client.
     pub fn entries(&self, activity: &ActivityId) -> Result<Vec<EntryRecord>> {
-        self.db.entries(activity)
+        either!(self, db => db.entries(activity))
     }
 
     /// Time since a page for `phone` was last intended without its making being certain; `None` when nothing is open.
     pub fn page_intended(&self, phone: &Phone) -> Result<Option<jiff::SignedDuration>> {
-        self.db.page_intended(phone)
+        either!(self, db => db.page_intended(phone))
     }
 
-    /// Remembers entries, or what has become of them, in one transaction.
+    /// Remembers entries, or what has become of them, in one transaction. [`Error::Busy`], and nothing is remembered,
+    /// when something is intended under a lock that is lost.
     pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
-        self.db.save_entries(entries)
+        if entries.iter().any(|entry| !entry.written || !entry.pending.is_empty()) {
+            self.still_held()?;
+        }
+        either!(self, db => db.save_entries(entries))
     }
 
     /// Forgets an entry whose page or block is gone.
     pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
-        self.db.forget_entry(activity, phone)
+        either!(self, db => db.forget_entry(activity, phone))
     }
 
     /// Puts an event into the inbox, durably, if it is not there yet. Tells how far it has got.
     pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
-        self.db.receive(arrival)
+        either!(self, db => db.receive(arrival))
     }
 
     /// How far an event has got; `None` if it was never received.
     pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {
-        self.db.standing(id)
+        either!(self, db => db.standing(id))
     }
 
     /// Marks an event as finished, with its lines in the history, in one transaction.
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
-        self.db.finish(id, finish)
+        either!(self, db => db.finish(id, finish))
     }
 
     /// Notes that an event has failed, and when it is to be tried again. True if it is dead now.
     pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: Patience) -> Result<bool> {
-        self.db.postpone(id, trouble, patience)
+        either!(self, db => db.postpone(id, trouble, patience))
     }
 
     /// Removes an event that turned out to concern nobody.
     pub fn discard(&self, id: &EventId) -> Result<()> {
-        self.db.discard(id)
+        either!(self, db => db.discard(id))
     }
 
     /// Unfinished events, oldest first, at most `limit`.
     pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
-        self.db.waiting(selection, limit)
+        either!(self, db => db.waiting(selection, limit))
     }
 
     /// An unfinished event that (still) belongs to `selection`.
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
-        self.db.load(id, selection)
+        either!(self, db => db.load(id, selection))
     }
 
     /// Drops the payloads of events that were finished longer than `keep` ago; their keys stay. Returns how many.
     pub fn expire(&self, keep: Duration) -> Result<usize> {
-        self.db.expire(keep)
+        either!(self, db => db.expire(keep))
     }
 
     /// Takes the locks of several clients, each once and in an order that cannot end in a deadlock. `None` when one
     /// of them is still held at the deadline.
     pub fn lock_clients(&self, phones: &[Phone], deadline: Deadline) -> Result<Option<Vec<Guard>>> {
         let locks: Vec<Lock> = phones.iter().cloned().map(Lock::Client).collect();
+        let locks = match &self.db {
+            Db::Sqlite(_) => sqlite::in_order(locks),
+            Db::Postgres(_) => postgres::in_order(locks),
+        };
         let mut guards = Vec::new();
-        for lock in sqlite::in_order(locks) {
+        for lock in locks {
             match self.lock(&lock, deadline)? {
                 Some(guard) => guards.push(guard),
                 None => return Ok(None),
@@ -223,11 +259,29 @@ impl Store {
 
     /// Takes a lock, waiting until `deadline` for its holder. `None` when it is still held then.
     pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Guard>> {
-        Ok(self.db.lock(lock, deadline)?.map(|held| Guard { _held: held }))
+        let held = match &self.db {
+            Db::Sqlite(db) => db.lock(lock, deadline)?.map(|held| Held::Sqlite { _held: held }),
+            Db::Postgres(db) => db.lock(lock, deadline)?.map(|held| Held::Postgres { _held: held }),
+        };
+        Ok(held.map(|held| Guard { _held: held }))
+    }
+
+    /// [`Error::Busy`] when locks that this process holds may be another one's by now, because the connection that
+    /// held them was lost. To be asked before a write of which no intent is saved first; cheap.
+    pub fn still_held(&self) -> Result<()> {
+        match &self.db {
+            // A file's lock is lost with the process, and not before.
+            Db::Sqlite(_) => Ok(()),
+            Db::Postgres(db) => db.still_held(),
+        }
     }
 
     /// Rate windows that all processes of this store share; for [`crate::http::Vendor`].
     pub fn rates(&self) -> Result<Arc<dyn SharedWindow>> {
-        self.db.rates()
+        match &self.db {
+            Db::Sqlite(db) => db.rates(),
+            Db::Postgres(db) if db.is_read_only() => sqlite::own_rates(self.clock),
+            Db::Postgres(db) => Ok(db.rates()),
+        }
     }
 }

@@ -20,6 +20,7 @@ use rusqlite::{Connection, OpenFlags, Params};
 use super::{Error, Mode, Result};
 
 pub use lock::{Held, in_order};
+pub use rate::own_rates;
 
 /// How long a statement waits for another process.
 const BUSY: Duration = Duration::from_secs(10);

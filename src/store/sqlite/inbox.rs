@@ -3,19 +3,15 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::{Value as Json, json};
 
-use crate::domain::event::Direction;
 use crate::domain::id::{EventId, NumberId, PageId};
-use crate::domain::phone::Phone;
 
+use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
 use super::super::{Arrival, Finish, HistoryLine, Patience, Result, Selection, Standing, Trouble, Waiting};
 use super::Db;
 
 /// Payloads dropped in one go, so that no run is held up by the retention of others.
 const EXPIRED_AT_ONCE: usize = 10_000;
-
-type Pages = [(Phone, Option<PageId>, String)];
 
 impl Db {
     pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
@@ -125,16 +121,11 @@ fn history(connection: &Connection, (line, finish): (&HistoryLine, &Finish), now
     let sql =
         "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, notion_page_id, canvas_id,
                sync_status, processing_time_ms, synced_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5, 'success', ?6, ?7)";
-    let resource = if line.is_call { "call" } else { "message" };
-    let direction = line.direction.map(|direction| match direction {
-        Direction::Incoming => "incoming",
-        Direction::Outgoing => "outgoing",
-    });
     let number = line.number.as_ref().map(NumberId::as_str);
     let took = millis(finish.took);
     for (_, page, _) in &finish.pages {
         let page = page.as_ref().map(PageId::as_str);
-        let values = params![number, resource, line.id.as_str(), direction, page, took, now];
+        let values = params![number, resource(line), line.id.as_str(), direction(line), page, took, now];
         connection.prepare_cached(sql)?.execute(values)?;
     }
     Ok(())
@@ -144,28 +135,7 @@ fn metric(connection: &Connection, finish: &Finish, now: &str) -> rusqlite::Resu
     let sql =
         "INSERT INTO performance_metrics (metric_type, operation, duration_ms, success, phone_number_id, timestamp)
                VALUES ('sync', ?1, ?2, 1, ?3, ?4)";
-    let operation = finish.activity.as_ref().map_or("contact", |line| if line.is_call { "call" } else { "message" });
     let number = finish.activity.as_ref().and_then(|line| line.number.as_ref()).map(NumberId::as_str);
-    connection.prepare_cached(sql)?.execute(params![operation, millis(finish.took), number, now])?;
+    connection.prepare_cached(sql)?.execute(params![operation(finish), millis(finish.took), number, now])?;
     Ok(())
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn write_pages(pages: &Pages) -> String {
-    let page = |(phone, page, name): &(Phone, Option<PageId>, String)| {
-        json!([phone.as_str(), page.as_ref().map(PageId::as_str), name])
-    };
-    Json::Array(pages.iter().map(page).collect()).to_string()
-}
-
-fn read_pages(result: Option<&str>) -> Vec<(Phone, Option<PageId>, String)> {
-    let pages: Vec<(String, Option<String>, String)> =
-        result.and_then(|result| serde_json::from_str(result).ok()).unwrap_or_default();
-    let read = |(phone, page, name): (String, Option<String>, String)| {
-        Some((Phone::parse(&phone)?, page.and_then(|page| PageId::parse(&page).ok()), name))
-    };
-    pages.into_iter().filter_map(read).collect()
 }

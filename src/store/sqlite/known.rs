@@ -1,14 +1,12 @@
 //! Known pages, snapshots, contacts and entries: one named function per statement.
 
-use std::collections::BTreeSet;
-
 use jiff::SignedDuration;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::domain::event::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, ContactId, PageId};
 use crate::domain::phone::Phone;
 
+use super::super::text::{read_kinds, write_kinds};
 use super::super::{EntryRecord, IndexedContact, KnownPage, Result, Snapshot};
 use super::Db;
 
@@ -116,8 +114,8 @@ impl Db {
             block: raw.block.and_then(|block| BlockId::parse(&block).ok()),
             line: raw.line,
             written: raw.state == "done",
-            artifacts: kinds(&raw.artifacts),
-            pending: kinds(&raw.pending),
+            artifacts: read_kinds(&raw.artifacts),
+            pending: read_kinds(&raw.pending),
             age: self.since(&raw.intended_at),
         })
     }
@@ -159,20 +157,11 @@ fn save_entry(connection: &Connection, entry: &EntryRecord, now: &str) -> rusqli
                artifacts = excluded.artifacts, pending = excluded.pending, intended_at = excluded.intended_at";
     let state = if entry.written { "done" } else { "intended" };
     let (page, block) = (entry.page.as_ref().map(PageId::as_str), entry.block.as_ref().map(BlockId::as_str));
-    let (artifacts, pending) = (labels(&entry.artifacts), labels(&entry.pending));
+    let (artifacts, pending) = (write_kinds(&entry.artifacts), write_kinds(&entry.pending));
     let (activity, phone) = (entry.activity.as_str(), entry.phone.as_str());
     let values = params![activity, phone, page, block, entry.line, state, artifacts, pending, now];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
-}
-
-fn labels(kinds: &BTreeSet<ArtifactKind>) -> String {
-    kinds.iter().map(|kind| kind.label()).collect::<Vec<_>>().join(",")
-}
-
-fn kinds(labels: &str) -> BTreeSet<ArtifactKind> {
-    let kind = |label: &str| ArtifactKind::ALL.into_iter().find(|kind| kind.label() == label);
-    labels.split(',').filter_map(kind).collect()
 }
 
 fn insert_contact(connection: &Connection, contact: &IndexedContact) -> rusqlite::Result<()> {

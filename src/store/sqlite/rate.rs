@@ -21,19 +21,21 @@ struct Rates {
 
 impl Db {
     pub fn rates(&self) -> Result<Arc<dyn SharedWindow>> {
-        let connection = match self.mode {
-            Mode::ReadWrite => Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
-            // A dry run counts for itself.
-            Mode::ReadOnly => {
-                let mut connection = Connection::open_in_memory()?;
-                super::run_migrations(&mut connection)?;
-                connection
-            }
-        };
+        if self.mode == Mode::ReadOnly {
+            return own_rates(self.clock);
+        }
+        let connection = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(Arc::new(Rates { connection: Mutex::new(connection), clock: self.clock }))
     }
+}
+
+/// Windows of this process alone: a dry run counts for itself.
+pub fn own_rates(clock: fn() -> Timestamp) -> Result<Arc<dyn SharedWindow>> {
+    let mut connection = Connection::open_in_memory()?;
+    super::run_migrations(&mut connection)?;
+    Ok(Arc::new(Rates { connection: Mutex::new(connection), clock }))
 }
 
 impl SharedWindow for Rates {

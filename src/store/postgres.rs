@@ -1,0 +1,180 @@
+//! The store in a PostgreSQL database: opening, migrations, and what all statements share.
+//!
+//! Every function is one statement, sent unnamed and in one round trip, which counts as a whole or not at all; nothing
+//! is left behind in the session, because a pooler may give each statement another one. Every moment is the server's.
+
+mod connect;
+mod error;
+mod inbox;
+mod known;
+mod lock;
+mod rate;
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::anyhow;
+use jiff::SignedDuration;
+use postgres::Row;
+use postgres::error::SqlState;
+use postgres::types::{ToSql, Type};
+use refinery::{Migration, Runner};
+
+use crate::secret::Secret;
+
+use super::{Error, Mode, Result};
+use connect::{Address, Link};
+
+pub use lock::{Held, in_order};
+
+/// Newest schema; the version of the last migration.
+const SCHEMA: i64 = 2;
+/// The migrations, in order.
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("V1__known_things", include_str!("migrations/postgres/V1__known_things.sql")),
+    ("V2__inbox", include_str!("migrations/postgres/V2__inbox.sql")),
+];
+/// Where refinery notes what has been done.
+const HISTORY: &str = "quotion_schema_history";
+
+/// A value of a statement, with its type: told beforehand, nobody has to ask the server for it.
+type Value<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The database.
+pub struct Db {
+    link: Arc<Mutex<Link>>,
+    locks: Arc<Mutex<lock::Chain>>,
+    access: Access,
+}
+
+/// What may be done with the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Full,
+    /// A dry run.
+    ReadOnly,
+    /// A dry run, and there is no store of this version yet: it is as if it were empty.
+    Nothing,
+}
+
+/// A store that was found.
+struct Found {
+    version: i64,
+    /// What tells it from other stores in the same database.
+    number: i64,
+}
+
+impl Db {
+    /// Opens the database at `url`, see [`super::Store::open`].
+    pub fn open(url: &Secret, mode: Mode) -> Result<Self> {
+        let address = Arc::new(Address::parse(url)?);
+        let mut link = Link::new(Arc::clone(&address));
+        let mut found = find(&mut link)?;
+        if mode == Mode::ReadWrite && found.as_ref().is_none_or(|found| found.version < SCHEMA) {
+            migrate(&mut link, &address)?;
+            found = find(&mut link)?;
+        }
+        let current = found.filter(|found| found.version == SCHEMA);
+        let access = match (mode, &current) {
+            (Mode::ReadWrite, Some(_)) => Access::Full,
+            (Mode::ReadWrite, None) => return Err(Error::Broken(anyhow!("{address}: the migrations have no effect"))),
+            (Mode::ReadOnly, Some(_)) => Access::ReadOnly,
+            (Mode::ReadOnly, None) => Access::Nothing,
+        };
+        let locks = lock::Chain::new(address, current.map_or(0, |found| found.number));
+        Ok(Self { link: Arc::new(Mutex::new(link)), locks: Arc::new(Mutex::new(locks)), access })
+    }
+
+    /// True for a dry run.
+    pub fn is_read_only(&self) -> bool {
+        self.access != Access::Full
+    }
+
+    /// Rows of a statement that only reads.
+    fn read(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
+        if self.access == Access::Nothing {
+            return Ok(Vec::new());
+        }
+        held(&self.link).run(|client| client.query_typed(sql, values))
+    }
+
+    /// A statement that may be repeated when the connection was lost: done twice it is as if done once. A dry run
+    /// leaves it out.
+    fn write(&self, sql: &str, values: &[Value]) -> Result<u64> {
+        match self.access {
+            Access::Full => held(&self.link).run(|client| client.execute_typed(sql, values)),
+            Access::ReadOnly | Access::Nothing => Ok(0),
+        }
+    }
+
+    /// A statement that counts something: not repeated when it is not known whether it was done.
+    fn write_once(&self, sql: &str, values: &[Value]) -> Result<u64> {
+        match self.access {
+            Access::Full => held(&self.link).run_once(|client| client.execute_typed(sql, values)),
+            Access::ReadOnly | Access::Nothing => Ok(0),
+        }
+    }
+}
+
+/// What is protected is a connection, which no panic of ours leaves half used: the server ends what was begun.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// PostgreSQL's texts hold no NUL, which a message may.
+fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+/// A span that the server has counted in milliseconds. One that ends in the future is none.
+fn age(millis: i64) -> SignedDuration {
+    SignedDuration::from_millis(millis.max(0))
+}
+
+fn find(link: &mut Link) -> Result<Option<Found>> {
+    let sql = format!("SELECT max(version)::bigint, '{HISTORY}'::regclass::oid::bigint FROM {HISTORY}");
+    let rows = link.run(|client| match client.query_typed(&sql, &[]) {
+        Err(err) if err.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
+        rows => rows,
+    })?;
+    let read = |row: &Row| Some(Found { version: row.get::<_, Option<i64>>(0)?, number: row.get(1) });
+    match rows.first().and_then(read) {
+        Some(Found { version, .. }) if version > SCHEMA => Err(Error::Newer { found: version, known: SCHEMA }),
+        found => Ok(found),
+    }
+}
+
+/// One process at a time, by a lock on a connection of its own, because refinery opens and ends transactions.
+fn migrate(link: &mut Link, address: &Arc<Address>) -> Result<()> {
+    let mut guard = Link::new(Arc::clone(address));
+    guard.run(|client| client.batch_execute(&lock::while_migrating()))?;
+    if find(link)?.is_some_and(|found| found.version == SCHEMA) {
+        return Ok(());
+    }
+    let migrations: std::result::Result<Vec<Migration>, _> =
+        MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect();
+    let broken = |err: refinery::Error| address.cannot_migrate(&err);
+    let mut runner = Runner::new(&migrations.map_err(broken)?).set_grouped(true);
+    runner.set_migration_table_name(HISTORY);
+    link.with(|client| runner.run(client))?.map_err(broken)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_loses_nothing_but_what_the_database_cannot_hold() {
+        assert_eq!(text("a\0b\n"), "a\u{fffd}b\n");
+        assert!(matches!(text("plain"), Cow::Borrowed("plain")));
+    }
+
+    #[test]
+    fn newest_schema_is_that_of_the_last_migration() {
+        let last =
+            MIGRATIONS.last().map(|(name, _)| format!("V{SCHEMA}__{}", name.split("__").nth(1).expect("a name")));
+        assert_eq!(last.as_deref(), MIGRATIONS.last().map(|(name, _)| *name));
+        assert_eq!(MIGRATIONS.len(), usize::try_from(SCHEMA).expect("small"));
+    }
+}

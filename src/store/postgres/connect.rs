@@ -1,0 +1,382 @@
+//! The database's address, and a connection to it that is made when it is needed.
+//!
+//! An address may hold a password, so no part of it is shown but host and database, and these only if nothing in them
+//! can be a piece of a wrongly written password.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use percent_encoding::percent_decode_str;
+use postgres::config::{Host, SslMode};
+use postgres::error::SqlState;
+use postgres::{Client, Config, NoTls};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::secret::Secret;
+
+use super::super::{Error, Result};
+use super::error;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long the server may take for a statement, where it can be told at the start.
+const STATEMENT_MS: u32 = 30_000;
+/// How long sent bytes may stay without an answer of the network, and a silent connection without a look at it.
+const NETWORK: Duration = Duration::from_secs(30);
+/// Port of Supabase's pooler in transaction mode.
+const POOLER_PORT: u16 = 6543;
+
+/// A database's address, checked.
+pub struct Address {
+    config: Config,
+    /// `None`: in plain.
+    tls: Option<MakeRustlsConnect>,
+    /// Settings for the session's start, which a pooler may not know.
+    options: String,
+    name: String,
+}
+
+/// What an address says beside what the client library knows.
+#[derive(Default)]
+struct Extras {
+    mode: Option<String>,
+    root: Option<String>,
+    schema: Option<String>,
+    pooled: bool,
+}
+
+impl Address {
+    /// Reads an address as libpq, Supabase, Neon, Heroku or Prisma write it.
+    pub fn parse(url: &Secret) -> Result<Self> {
+        let (url, extras) = take_extras(url.expose())?;
+        let mut config: Config = url.parse().map_err(|_| unreadable())?;
+        let name = shown(&config)?;
+        let tls = if is_encrypted(&config, extras.mode.as_deref())? {
+            config.ssl_mode(SslMode::Require);
+            Some(connector(extras.root.as_deref())?)
+        } else {
+            config.ssl_mode(SslMode::Disable);
+            None
+        };
+        let options = options(&config, &extras)?;
+        config.connect_timeout(config.get_connect_timeout().copied().unwrap_or(CONNECT));
+        config.tcp_user_timeout(NETWORK).keepalives(true).keepalives_idle(NETWORK);
+        config.keepalives_interval(Duration::from_secs(10)).keepalives_retries(3);
+        if config.get_application_name().is_none() {
+            config.application_name("quotion");
+        }
+        // A notice ("already exists, skipping") is nobody's concern; the library would log it as news.
+        config.notice_callback(|notice| log::debug!("PostgreSQL: {}", notice.message()));
+        Ok(Self { config, tls, options, name })
+    }
+
+    /// What went wrong, in words that hold no secret.
+    pub fn error(&self, err: &postgres::Error) -> Error {
+        error::translate(&self.name, err)
+    }
+
+    /// The same for a failed migration.
+    pub fn cannot_migrate(&self, err: &refinery::Error) -> Error {
+        let mut cause = std::error::Error::source(err);
+        while let Some(inner) = cause.filter(|inner| !inner.is::<postgres::Error>()) {
+            cause = inner.source();
+        }
+        match cause.and_then(|cause| cause.downcast_ref()).map(|cause| self.error(cause)) {
+            Some(Error::Broken(cause)) => Error::Broken(cause.context("cannot migrate the store")),
+            Some(other) => other,
+            None => Error::Broken(anyhow!("{self}: cannot migrate the store: {err}")),
+        }
+    }
+
+    fn connect(&self) -> Result<Client> {
+        let mut config = self.config.clone();
+        config.options(&self.options);
+        let connected = match self.connect_as(&config) {
+            Err(err) if refuses_options(&err) => self.connect_as(&self.config),
+            connected => connected,
+        };
+        connected.map_err(|err| self.error(&err))
+    }
+
+    fn connect_as(&self, config: &Config) -> std::result::Result<Client, postgres::Error> {
+        match &self.tls {
+            Some(tls) => config.connect(tls.clone()),
+            None => config.connect(NoTls),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgreSQL {}", self.name)
+    }
+}
+
+/// A connection, made when it is first needed and again when it was lost.
+pub struct Link {
+    address: Arc<Address>,
+    client: Option<Client>,
+}
+
+impl Link {
+    /// No connection yet.
+    pub fn new(address: Arc<Address>) -> Self {
+        Self { address, client: None }
+    }
+
+    /// Runs what may be done twice; and does so once more, when the connection turns out to be lost.
+    pub fn run<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Client) -> std::result::Result<T, postgres::Error>,
+    ) -> Result<T> {
+        let was_open = self.client.is_some();
+        match self.run_once(&mut work) {
+            Err(Error::Busy(_)) if was_open && self.client.is_none() => self.run_once(work),
+            done => done,
+        }
+    }
+
+    /// Runs something, without repeating it.
+    pub fn run_once<T>(
+        &mut self,
+        work: impl FnOnce(&mut Client) -> std::result::Result<T, postgres::Error>,
+    ) -> Result<T> {
+        let done = self.with(work)?;
+        if done.as_ref().err().is_some_and(error::ends_connection) {
+            self.client = None;
+        }
+        done.map_err(|err| self.address.error(&err))
+    }
+
+    /// Gives the connection away for something that has errors of its own.
+    pub fn with<T>(&mut self, work: impl FnOnce(&mut Client) -> T) -> Result<T> {
+        if self.client.as_ref().is_none_or(Client::is_closed) {
+            self.client = Some(self.address.connect()?);
+        }
+        let client = self.client.as_mut().expect("it was just made");
+        Ok(work(client))
+    }
+
+    /// True after a connection was lost, and before there is one.
+    pub fn is_down(&self) -> bool {
+        self.client.as_ref().is_none_or(Client::is_closed)
+    }
+
+    /// Ends the connection, and with it whatever the server holds for it.
+    pub fn hang_up(&mut self) {
+        self.client = None;
+    }
+}
+
+/// Takes out of an address what the client library does not know.
+fn take_extras(url: &str) -> Result<(String, Extras)> {
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut extras = Extras::default();
+    let mut kept = Vec::new();
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, raw) = parameter.split_once('=').ok_or_else(unreadable)?;
+        let value = percent_decode_str(raw).decode_utf8().map_err(|_| unreadable())?.into_owned();
+        match name {
+            "sslmode" => extras.mode = Some(value),
+            "ssl" if value == "true" => extras.mode = Some("require".into()),
+            "sslrootcert" => extras.root = Some(value).filter(|root| root != "system"),
+            "schema" => extras.schema = Some(value),
+            "pgbouncer" => extras.pooled = value == "true",
+            "user"
+            | "password"
+            | "dbname"
+            | "options"
+            | "application_name"
+            | "host"
+            | "hostaddr"
+            | "port"
+            | "connect_timeout"
+            | "target_session_attrs"
+            | "channel_binding"
+            | "load_balance_hosts"
+            | "sslnegotiation" => kept.push(parameter),
+            "sslcert" | "sslkey" | "sslpassword" | "sslcrl" | "sslcrldir" | "require_auth" | "passfile" | "service" => {
+                return Err(Error::Broken(anyhow!("the address of the database has {name}=, which is not supported")));
+            }
+            // Of other programs: pool_timeout, connection_limit, supa, workaround …
+            _ => {}
+        }
+    }
+    Ok((format!("{address}?{}", kept.join("&")).trim_end_matches('?').to_owned(), extras))
+}
+
+fn unreadable() -> Error {
+    Error::Broken(anyhow!(
+        "the address of the PostgreSQL database cannot be read; it is postgres://user:password@host:port/database, with \
+         special characters of the password percent-encoded (@ is %40, / is %2F, ? is %3F)"
+    ))
+}
+
+/// Host and database. One that holds more than names do is not shown but refused: it may be the rest of a password.
+fn shown(config: &Config) -> Result<String> {
+    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:/".contains(c));
+    let hosts: Vec<String> = config.get_hosts().iter().map(host_name).collect();
+    let name = format!("{}/{}", hosts.join(","), config.get_dbname().or(config.get_user()).unwrap_or_default());
+    if hosts.is_empty() || !hosts.iter().all(|host| is_name(host)) {
+        return Err(unreadable());
+    }
+    Ok(if is_name(&name.replace(',', "")) { name } else { hosts.join(",") })
+}
+
+fn host_name(host: &Host) -> String {
+    match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
+    }
+}
+
+/// Everything that leaves the machine is encrypted, unless the address says otherwise in so many words.
+fn is_encrypted(config: &Config, mode: Option<&str>) -> Result<bool> {
+    let stays = config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
+    match mode {
+        Some("require" | "verify-ca" | "verify-full") => Ok(true),
+        Some("disable") => Ok(false),
+        None | Some("prefer" | "allow") => Ok(!stays),
+        Some(_) => Err(Error::Broken(anyhow!("the address of the database has an unknown sslmode"))),
+    }
+}
+
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+    }
+}
+
+/// Certificates are always verified, against `root` alone if it is given.
+fn connector(root: Option<&str>) -> Result<MakeRustlsConnect> {
+    let roots = match root {
+        None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        Some(path) => {
+            read_roots(path).with_context(|| format!("cannot use sslrootcert={path}")).map_err(Error::Broken)?
+        }
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|err| Error::Broken(err.into()))?.with_root_certificates(roots).with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+fn read_roots(path: &str) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path)? {
+        roots.add(certificate?)?;
+    }
+    anyhow::ensure!(!roots.is_empty(), "it holds no certificate");
+    Ok(roots)
+}
+
+/// Settings of the session's start. A pooler in transaction mode shares sessions, and takes none.
+fn options(config: &Config, extras: &Extras) -> Result<String> {
+    let theirs = config.get_options().unwrap_or_default();
+    let is_pooler = |host: &Host| matches!(host, Host::Tcp(name) if name.contains("pooler"));
+    let pooled = extras.pooled || config.get_ports().contains(&POOLER_PORT) || config.get_hosts().iter().any(is_pooler);
+    match &extras.schema {
+        Some(schema) if !schema.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
+            Err(Error::Broken(anyhow!("schema= in the address of the database is no plain name")))
+        }
+        Some(_) if pooled => Err(Error::Broken(anyhow!(
+            "schema= in the address has no effect behind a pooler; use ALTER ROLE … SET search_path = … instead"
+        ))),
+        Some(schema) => Ok(format!("-c statement_timeout={STATEMENT_MS} -c search_path={schema} {theirs}")),
+        None if pooled => Ok(theirs.to_owned()),
+        None => Ok(format!("-c statement_timeout={STATEMENT_MS} {theirs}")),
+    }
+}
+
+/// A pooler that cannot be known as one by its address.
+fn refuses_options(err: &postgres::Error) -> bool {
+    err.as_db_error().is_some_and(|refusal| {
+        *refusal.code() == SqlState::PROTOCOL_VIOLATION && refusal.message().contains("startup parameter")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<Address> {
+        Address::parse(&Secret::new(url))
+    }
+
+    #[track_caller]
+    fn check(url: &str, name: &str, encrypted: bool, options: &str) {
+        let address = parse(url).expect("an address");
+        let found = (address.name.as_str(), address.tls.is_some(), address.options.trim());
+        assert_eq!(found, (name, encrypted, options), "{url}");
+    }
+
+    const TIMED: &str = "-c statement_timeout=30000";
+
+    #[test]
+    fn addresses_of_all_providers_are_read() {
+        check("postgres://u:p@localhost/db", "localhost/db", false, TIMED);
+        check("postgresql://u:p@db.example.com:5432/db", "db.example.com/db", true, TIMED);
+        check("postgres://u:p@db.example.com/db?sslmode=disable", "db.example.com/db", false, TIMED);
+        check(
+            "postgres://u:p@db.example.com/db?sslmode=verify-full&channel_binding=require",
+            "db.example.com/db",
+            true,
+            TIMED,
+        );
+        check("postgres://u:p@10.0.0.7/db?sslmode=prefer", "10.0.0.7/db", true, TIMED);
+        check("postgres://u:p@127.0.0.1/db?sslmode=prefer", "127.0.0.1/db", false, TIMED);
+        check("postgres://u:p@[::1]:5432/db?sslmode=require", "::1/db", true, TIMED);
+        check("postgres://u@%2Fvar%2Frun%2Fpostgresql/db", "/var/run/postgresql/db", false, TIMED);
+        check(
+            "postgres://u:p@aws-0-eu.pooler.supabase.com:6543/postgres?pgbouncer=true&connection_limit=1&pool_timeout=20&supa=base-pooler.x",
+            "aws-0-eu.pooler.supabase.com/postgres",
+            true,
+            "",
+        );
+        check(
+            "postgres://u:p@h.example/db?schema=crm&connect_timeout=3",
+            "h.example/db",
+            true,
+            "-c statement_timeout=30000 -c search_path=crm",
+        );
+        check(
+            "postgres://u:p@h.example/db?options=-c%20work_mem%3D4MB",
+            "h.example/db",
+            true,
+            "-c statement_timeout=30000 -c work_mem=4MB",
+        );
+    }
+
+    #[test]
+    fn refusals_show_nothing_of_the_address() {
+        for url in [
+            "postgres://user:geheim@h@t/db",
+            "postgres://user:ge?heim@host/db",
+            "postgres://user:ge?heim=x@host/db",
+            "postgres://user:geheim@host:port/db",
+            "postgres://user:geheim@host/db?sslmode=geheim",
+            "postgres://user:geheim@host/db?sslcert=geheim",
+            "postgres://user:geheim@host/db?schema=ge-heim",
+            "postgres://user:geheim@host:6543/db?schema=heim",
+            "postgres://",
+        ] {
+            let Err(refusal) = parse(url) else { panic!("{url}") };
+            assert!(!format!("{refusal} {refusal:?}").contains("heim"), "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn root_certificate_must_be_one() {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        let url = format!("postgres://u:p@h.example/db?sslrootcert={}", file.path().display());
+        let refusal = parse(&url).err().expect("refused").to_string();
+        assert!(refusal.contains("it holds no certificate"), "{refusal}");
+    }
+}

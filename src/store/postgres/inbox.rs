@@ -1,0 +1,174 @@
+//! The inbox: every event, and how far it has got.
+
+use std::time::Duration;
+
+use postgres::Row;
+use postgres::types::Type;
+
+use crate::domain::id::{EventId, NumberId, PageId};
+
+use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
+use super::super::{Arrival, Error, Finish, Patience, Result, Selection, Standing, Trouble, Waiting};
+use super::{Db, Value, text};
+
+/// Payloads dropped in one go, so that no run is held up by the retention of others.
+const EXPIRED_AT_ONCE: i64 = 10_000;
+
+impl Db {
+    pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
+        let sql = "INSERT INTO quotion_inbox
+                   (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
+                   VALUES ($1, $2, $3, $4, 'queued', now() + $5 * interval '1 millisecond', clock_timestamp(), now())
+                   ON CONFLICT (event_id) DO NOTHING";
+        let (id, activity) = (arrival.id.as_str(), arrival.activity.as_ref().map(|id| id.as_str()));
+        let values: [Value; 5] = [
+            (&id, Type::TEXT),
+            (&text(&arrival.event_type), Type::TEXT),
+            (&activity, Type::TEXT),
+            (&arrival.payload, Type::BYTEA),
+            (&millis(arrival.delay), Type::INT8),
+        ];
+        // A row that was made just now is as it was made; only of another one the rest is of interest.
+        let made = self.write(sql, &values)? == 1;
+        let standing = if made { None } else { self.standing(&arrival.id)? };
+        Ok(standing.unwrap_or(Standing::Waiting { attempts: 0 }))
+    }
+
+    pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {
+        let sql = "SELECT state, attempts, result FROM quotion_inbox WHERE event_id = $1";
+        let rows = self.read(sql, &[(&id.as_str(), Type::TEXT)])?;
+        let read = |row: &Row| match row.get::<_, &str>(0) {
+            "done" => Standing::Done(read_pages(row.get(2))),
+            "dead" => Standing::Dead,
+            _ => Standing::Waiting { attempts: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX) },
+        };
+        Ok(rows.first().map(read))
+    }
+
+    /// What is only told to people is written along, if it can be: tables of before may refuse it.
+    pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
+        match self.finish_and_tell(id, finish) {
+            Err(Error::Broken(err)) => {
+                log::warn!("the history is not kept: {err:#}");
+                self.write(DONE, &[(&id.as_str(), Type::TEXT), (&write_pages(&finish.pages), Type::TEXT)])?;
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn finish_and_tell(&self, id: &EventId, finish: &Finish) -> Result<()> {
+        let sql = format!("WITH done AS ({DONE}), counted AS ({COUNT}), told AS ({HISTORY}) {METRIC}");
+        let line = finish.activity.as_ref();
+        let pages: Vec<Option<&str>> =
+            finish.pages.iter().map(|(_, page, _)| page.as_ref().map(PageId::as_str)).collect();
+        let number = line.and_then(|line| line.number.as_ref()).map(NumberId::as_str);
+        let values: [Value; 9] = [
+            (&id.as_str(), Type::TEXT),
+            (&write_pages(&finish.pages), Type::TEXT),
+            (&number, Type::TEXT),
+            (&line.map(resource), Type::TEXT),
+            (&line.map(|line| line.id.as_str()), Type::TEXT),
+            (&line.and_then(direction), Type::TEXT),
+            (&pages, Type::TEXT_ARRAY),
+            (&millis(finish.took).min(i64::from(i32::MAX)), Type::INT8),
+            (&operation(finish), Type::TEXT),
+        ];
+        self.write_once(&sql, &values)?;
+        Ok(())
+    }
+
+    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: Patience) -> Result<bool> {
+        let sql = "SELECT attempts FROM quotion_inbox WHERE event_id = $1";
+        let rows = self.read(sql, &[(&id.as_str(), Type::TEXT)])?;
+        let before = rows.first().map_or(0, |row| u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX));
+        let attempts = before.saturating_add(1);
+        let wait = patience.wait(attempts);
+        let sql = "UPDATE quotion_inbox SET state = $2, attempts = $3, error_kind = $4, error_message = $5,
+                   next_try_at = now() + $6 * interval '1 millisecond', updated_at = now()
+                   WHERE event_id = $1 AND state <> 'done'";
+        let values: [Value; 6] = [
+            (&id.as_str(), Type::TEXT),
+            (&if wait.is_some() { "failed" } else { "dead" }, Type::TEXT),
+            (&i64::from(attempts), Type::INT8),
+            (&trouble.kind, Type::TEXT),
+            (&text(&trouble.message), Type::TEXT),
+            (&wait.map(millis), Type::INT8),
+        ];
+        self.write(sql, &values)?;
+        Ok(wait.is_none())
+    }
+
+    pub fn discard(&self, id: &EventId) -> Result<()> {
+        let sql = "DELETE FROM quotion_inbox WHERE event_id = $1 AND state <> 'done'";
+        self.write(sql, &[(&id.as_str(), Type::TEXT)])?;
+        Ok(())
+    }
+
+    pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
+        let (condition, id) = condition(selection);
+        let sql = format!(
+            "SELECT event_id FROM quotion_inbox WHERE {condition} ORDER BY received_at, event_id COLLATE \"C\" LIMIT $2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.read(&sql, &[(&id, Type::TEXT), (&limit, Type::INT8)])?;
+        Ok(rows.iter().filter_map(|row| EventId::parse(row.get(0)).ok()).collect())
+    }
+
+    /// The event's lock is what claims it, for as long as it is worked on; a row lock would end with this statement.
+    pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
+        let (condition, value) = condition(selection);
+        let sql =
+            format!("SELECT payload FROM quotion_inbox WHERE {condition} AND event_id = $2 AND payload IS NOT NULL");
+        let rows = self.read(&sql, &[(&value, Type::TEXT), (&id.as_str(), Type::TEXT)])?;
+        Ok(rows.first().map(|row| Waiting { id: id.clone(), payload: row.get(0) }))
+    }
+
+    pub fn expire(&self, keep: Duration) -> Result<usize> {
+        let sql = "UPDATE quotion_inbox SET payload = NULL, result = NULL, error_message = NULL WHERE event_id IN
+                   (SELECT event_id FROM quotion_inbox WHERE state = 'done' AND payload IS NOT NULL
+                    AND updated_at < now() - $1 * interval '1 millisecond' LIMIT $2 FOR UPDATE SKIP LOCKED)";
+        // Longer than anybody can have kept something, and short enough for the server's calendar.
+        let keep = millis(keep).min(MILLENNIUM_MS);
+        let expired = self.write(sql, &[(&keep, Type::INT8), (&EXPIRED_AT_ONCE, Type::INT8)])?;
+        Ok(usize::try_from(expired).unwrap_or(usize::MAX))
+    }
+}
+
+const MILLENNIUM_MS: i64 = 1000 * 365 * 24 * 60 * 60 * 1000;
+
+/// `$1` the event, `$2` its clients' pages.
+const DONE: &str =
+    "UPDATE quotion_inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, error_message = NULL,
+    result = $2, updated_at = now() WHERE event_id = $1";
+
+/// Counts a synced activity for the workspace's number. `$3` the number, `$4` what kind of activity.
+const COUNT: &str = "INSERT INTO phone_numbers AS known (id, first_seen_at, created_at, updated_at, last_call_sync_at,
+    last_message_sync_at, total_calls_synced, total_messages_synced)
+    SELECT $3, now(), now(), now(), CASE $4 WHEN 'call' THEN now() END, CASE $4 WHEN 'message' THEN now() END,
+    ($4 = 'call')::int, ($4 = 'message')::int WHERE $3 IS NOT NULL
+    ON CONFLICT (id) DO UPDATE SET updated_at = now(),
+    last_call_sync_at = coalesce(excluded.last_call_sync_at, known.last_call_sync_at),
+    last_message_sync_at = coalesce(excluded.last_message_sync_at, known.last_message_sync_at),
+    total_calls_synced = coalesce(known.total_calls_synced, 0) + excluded.total_calls_synced,
+    total_messages_synced = coalesce(known.total_messages_synced, 0) + excluded.total_messages_synced";
+
+/// A line for each page. `$5` the activity, `$6` its direction, `$7` the pages, `$8` milliseconds.
+const HISTORY: &str =
+    "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, notion_page_id,
+    canvas_id, sync_status, processing_time_ms, synced_at)
+    SELECT $3, $4, $5, $6, page, page, 'success', $8, now() FROM unnest($7) AS page WHERE $5 IS NOT NULL";
+
+/// `$9` what was done.
+const METRIC: &str = "INSERT INTO performance_metrics (metric_type, operation, duration_ms, success, phone_number_id,
+    \"timestamp\") VALUES ('sync', $9, $8, true, $3, now())";
+
+/// The condition of a selection, with `$1` in it, and that value.
+fn condition(selection: &Selection) -> (&'static str, &str) {
+    match selection {
+        Selection::Due => ("state IN ('queued', 'failed') AND next_try_at <= now() AND $1 = ''", ""),
+        Selection::All => ("state IN ('queued', 'failed', 'dead') AND $1 = ''", ""),
+        Selection::Dead => ("state = 'dead' AND $1 = ''", ""),
+        Selection::One(id) => ("state <> 'done' AND event_id = $1", id.as_str()),
+    }
+}

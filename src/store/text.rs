@@ -1,0 +1,67 @@
+//! Values that have no column of their own, as text; the same in every database.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::domain::event::{ArtifactKind, Direction};
+use crate::domain::id::PageId;
+use crate::domain::phone::Phone;
+
+use super::{Finish, HistoryLine};
+
+/// The clients' pages of a finished event: phone, page, name.
+pub type Pages = Vec<(Phone, Option<PageId>, String)>;
+
+/// Pages as JSON.
+pub fn write_pages(pages: &Pages) -> String {
+    let page = |(phone, page, name): &(Phone, Option<PageId>, String)| {
+        json!([phone.as_str(), page.as_ref().map(PageId::as_str), name])
+    };
+    Json::Array(pages.iter().map(page).collect()).to_string()
+}
+
+/// Reads them; what cannot be read is left out.
+pub fn read_pages(result: Option<&str>) -> Pages {
+    let pages: Vec<(String, Option<String>, String)> =
+        result.and_then(|result| serde_json::from_str(result).ok()).unwrap_or_default();
+    let read = |(phone, page, name): (String, Option<String>, String)| {
+        Some((Phone::parse(&phone)?, page.and_then(|page| PageId::parse(&page).ok()), name))
+    };
+    pages.into_iter().filter_map(read).collect()
+}
+
+/// Kinds of artifacts, comma-separated.
+pub fn write_kinds(kinds: &BTreeSet<ArtifactKind>) -> String {
+    kinds.iter().map(|kind| kind.label()).collect::<Vec<_>>().join(",")
+}
+
+/// Reads them; unknown ones are left out.
+pub fn read_kinds(labels: &str) -> BTreeSet<ArtifactKind> {
+    let kind = |label: &str| ArtifactKind::ALL.into_iter().find(|kind| kind.label() == label);
+    labels.split(',').filter_map(kind).collect()
+}
+
+/// A direction as the history says it.
+pub fn direction(line: &HistoryLine) -> Option<&'static str> {
+    line.direction.map(|direction| match direction {
+        Direction::Incoming => "incoming",
+        Direction::Outgoing => "outgoing",
+    })
+}
+
+/// A kind of resource as the history says it.
+pub fn resource(line: &HistoryLine) -> &'static str {
+    if line.is_call { "call" } else { "message" }
+}
+
+/// The operation that a metric is about.
+pub fn operation(finish: &Finish) -> &'static str {
+    finish.activity.as_ref().map_or("contact", resource)
+}
+
+/// Whole milliseconds.
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
