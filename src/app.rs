@@ -42,6 +42,10 @@ pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
     };
     let mut app = App { tools: Tools::new(config, now), output, now, worst: 0, documents: 0 };
     let ended = match &args.command {
+        Some(_) if args.sync.any() => {
+            let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing to a subcommand";
+            Err(Failure::new(Kind::Usage, message, "leave them out; quotion --help shows which belong together"))
+        }
         None => app.sync_all(input, args.sync.enqueue),
         Some(Command::Replay(replay)) => app.replay(replay, input),
     };

@@ -45,7 +45,7 @@ RESULT
 /// Reads webhook payloads (JSON, any number, one after another) from standard input, finds or makes each client's
 /// page in the Notion Clients database, and writes the call or message on it.
 #[derive(Debug, Parser)]
-#[command(name = "quotion", version, after_help = AFTER, max_term_width = 110, args_conflicts_with_subcommands = true)]
+#[command(name = "quotion", version, after_help = AFTER, max_term_width = 110)]
 pub struct Args {
     /// What to do other than the main job.
     #[command(subcommand)]
@@ -141,6 +141,14 @@ pub struct SyncArgs {
     /// Read everything, write nothing, print the plan in the result
     #[arg(long)]
     pub dry_run: bool,
+}
+
+impl SyncArgs {
+    /// True if any of the options was given; they mean nothing to a subcommand.
+    pub fn any(&self) -> bool {
+        let texts = [&self.signature, &self.webhook_id, &self.webhook_timestamp, &self.signature_tolerance];
+        texts.iter().any(|text| text.is_some()) || self.require_signature || self.enqueue || self.dry_run
+    }
 }
 
 /// Stream of the logs.

@@ -37,7 +37,9 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
         outcome.skipped = Some(Reason::NothingNew);
         return Ok(());
     }
-    let records = sync.store.entries(&news.context.id)?;
+    // An entry that is only intended tells nothing: the call has to be known as if it were new.
+    let mut records = sync.store.entries(&news.context.id)?;
+    records.retain(|record| record.written);
     let fetched = fetch_call(sync, news, &records)?;
     let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
     let facts = news.facts.clone().or_else(|| fetched.as_ref()?.facts.clone());
