@@ -146,12 +146,13 @@ impl App<'_> {
         if treatment == Treatment::Enqueue {
             return delivery::enqueue(store, &event, body);
         }
-        if !self.tools.config.dry_run {
-            if let Some(outcome) = delivery::receive(store, &event, body)? {
-                return Ok(outcome);
-            }
+        if self.tools.config.dry_run {
+            return self.tools.work(&Work::Event(Box::new(event)));
         }
-        self.tools.work(&Work::Event(event))
+        match delivery::receive(store, &event, body)? {
+            Some(outcome) => Ok(outcome),
+            None => self.tools.work(&Work::Event(Box::new(event))),
+        }
     }
 
     fn ended(&mut self, ended: Result<Outcome, Unfinished>) {

@@ -154,7 +154,7 @@ impl Config {
                 "versions are dates; the default is 2022-06-28",
             )
         })?;
-        let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_secs(60) };
+        let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_mins(1) };
         Ok((Access { key: Secret::new(key), base, window }, version.to_owned()))
     }
 

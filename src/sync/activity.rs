@@ -61,8 +61,8 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
         (Some(_), true) => Vec::new(),
     };
     let line = facts.map(|facts| (&context, facts));
-    let content = Content::Call { line, artifacts: &news.artifacts };
-    let activity = Activity { id: &news.context.id, content, members: Vec::new(), workspace };
+    let told = Content::Call { line, artifacts: &news.artifacts };
+    let activity = Activity { id: &news.context.id, content: told, members: Vec::new(), workspace };
     write(sync, &activity, (&phones, &context.contacts), outcome)
 }
 

@@ -236,12 +236,11 @@ impl Writer<'_> {
     /// Keeps the page as Notion gave it; without that only the id, so that it is read next time.
     fn remember(&mut self, id: &PageId, body: Option<&Json>) -> Result<(), Stop> {
         self.applied.page = Some(id.clone());
-        match body.and_then(|body| Some((page::read(body)?, body))) {
-            Some((row, body)) => gather::page::save(self.sync, self.phone, (&row, body))?,
-            None => {
-                let known = KnownPage { id: id.clone(), title: self.title.to_owned(), body: "null".into() };
-                self.sync.store.save_page(self.phone, &known)?;
-            }
+        if let Some((row, body)) = body.and_then(|body| Some((page::read(body)?, body))) {
+            gather::page::save(self.sync, self.phone, (&row, body))?
+        } else {
+            let known = KnownPage { id: id.clone(), title: self.title.to_owned(), body: "null".into() };
+            self.sync.store.save_page(self.phone, &known)?;
         }
         Ok(())
     }

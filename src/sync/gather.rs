@@ -39,7 +39,7 @@ pub fn clients(
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let quo = sync.quo_until(sync.quo_deadline);
     let (answer, pages) = thread::scope(|scope| {
-        let asked = quo.filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
+        let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
         let pages: Vec<_> = phones.iter().zip(&known).map(|(phone, known)| look.find(phone, known.as_ref())).collect();
         let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
         (answer.unwrap_or_default(), pages)
