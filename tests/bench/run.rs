@@ -66,7 +66,9 @@ pub fn message(n: usize) -> Vec<u8> {
 
 fn sample(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/quo/{name}.json"));
-    std::fs::read_to_string(path).expect("sample")
+    let text = std::fs::read_to_string(path).expect("sample");
+    // As Quo sends it: without blanks.
+    serde_json::from_str::<serde_json::Value>(&text).expect("JSON").to_string()
 }
 
 pub fn measure(binary: &str) {
@@ -100,7 +102,7 @@ pub fn row(what: &str, time: Duration, calls: Option<(usize, usize, usize)>) {
     let millis = time.as_secs_f64() * 1000.0;
     match calls {
         Some((notion, quo, connections)) => {
-            println!("{what:<44} {millis:>6.1} ms {notion:>7} {quo:>5} {connections:>5}")
+            println!("{what:<44} {millis:>6.1} ms {notion:>7} {quo:>5} {connections:>5}");
         }
         None => println!("{what:<44} {millis:>6.1} ms"),
     }
