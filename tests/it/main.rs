@@ -1,7 +1,11 @@
 //! The whole program as a user runs it: real binary, real files, stdin and stdout, against the stand-in of both APIs.
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
 
+mod audit;
 mod first;
 mod harness;
+mod samples;
 #[path = "../standin/lib.rs"]
 mod standin;
+mod strict;
+mod tidy;
