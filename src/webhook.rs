@@ -238,7 +238,7 @@ fn text(raw: &RawValue) -> Option<String> {
 fn utf8(document: &[u8]) -> Result<&str, PayloadError> {
     std::str::from_utf8(document).map_err(|err| {
         let before = &document[..err.valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
         PayloadError::NotJson { line, column, reason: "invalid UTF-8".into() }
     })

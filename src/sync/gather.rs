@@ -17,7 +17,7 @@ use crate::store::KnownPage;
 
 use super::facts::{Facts, PageFact};
 use super::{Error, Sync};
-use page::Look;
+use page::{Found, Look};
 use table::ClientsTable;
 
 /// Facts about every client of an event, in the order of the clients.
@@ -39,7 +39,7 @@ pub fn clients(
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let quo = sync.quo_until(sync.quo_deadline);
     let (answer, pages) = thread::scope(|scope| {
-        let asked = quo.filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
+        let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
         let pages: Vec<_> = phones.iter().zip(&known).map(|(phone, known)| look.find(phone, known.as_ref())).collect();
         let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
         (answer.unwrap_or_default(), pages)
@@ -47,7 +47,7 @@ pub fn clients(
     let profiles = profile::settle(sync, answer, phones, outcome)?;
     let mut facts = Vec::new();
     for ((phone, page), profile) in phones.iter().zip(pages).zip(profiles) {
-        let found = page?;
+        let found = certain(sync, &look, (phone, page?))?;
         page::remember(sync, phone, &found)?;
         outcome.warnings.extend(found.warnings);
         facts.push(Facts { phone: phone.clone(), profile, page: found.page });
@@ -59,7 +59,16 @@ pub fn clients(
 pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFact, Error> {
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let known = sync.store.page(phone)?.map(|known| KnownPage { body: "null".into(), ..known });
-    let found = look.find(phone, known.as_ref())?;
+    let found = certain(sync, &look, (phone, look.find(phone, known.as_ref())?))?;
     page::remember(sync, phone, &found)?;
     Ok(found.page)
+}
+
+/// A search that finds no page is not believed while one may be in the making: then it is made again, later.
+fn certain(sync: &Sync, look: &Look, (phone, found): (&Phone, Found)) -> Result<Found, Error> {
+    let open = if found.page == PageFact::Absent { sync.store.page_intended(phone)? } else { None };
+    match open {
+        Some(age) if entry::wait_until_settled(sync, age)? => Ok(look.find(phone, None)?),
+        Some(_) | None => Ok(found),
+    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
 
 mod audit;
+mod crash;
 mod first;
 mod harness;
 mod samples;
