@@ -202,7 +202,12 @@ impl Activity<'_> {
             let name = title.filter(|title| !title.is_empty()).or_else(|| facts.profile.as_ref()?.name.clone());
             phones.extend(name.map(|name| (facts.phone.clone(), name)));
         }
-        Names { users: self.workspace.users.clone(), phones, zone: sync.settings.zone.clone() }
+        // The first line of an entry is where it is recognised: no name may break it.
+        for name in phones.values_mut() {
+            *name = one_line(name);
+        }
+        let users = self.workspace.users.iter().map(|(id, name)| (id.clone(), one_line(name))).collect();
+        Names { users, phones, zone: sync.settings.zone.clone() }
     }
 }
 
@@ -238,6 +243,10 @@ fn fetch_message(sync: &Sync, news: &Message) -> Result<Message, Error> {
     };
     let found = quo.fetch_message(id)?;
     found.ok_or_else(|| Error::Unknown(format!("quo does not have the message {id} (yet)")))
+}
+
+fn one_line(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {

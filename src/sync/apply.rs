@@ -237,7 +237,7 @@ impl Writer<'_> {
     fn remember(&mut self, id: &PageId, body: Option<&Json>) -> Result<(), Stop> {
         self.applied.page = Some(id.clone());
         if let Some((row, body)) = body.and_then(|body| Some((page::read(body)?, body))) {
-            gather::page::save(self.sync, self.phone, (&row, body))?
+            gather::page::save(self.sync, self.phone, (&row, body))?;
         } else {
             let known = KnownPage { id: id.clone(), title: self.title.to_owned(), body: "null".into() };
             self.sync.store.save_page(self.phone, &known)?;
