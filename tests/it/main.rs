@@ -1,8 +1,12 @@
 //! The whole program as a user runs it: real binary, real files, stdin and stdout, against the stand-in of both APIs.
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
 
+mod audit;
 mod crash;
 mod first;
 mod harness;
+mod samples;
 #[path = "../standin/lib.rs"]
 mod standin;
+mod strict;
+mod tidy;
