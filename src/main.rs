@@ -12,11 +12,11 @@ use quotion::failure::{Failure, Kind};
 use quotion::logs;
 
 fn main() -> ExitCode {
-    let mut output = io::stdout().lock();
+    // Not locked: with `--log-to stdout` other threads log there too, and would wait for ever.
+    let mut output = io::stdout();
     let code = match Args::try_parse() {
         Ok(args) => start(&args, &mut output),
         Err(err) if matches!(err.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            drop(output);
             // A closed pipe (`quotion --help | head -1`) is no failure.
             let _ = err.print();
             0
