@@ -148,12 +148,12 @@ impl Config {
         })?;
         let base = base(self.environment.get(&["NOTION_API_BASE"]).unwrap_or(NOTION_BASE), "NOTION_API_BASE")?;
         let version = self.environment.get(&["NOTION_VERSION"]).unwrap_or(NOTION_VERSION);
-        version.parse::<jiff::civil::Date>().map_err(|_| {
-            Failure::config(
-                format!("NOTION_VERSION={version:?} is no version"),
-                "versions are dates; the default is 2022-06-28",
-            )
-        })?;
+        // The parser takes other spellings of a date too; Notion takes only this one.
+        let is_version = version.parse::<jiff::civil::Date>().is_ok_and(|date| date.to_string() == version);
+        if !is_version {
+            let message = format!("NOTION_VERSION={version:?} is no version");
+            return Err(Failure::config(message, "versions are dates; the default is 2022-06-28"));
+        }
         let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_mins(1) };
         Ok((Access { key: Secret::new(key), base, window }, version.to_owned()))
     }
