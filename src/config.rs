@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::{Args, SyncArgs};
 use crate::domain::id::DatabaseId;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::http::{BaseUrl, Deadline, Window};
 use crate::secret::Secret;
 use crate::store::{Patience, Place};
@@ -259,10 +259,10 @@ fn deadline(text: Option<&str>) -> Result<Option<Duration>, Failure> {
 fn duration(text: &str, name: &str) -> Result<SignedDuration, Failure> {
     let days = || text.trim().strip_suffix('d')?.trim().parse::<i64>().ok()?.checked_mul(24);
     let span = days().map(SignedDuration::from_hours).or_else(|| text.parse().ok());
+    let kind = if name.starts_with("--") { Kind::Usage } else { Kind::Config };
+    let message = || format!("{name}: {text:?} is no length of time");
     let span = span.filter(SignedDuration::is_positive);
-    span.ok_or_else(|| {
-        Failure::config(format!("{name}: {text:?} is no length of time"), "write it like 50s, 5m, 6h or 30d")
-    })
+    span.ok_or_else(|| Failure::new(kind, message(), "write it like 50s, 5m, 6h or 30d"))
 }
 
 fn base(url: &str, name: &str) -> Result<BaseUrl, Failure> {
