@@ -23,8 +23,8 @@ pub enum Format {
 pub fn start(target: Target, format: Format, filter: &str) {
     let mut builder = Builder::new();
     builder.parse_filters(filter).target(target);
-    // These print whole addresses, and at their finest level keys.
-    for library in ["ureq", "ureq_proto", "rustls"] {
+    // These print whole addresses and numbers, at their finest level keys; the store's migrations are no news.
+    for library in ["ureq", "ureq_proto", "rustls", "rlibphonenumber", "refinery_core"] {
         builder.filter_module(library, LevelFilter::Warn);
     }
     builder.format(match format {
