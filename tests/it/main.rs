@@ -2,7 +2,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
 
 mod crash;
+mod door;
 mod first;
 mod harness;
+mod input;
+mod logs;
+mod settings;
 #[path = "../standin/lib.rs"]
 mod standin;
