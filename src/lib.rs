@@ -40,6 +40,7 @@ pub mod documents;
 pub mod domain;
 pub mod failure;
 pub mod http;
+pub mod json_line;
 pub mod logs;
 pub mod notion;
 pub mod quo;

@@ -7,6 +7,7 @@ use crate::domain::id::{ActivityId, PageId};
 use crate::domain::outcome::{Action, Outcome, PlannedStep, Reason, Synced, Warning};
 use crate::domain::plan::{NewEntry, Step};
 use crate::failure::Failure;
+use crate::json_line;
 use crate::notion::{blocks, property};
 
 #[derive(Serialize)]
@@ -93,7 +94,7 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
         dry_run: outcome.plan.as_ref().map(|_| true),
         plan: outcome.plan.as_ref().map(|plan| plan.iter().map(step_part).collect()),
     };
-    serde_json::to_string(&line).expect("strings, numbers and lists always serialise")
+    json_line::render(&line)
 }
 
 fn status(outcome: &Outcome, failure: Option<&Failure>) -> &'static str {

@@ -3,9 +3,13 @@
 
 mod audit;
 mod crash;
+mod door;
 mod first;
 mod harness;
+mod input;
+mod logs;
 mod samples;
+mod settings;
 #[path = "../standin/lib.rs"]
 mod standin;
 mod strict;
