@@ -42,6 +42,10 @@ pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
     };
     let mut app = App { tools: Tools::new(config, now), output, now, worst: 0, documents: 0 };
     let ended = match &args.command {
+        Some(_) if args.sync.any() => {
+            let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing to a subcommand";
+            Err(Failure::new(Kind::Usage, message, "leave them out; quotion --help shows which belong together"))
+        }
         None => app.sync_all(input, args.sync.enqueue),
         Some(Command::Replay(replay)) => app.replay(replay, input),
     };
@@ -142,12 +146,13 @@ impl App<'_> {
         if treatment == Treatment::Enqueue {
             return delivery::enqueue(store, &event, body);
         }
-        if !self.tools.config.dry_run {
-            if let Some(outcome) = delivery::receive(store, &event, body)? {
-                return Ok(outcome);
-            }
+        if self.tools.config.dry_run {
+            return self.tools.work(&Work::Event(Box::new(event)));
         }
-        self.tools.work(&Work::Event(event))
+        match delivery::receive(store, &event, body)? {
+            Some(outcome) => Ok(outcome),
+            None => self.tools.work(&Work::Event(Box::new(event))),
+        }
     }
 
     fn ended(&mut self, ended: Result<Outcome, Unfinished>) {

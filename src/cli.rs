@@ -47,7 +47,7 @@ RESULT
 /// Reads webhook payloads (JSON, any number, one after another) from standard input, finds or makes each client's
 /// page in the Notion Clients database, and writes the call or message on it.
 #[derive(Debug, Parser)]
-#[command(name = "quotion", version, after_help = AFTER, max_term_width = 110, args_conflicts_with_subcommands = true)]
+#[command(name = "quotion", version, after_help = AFTER, max_term_width = 110)]
 pub struct Args {
     /// What to do other than the main job.
     #[command(subcommand)]
@@ -121,11 +121,11 @@ pub struct SyncArgs {
     pub signature: Option<String>,
 
     /// Header `webhook-id` of the Standard Webhooks scheme
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true, requires = "signature")]
     pub webhook_id: Option<String>,
 
     /// Header `webhook-timestamp` of the Standard Webhooks scheme
-    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, requires = "signature")]
     pub webhook_timestamp: Option<String>,
 
     /// Refuse a payload that comes without a signature; receivers must set this
@@ -143,6 +143,14 @@ pub struct SyncArgs {
     /// Read everything, write nothing, print the plan in the result
     #[arg(long)]
     pub dry_run: bool,
+}
+
+impl SyncArgs {
+    /// True if any of the options was given; they mean nothing to a subcommand.
+    pub fn any(&self) -> bool {
+        let texts = [&self.signature, &self.webhook_id, &self.webhook_timestamp, &self.signature_tolerance];
+        texts.iter().any(|text| text.is_some()) || self.require_signature || self.enqueue || self.dry_run
+    }
 }
 
 /// Stream of the logs.

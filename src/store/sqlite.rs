@@ -73,7 +73,7 @@ impl Db {
         stamp((self.clock)())
     }
 
-    fn from_now(&self, wait: Duration) -> String {
+    fn after_now(&self, wait: Duration) -> String {
         stamp((self.clock)().checked_add(wait).unwrap_or(Timestamp::MAX))
     }
 

@@ -37,7 +37,9 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
         outcome.skipped = Some(Reason::NothingNew);
         return Ok(());
     }
-    let records = sync.store.entries(&news.context.id)?;
+    // An entry that is only intended tells nothing: the call has to be known as if it were new.
+    let mut records = sync.store.entries(&news.context.id)?;
+    records.retain(|record| record.written);
     let fetched = fetch_call(sync, news, &records)?;
     let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
     let facts = news.facts.clone().or_else(|| fetched.as_ref()?.facts.clone());
@@ -59,8 +61,8 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
         (Some(_), true) => Vec::new(),
     };
     let line = facts.map(|facts| (&context, facts));
-    let content = Content::Call { line, artifacts: &news.artifacts };
-    let activity = Activity { id: &news.context.id, content, members: Vec::new(), workspace };
+    let told = Content::Call { line, artifacts: &news.artifacts };
+    let activity = Activity { id: &news.context.id, content: told, members: Vec::new(), workspace };
     write(sync, &activity, (&phones, &context.contacts), outcome)
 }
 
@@ -200,7 +202,12 @@ impl Activity<'_> {
             let name = title.filter(|title| !title.is_empty()).or_else(|| facts.profile.as_ref()?.name.clone());
             phones.extend(name.map(|name| (facts.phone.clone(), name)));
         }
-        Names { users: self.workspace.users.clone(), phones, zone: sync.settings.zone.clone() }
+        // The first line of an entry is where it is recognised: no name may break it.
+        for name in phones.values_mut() {
+            *name = one_line(name);
+        }
+        let users = self.workspace.users.iter().map(|(id, name)| (id.clone(), one_line(name))).collect();
+        Names { users, phones, zone: sync.settings.zone.clone() }
     }
 }
 
@@ -236,6 +243,10 @@ fn fetch_message(sync: &Sync, news: &Message) -> Result<Message, Error> {
     };
     let found = quo.fetch_message(id)?;
     found.ok_or_else(|| Error::Unknown(format!("quo does not have the message {id} (yet)")))
+}
+
+fn one_line(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {

@@ -6,6 +6,7 @@
 mod rejection;
 
 use std::collections::BTreeSet;
+use std::thread;
 
 use jiff::SignedDuration;
 use serde_json::Value as Json;
@@ -55,7 +56,12 @@ impl<E: Into<Error>> From<E> for Stop {
 /// Carries out the plan for one client.
 pub fn client(sync: &Sync, table: &ClientsTable, (phone, plan): (&Phone, &ClientPlan)) -> Result<Applied, Stop> {
     let mut writer = Writer { sync, table, phone, title: &plan.title, applied: Applied::default() };
-    for step in &plan.steps {
+    let mut steps = plan.steps.as_slice();
+    if let [Step::UpdatePage { page, properties }, Step::AppendEntries { entries, .. }, rest @ ..] = steps {
+        writer.update_and_append(page, properties, entries)?;
+        steps = rest;
+    }
+    for step in steps {
         log::debug!("{phone}: {}", step.name());
         match step {
             Step::CreatePage { properties, entries } => writer.create(properties, entries)?,
@@ -114,6 +120,24 @@ impl Writer<'_> {
         let (body, warnings) = self.judged(sent)?;
         self.applied.warnings.extend(warnings);
         if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
+    }
+
+    /// Two requests side by side: neither needs the other's answer.
+    fn update_and_append(&mut self, page: &PageId, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
+        self.remember(page, None)?;
+        let (notion, deadline) = (self.sync.notion, self.sync.deadline);
+        let update = |properties: &[Property]| notion.update_page(page, properties, deadline);
+        let (sent, appended) = thread::scope(|scope| {
+            let sent = scope.spawn(|| rejection::without_refused(properties, &[], update));
+            let appended = self.append(page, entries);
+            (sent.join().expect("writing properties does not panic"), appended)
+        });
+        // What came of the one is recorded although the other failed.
+        let updated = self.judged(sent).and_then(|(body, warnings)| {
+            self.applied.warnings.extend(warnings);
+            if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
+        });
+        appended.and(updated)
     }
 
     fn append(&mut self, page: &PageId, entries: &[NewEntry]) -> Result<(), Stop> {
@@ -236,12 +260,11 @@ impl Writer<'_> {
     /// Keeps the page as Notion gave it; without that only the id, so that it is read next time.
     fn remember(&mut self, id: &PageId, body: Option<&Json>) -> Result<(), Stop> {
         self.applied.page = Some(id.clone());
-        match body.and_then(|body| Some((page::read(body)?, body))) {
-            Some((row, body)) => gather::page::save(self.sync, self.phone, (&row, body))?,
-            None => {
-                let known = KnownPage { id: id.clone(), title: self.title.to_owned(), body: "null".into() };
-                self.sync.store.save_page(self.phone, &known)?;
-            }
+        if let Some((row, body)) = body.and_then(|body| Some((page::read(body)?, body))) {
+            gather::page::save(self.sync, self.phone, (&row, body))?;
+        } else {
+            let known = KnownPage { id: id.clone(), title: self.title.to_owned(), body: "null".into() };
+            self.sync.store.save_page(self.phone, &known)?;
         }
         Ok(())
     }

@@ -177,13 +177,12 @@ impl Planner<'_> {
     }
 
     fn put(&mut self, name: &str, value: &Value) -> Option<Property> {
-        match self.layout.columns.find(name) {
-            Some(column) => self.fit(column, value),
-            None => {
-                let message = format!("the database has no column {name:?}; its value was left out");
-                self.warnings.push(Warning::property("property_missing", name, message));
-                None
-            }
+        if let Some(column) = self.layout.columns.find(name) {
+            self.fit(column, value)
+        } else {
+            let message = format!("the database has no column {name:?}; its value was left out");
+            self.warnings.push(Warning::property("property_missing", name, message));
+            None
         }
     }
 

@@ -1,7 +1,16 @@
 //! The whole program as a user runs it: real binary, real files, stdin and stdout, against the stand-in of both APIs.
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
 
+mod audit;
+mod crash;
+mod door;
 mod first;
 mod harness;
+mod input;
+mod logs;
+mod samples;
+mod settings;
 #[path = "../standin/lib.rs"]
 mod standin;
+mod strict;
+mod tidy;

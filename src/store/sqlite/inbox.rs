@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::domain::id::{EventId, NumberId, PageId};
+use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
 use super::super::{Arrival, Finish, HistoryLine, Patience, Result, Selection, Standing, Trouble, Waiting};
@@ -17,8 +17,8 @@ impl Db {
     pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
         let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
                    VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?6) ON CONFLICT (event_id) DO NOTHING";
-        let activity = arrival.activity.as_ref().map(|id| id.as_str());
-        let due = self.from_now(arrival.delay);
+        let activity = arrival.activity.as_ref().map(ActivityId::as_str);
+        let due = self.after_now(arrival.delay);
         self.write(sql, params![arrival.id.as_str(), arrival.event_type, activity, arrival.payload, due, self.now()])?;
         Ok(self.standing(&arrival.id)?.unwrap_or(Standing::Waiting { attempts: 0 }))
     }
@@ -54,7 +54,7 @@ impl Db {
         let attempts = before.unwrap_or(0) + 1;
         let wait = patience.wait(attempts);
         let state = if wait.is_some() { "failed" } else { "dead" };
-        let next = wait.map(|wait| self.from_now(wait));
+        let next = wait.map(|wait| self.after_now(wait));
         let sql = "UPDATE inbox SET state = ?2, attempts = ?3, next_try_at = ?4, error_kind = ?5, error_message = ?6,
                    updated_at = ?7 WHERE event_id = ?1 AND state <> 'done'";
         self.write(sql, params![id.as_str(), state, attempts, next, trouble.kind, trouble.message, self.now()])?;

@@ -72,7 +72,7 @@ pub fn wanted(sync: &Sync, phones: &[Phone], lookup: &ContactLookup) -> Result<W
 }
 
 /// Asks. Ends at the first failure and keeps what came before it.
-pub fn ask(quo: Quo, wanted: &Wanted) -> Answer {
+pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
     let mut answer = Answer::default();
     match wanted {
         Wanted::Nothing => {}
