@@ -12,5 +12,6 @@ mod samples;
 mod settings;
 #[path = "../standin/lib.rs"]
 mod standin;
+mod store;
 mod strict;
 mod tidy;

@@ -1,0 +1,935 @@
+//! The store: one suite over both databases, and what only PostgreSQL can do.
+//!
+//! PostgreSQL is the server of `QUOTION_TEST_DATABASE_URL` (`scripts/postgres start DIR` makes one); each test has a
+//! schema of its own there.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use postgres::{Client, NoTls};
+use quotion::domain::event::{ArtifactKind, Direction};
+use quotion::domain::id::{ActivityId, BlockId, ContactId, EventId, NumberId, PageId};
+use quotion::domain::phone::Phone;
+use quotion::http::{Deadline, Window};
+use quotion::secret::Secret;
+use quotion::store::{
+    Arrival, EntryRecord, Error, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Mode, Patience, Place,
+    Selection, Standing, Store, Trouble,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{Run, User, feed, sample, sample_json};
+
+const MS: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A place for one test's store.
+enum Ground {
+    File(TempDir),
+    Schema { url: String, name: String },
+}
+
+impl Ground {
+    fn file() -> Self {
+        Self::File(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// `None` where there is no server to test with; in CI there must be one.
+    fn schema() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let Ok(url) = std::env::var("QUOTION_TEST_DATABASE_URL") else {
+            assert!(std::env::var("CI").is_err(), "QUOTION_TEST_DATABASE_URL is not set, and CI must test PostgreSQL");
+            eprintln!("SKIPPED: no PostgreSQL; QUOTION_TEST_DATABASE_URL=$(scripts/postgres start .tmp/postgres)");
+            return None;
+        };
+        let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let ground = Self::Schema { url, name: name.clone() };
+        ground.sql(&format!("CREATE SCHEMA {name}"));
+        Some(ground)
+    }
+
+    /// What `--state` takes.
+    fn state(&self) -> String {
+        match self {
+            Self::File(dir) => dir.path().join("q.db").display().to_string(),
+            Self::Schema { url, name } => format!("{url}?schema={name}&sslmode=prefer&supa=base-pooler.x"),
+        }
+    }
+
+    fn try_open(&self, mode: Mode) -> Result<Store, Error> {
+        let place = match self {
+            Self::File(_) => Place::File(self.state().into()),
+            Self::Schema { .. } => Place::Postgres(Secret::new(&self.state())),
+        };
+        Store::open(&place, mode, Timestamp::now)
+    }
+
+    fn open(&self) -> Store {
+        self.try_open(Mode::ReadWrite).expect("the store opens")
+    }
+
+    fn client(&self) -> Client {
+        let Self::Schema { url, name } = self else { panic!("SQL is for PostgreSQL") };
+        let mut client = Client::connect(url, NoTls).expect("the server answers");
+        client.batch_execute(&format!("SET search_path = {name}")).expect("a schema");
+        client
+    }
+
+    #[track_caller]
+    fn sql(&self, sql: &str) {
+        self.client().batch_execute(sql).expect(sql);
+    }
+
+    #[track_caller]
+    fn count(&self, sql: &str) -> i64 {
+        self.client().query_one(sql, &[]).expect(sql).get(0)
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if let Self::Schema { name, .. } = &*self {
+            let dropped = self.client().batch_execute(&format!("DROP SCHEMA {name} CASCADE"));
+            assert!(dropped.is_ok() || thread::panicking(), "{dropped:?}");
+        }
+    }
+}
+
+/// Each test once for each database.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod sqlite {
+            $(#[test] fn $test() { super::$test(&super::Ground::file()); })*
+        }
+        on_postgres! { $($test)* }
+    };
+}
+
+macro_rules! on_postgres {
+    ($($test:ident)*) => {
+        mod postgresql {
+            $(#[test] fn $test() { if let Some(ground) = super::Ground::schema() { super::$test(&ground); } })*
+        }
+    };
+}
+
+on_both! {
+    everything_saved_is_there
+    page_is_counted_replaced_and_forgotten
+    text_may_hold_anything
+    contacts_are_found_by_any_number_and_replaced_as_a_whole
+    entries_are_kept_per_activity_and_client
+    page_is_intended_until_it_is_certain
+    event_is_received_once
+    finished_event_is_a_duplicate_with_its_pages
+    failed_event_waits_longer_each_time_and_is_given_up
+    selections_take_what_they_name
+    expired_event_keeps_its_key
+    discarded_event_is_gone_unless_it_is_done
+    dry_run_changes_nothing
+    lock_excludes_others_until_it_is_given_back
+    lock_waits_for_its_holder
+    locks_may_be_given_back_in_any_order
+    clients_locked_in_opposite_orders_never_deadlock
+    rate_is_kept_by_all_stores_together
+    closed_gate_holds_all_stores
+    many_first_openings_at_once_all_succeed
+    program_writes_once_what_it_gets_twice
+    eight_processes_make_one_page_for_one_caller
+}
+
+// Shown as `store::on_postgres_alone`.
+mod on_postgres_alone {
+    use super::Ground;
+
+    macro_rules! tests {
+        ($($test:ident)*) => { $(#[test] fn $test() { if let Some(ground) = Ground::schema() { super::$test(&ground); } })* };
+    }
+
+    tests! {
+        locks_die_with_their_connection
+        lost_connection_is_made_anew
+        tables_of_a_predecessor_are_extended
+        strange_tables_of_a_predecessor_hold_nothing_up
+        newer_schema_is_an_error_not_a_guess
+        older_store_is_brought_up_to_date
+        refusal_of_the_server_names_no_secret
+        absent_server_is_worth_another_try
+        on_supabase_the_world_reads_nothing
+        address_in_the_environment_is_used
+    }
+}
+
+fn event(name: &str) -> EventId {
+    EventId::parse(name).expect("an event id")
+}
+
+fn activity(name: &str) -> ActivityId {
+    ActivityId::parse(name).expect("an activity id")
+}
+
+fn phone(number: &str) -> Phone {
+    Phone::parse(number).expect("a number")
+}
+
+fn page_id(digit: char) -> PageId {
+    PageId::parse(&digit.to_string().repeat(32)).expect("a page id")
+}
+
+fn rosa() -> Phone {
+    phone("+12025550147")
+}
+
+fn arrival(name: &str, delay: Duration) -> Arrival {
+    Arrival {
+        id: event(name),
+        event_type: "message.received".into(),
+        activity: Some(activity("AC1")),
+        payload: format!("{{\"id\":\"{name}\",\"raw\":\"\\u0000\"}}\n\0").into_bytes(),
+        delay,
+    }
+}
+
+fn record(phone: Phone) -> EntryRecord {
+    EntryRecord {
+        activity: activity("AC1"),
+        phone,
+        page: None,
+        block: None,
+        line: "Incoming text · AC1".into(),
+        written: false,
+        artifacts: BTreeSet::new(),
+        pending: BTreeSet::from([ArtifactKind::Summary]),
+        age: jiff::SignedDuration::ZERO,
+    }
+}
+
+fn contact(id: &str, numbers: &[&str], body: &str) -> IndexedContact {
+    let tails = numbers.iter().map(|number| phone(number).tail().to_owned()).collect();
+    IndexedContact { id: ContactId::parse(id).expect("a contact id"), tails, body: body.into() }
+}
+
+fn finish(pages: &[(Phone, Option<PageId>, String)]) -> Finish {
+    let line = HistoryLine {
+        id: activity("AC1"),
+        is_call: false,
+        direction: Some(Direction::Incoming),
+        number: Some(NumberId::parse("PN1").expect("a number id")),
+    };
+    Finish { pages: pages.to_vec(), activity: Some(line), took: 12 * MS }
+}
+
+fn trouble() -> Trouble {
+    Trouble { kind: "unavailable".into(), message: "it does not answer\0".into() }
+}
+
+fn names(store: &Store, selection: &Selection) -> Vec<String> {
+    store.waiting(selection, 100).expect("read").iter().map(ToString::to_string).collect()
+}
+
+fn at_once() -> Deadline {
+    Deadline::within(Duration::ZERO)
+}
+
+fn soon() -> Deadline {
+    Deadline::within(Duration::from_secs(20))
+}
+
+fn everything_saved_is_there(ground: &Ground) {
+    let page = KnownPage { id: page_id('a'), title: "Rosa \"Q\" · 'ü'".into(), body: "{\"b\" : 1,  \"a\":2}".into() };
+    let store = ground.open();
+    store.save_page(&rosa(), &page).expect("save");
+    store.save_snapshot("k", "[1,  2]").expect("save");
+    store.save_contact(&contact("66f1", &["+12025550147"], "{}")).expect("save");
+    store.save_entries(&[record(rosa())]).expect("save");
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("save");
+    drop(store);
+    let store = ground.open();
+    assert_eq!(store.page(&rosa()).expect("read"), Some(page));
+    assert_eq!(store.page(&phone("+12025550148")).expect("read"), None);
+    let kept = store.snapshot("k").expect("read").expect("it is there");
+    assert_eq!(kept.body, "[1,  2]");
+    assert!(kept.age < jiff::SignedDuration::from_secs(60), "{:?}", kept.age);
+    assert_eq!(store.contacts_near(&rosa()).expect("read"), ["{}"]);
+    let mut entries = store.entries(&activity("AC1")).expect("read");
+    assert!(entries[0].age < jiff::SignedDuration::from_secs(60));
+    entries[0].age = jiff::SignedDuration::ZERO;
+    assert_eq!(entries, [record(rosa())]);
+    let loaded = store.load(&event("EV1"), &Selection::Due).expect("read").expect("it is there");
+    assert_eq!(loaded.payload, arrival("EV1", Duration::ZERO).payload);
+}
+
+fn page_is_counted_replaced_and_forgotten(ground: &Ground) {
+    let store = ground.open();
+    let page = |digit, title: &str| KnownPage { id: page_id(digit), title: title.into(), body: "null".into() };
+    store.touch_page(&rosa()).expect("nothing to touch");
+    store.save_page(&rosa(), &page('a', "first")).expect("save");
+    store.touch_page(&rosa()).expect("touch");
+    store.save_page(&rosa(), &page('b', "second")).expect("save");
+    assert_eq!(store.page(&rosa()).expect("read"), Some(page('b', "second")));
+    store.forget_page(&rosa()).expect("forget");
+    store.forget_page(&rosa()).expect("forget twice");
+    assert_eq!(store.page(&rosa()).expect("read"), None);
+    store.save_snapshot("k", "1").expect("save");
+    store.save_snapshot("k", "2").expect("save");
+    assert_eq!(store.snapshot("k").expect("read").map(|kept| kept.body), Some("2".into()));
+    store.forget_snapshot("k").expect("forget");
+    assert_eq!(store.snapshot("k").expect("read"), None);
+}
+
+/// NUL, quotes, SQL, and every plane of Unicode.
+fn text_may_hold_anything(ground: &Ground) {
+    let store = ground.open();
+    let text = "a\0b '; DROP TABLE inbox; -- \\ $1 ?1 \u{1f469}\u{200d}\u{1f4bb} \u{202e}\r\n";
+    let page = KnownPage { id: page_id('a'), title: text.into(), body: text.into() };
+    store.save_page(&rosa(), &page).expect("save");
+    store.save_snapshot("k", text).expect("save");
+    store.save_contact(&contact("66f1", &["+12025550147"], text)).expect("save");
+    store.save_entries(&[EntryRecord { line: text.into(), ..record(rosa()) }]).expect("save");
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("save");
+    store.postpone(&event("EV1"), &trouble(), Patience { attempts: 2, first_retry: HOUR }).expect("save");
+    store.finish(&event("EV1"), &finish(&[(rosa(), None, text.into())])).expect("save");
+    let same = |found: &str| assert_eq!(found.replace('\u{fffd}', "\0"), text);
+    same(&store.page(&rosa()).expect("read").expect("it is there").title);
+    same(&store.snapshot("k").expect("read").expect("it is there").body);
+    same(&store.contacts_near(&rosa()).expect("read")[0]);
+    same(&store.entries(&activity("AC1")).expect("read")[0].line);
+    assert_eq!(store.standing(&event("EV1")).expect("read"), Some(Standing::Done(vec![(rosa(), None, text.into())])));
+}
+
+fn contacts_are_found_by_any_number_and_replaced_as_a_whole(ground: &Ground) {
+    let (one, two) = ("+12025550147", "+442079460958");
+    let store = ground.open();
+    let near = |number: &str| store.contacts_near(&phone(number)).expect("read");
+    store.replace_contacts(&[contact("c2", &[one], "two"), contact("c1", &[one, two], "one")]).expect("replace");
+    assert_eq!(near(one), ["one", "two"]);
+    assert_eq!(near(two), ["one"]);
+    store.save_contact(&contact("c1", &[two], "one, moved")).expect("save");
+    assert_eq!(near(one), ["two"]);
+    assert_eq!(near(two), ["one, moved"]);
+    store.drop_contact(&ContactId::parse("c2").expect("id")).expect("drop");
+    assert!(near(one).is_empty());
+    let twice = [contact("c3", &[one], "old"), contact("c3", &[two], "new"), contact("c4", &[], "no number")];
+    store.replace_contacts(&twice).expect("replace");
+    assert!(near(one).is_empty());
+    assert_eq!(near(two), ["new"]);
+    let many: Vec<_> = (0..5000)
+        .map(|n| contact(&format!("m{n:05}"), &[&format!("+1202555{:04}", n % 1000), one], "{\"name\":\"x\"}"))
+        .collect();
+    store.replace_contacts(&many).expect("replace");
+    assert_eq!(near(one).len(), 5000);
+    store.replace_contacts(&many[..1]).expect("replace");
+    assert_eq!(near(one).len(), 1);
+    store.replace_contacts(&[]).expect("replace");
+    assert!(near(one).is_empty() && near(two).is_empty());
+}
+
+fn entries_are_kept_per_activity_and_client(ground: &Ground) {
+    let store = ground.open();
+    let other = phone("+12025550199");
+    store.save_entries(&[record(rosa()), record(other.clone()), record(rosa())]).expect("save");
+    let done = EntryRecord {
+        page: Some(page_id('a')),
+        block: Some(BlockId::parse(&"b".repeat(32)).expect("a block id")),
+        line: "Call".into(),
+        written: true,
+        artifacts: ArtifactKind::ALL.into_iter().collect(),
+        pending: BTreeSet::new(),
+        ..record(rosa())
+    };
+    store.save_entries(std::slice::from_ref(&done)).expect("save");
+    let found = store.entries(&activity("AC1")).expect("read");
+    let found: Vec<_> =
+        found.into_iter().map(|entry| EntryRecord { age: jiff::SignedDuration::ZERO, ..entry }).collect();
+    assert_eq!(found, [done, record(other.clone())]);
+    assert!(store.entries(&activity("AC2")).expect("read").is_empty());
+    store.forget_entry(&activity("AC1"), &rosa()).expect("forget");
+    assert_eq!(store.entries(&activity("AC1")).expect("read").len(), 1);
+    store.save_entries(&[]).expect("nothing to save");
+}
+
+fn page_is_intended_until_it_is_certain(ground: &Ground) {
+    let store = ground.open();
+    let intended = |store: &Store| store.page_intended(&rosa()).expect("read");
+    assert_eq!(intended(&store), None);
+    store.save_entries(&[record(rosa())]).expect("save");
+    let since = intended(&store).expect("it is intended");
+    assert!(!since.is_negative() && since < jiff::SignedDuration::from_secs(60), "{since:?}");
+    assert_eq!(store.page_intended(&phone("+12025550199")).expect("read"), None);
+    store.save_entries(&[EntryRecord { page: Some(page_id('a')), ..record(rosa()) }]).expect("save");
+    assert_eq!(intended(&store), None);
+}
+
+fn event_is_received_once(ground: &Ground) {
+    let store = ground.open();
+    assert_eq!(store.standing(&event("EV1")).expect("read"), None);
+    for payload in ["first", "second"] {
+        let arrival = Arrival { payload: payload.into(), ..arrival("EV1", Duration::ZERO) };
+        assert_eq!(store.receive(&arrival).expect("receive"), Standing::Waiting { attempts: 0 });
+    }
+    let loaded = store.load(&event("EV1"), &Selection::All).expect("read").expect("it is there");
+    assert_eq!(loaded.payload, b"first");
+    let others: Vec<Standing> = thread::scope(|scope| {
+        let one = || ground.open().receive(&arrival("EV2", Duration::ZERO)).expect("receive");
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+        all.into_iter().map(|one| one.join().expect("it ends")).collect()
+    });
+    assert_eq!(others, vec![Standing::Waiting { attempts: 0 }; 8]);
+    assert_eq!(names(&store, &Selection::Due), ["EV1", "EV2"]);
+}
+
+fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
+    let store = ground.open();
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    let pages = vec![(rosa(), Some(page_id('a')), "Rosa".to_owned()), (phone("+442079460958"), None, String::new())];
+    store.finish(&event("EV1"), &finish(&pages)).expect("finish");
+    let done = Standing::Done(pages);
+    assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done.clone()));
+    assert_eq!(store.receive(&arrival("EV1", Duration::ZERO)).expect("receive"), done);
+    store.postpone(&event("EV1"), &trouble(), Patience { attempts: 8, first_retry: HOUR }).expect("no effect");
+    assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done));
+    assert!(names(&store, &Selection::All).is_empty());
+    assert_eq!(store.load(&event("EV1"), &Selection::One(event("EV1"))).expect("read"), None);
+    store.receive(&arrival("EV2", Duration::ZERO)).expect("receive");
+    store.finish(&event("EV2"), &Finish { activity: None, ..finish(&[]) }).expect("finish");
+    if let Ground::Schema { .. } = ground {
+        let told =
+            "total_messages_synced = 1 AND total_calls_synced = 0 AND last_message_sync_at > now() - interval '1 min'";
+        assert_eq!(ground.count(&format!("SELECT count(*) FROM phone_numbers WHERE id = 'PN1' AND {told}")), 1);
+        assert_eq!(ground.count("SELECT count(*) FROM sync_history WHERE resource_id = 'AC1'"), 2);
+        assert_eq!(ground.count("SELECT count(*) FROM performance_metrics WHERE success AND duration_ms = 12"), 2);
+        assert_eq!(ground.count("SELECT total FROM sync_stats_today WHERE resource_type = 'message'"), 2);
+    }
+}
+
+fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
+    let store = ground.open();
+    let patience = Patience { attempts: 3, first_retry: HOUR };
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    for attempts in 1..=2 {
+        assert!(!store.postpone(&event("EV1"), &trouble(), patience).expect("postpone"));
+        assert_eq!(store.standing(&event("EV1")).expect("read"), Some(Standing::Waiting { attempts }));
+        assert!(names(&store, &Selection::Due).is_empty());
+    }
+    if let Ground::Schema { .. } = ground {
+        let wait = "round(extract(epoch FROM next_try_at - now()) / 3600)::bigint";
+        assert_eq!(ground.count(&format!("SELECT {wait} FROM quotion_inbox")), 4);
+    }
+    assert!(store.postpone(&event("EV1"), &trouble(), patience).expect("postpone"));
+    assert_eq!(store.standing(&event("EV1")).expect("read"), Some(Standing::Dead));
+    assert_eq!(names(&store, &Selection::Dead), ["EV1"]);
+    let now = Patience { attempts: 9, first_retry: Duration::ZERO };
+    store.receive(&arrival("EV2", HOUR)).expect("receive");
+    store.postpone(&event("EV2"), &trouble(), now).expect("postpone");
+    assert_eq!(names(&store, &Selection::Due), ["EV2"]);
+}
+
+fn selections_take_what_they_name(ground: &Ground) {
+    let store = ground.open();
+    for (name, delay) in [("EV3", Duration::ZERO), ("EV1", Duration::ZERO), ("EV2", HOUR), ("EV4", HOUR), ("EV5", HOUR)]
+    {
+        store.receive(&arrival(name, delay)).expect("receive");
+        thread::sleep(3 * MS);
+    }
+    store.postpone(&event("EV4"), &trouble(), Patience { attempts: 1, first_retry: HOUR }).expect("postpone");
+    store.finish(&event("EV5"), &finish(&[])).expect("finish");
+    assert_eq!(names(&store, &Selection::Due), ["EV3", "EV1"]);
+    assert_eq!(names(&store, &Selection::All), ["EV3", "EV1", "EV2", "EV4"]);
+    assert_eq!(names(&store, &Selection::Dead), ["EV4"]);
+    assert_eq!(names(&store, &Selection::One(event("EV2"))), ["EV2"]);
+    assert!(names(&store, &Selection::One(event("EV5"))).is_empty());
+    assert_eq!(store.waiting(&Selection::All, 2).expect("read").len(), 2);
+    let load = |name, selection: &Selection| store.load(&event(name), selection).expect("read").is_some();
+    assert!(load("EV1", &Selection::Due) && !load("EV2", &Selection::Due));
+    assert!(load("EV2", &Selection::All) && load("EV4", &Selection::Dead) && !load("EV1", &Selection::Dead));
+    assert!(load("EV2", &Selection::One(event("EV2"))) && !load("EV1", &Selection::One(event("EV2"))));
+}
+
+fn expired_event_keeps_its_key(ground: &Ground) {
+    let store = ground.open();
+    for name in ["EV1", "EV2"] {
+        store.receive(&arrival(name, Duration::ZERO)).expect("receive");
+    }
+    store.finish(&event("EV1"), &finish(&[(rosa(), None, "Rosa".into())])).expect("finish");
+    assert_eq!(store.expire(HOUR).expect("expire"), 0);
+    assert_eq!(store.expire(Duration::from_secs(u64::MAX / 4)).expect("expire"), 0);
+    thread::sleep(5 * MS);
+    assert_eq!(store.expire(MS).expect("expire"), 1);
+    assert_eq!(store.expire(MS).expect("expire"), 0);
+    assert_eq!(store.receive(&arrival("EV1", Duration::ZERO)).expect("receive"), Standing::Done(vec![]));
+    assert_eq!(names(&store, &Selection::All), ["EV2"]);
+}
+
+fn discarded_event_is_gone_unless_it_is_done(ground: &Ground) {
+    let store = ground.open();
+    for name in ["EV1", "EV2"] {
+        store.receive(&arrival(name, Duration::ZERO)).expect("receive");
+    }
+    store.finish(&event("EV1"), &finish(&[])).expect("finish");
+    store.discard(&event("EV1")).expect("discard");
+    store.discard(&event("EV2")).expect("discard");
+    assert_eq!(store.standing(&event("EV1")).expect("read"), Some(Standing::Done(vec![])));
+    assert_eq!(store.standing(&event("EV2")).expect("read"), None);
+}
+
+fn dry_run_changes_nothing(ground: &Ground) {
+    let write = |store: &Store| {
+        store.save_snapshot("k", "dry").expect("save");
+        store.save_page(&rosa(), &KnownPage { id: page_id('a'), title: "x".into(), body: "{}".into() }).expect("save");
+        store.save_entries(&[record(rosa())]).expect("save");
+        store.replace_contacts(&[contact("c1", &["+12025550147"], "dry")]).expect("save");
+        assert_eq!(store.receive(&arrival("EV1", HOUR)).expect("receive"), Standing::Waiting { attempts: 0 });
+        store.finish(&event("EV1"), &finish(&[])).expect("finish");
+        let window = Window { requests: 1, period: HOUR };
+        let rates = store.rates().expect("rates");
+        assert!(rates.reserve("notion", window, Duration::ZERO).expect("reserve").is_ok());
+        assert!(rates.reserve("notion", window, Duration::ZERO).expect("reserve").is_err());
+        let guard = store.lock(&Lock::Event(event("EV1")), at_once()).expect("lock");
+        assert!(guard.is_some());
+        store.still_held().expect("held");
+    };
+    let dry = ground.try_open(Mode::ReadOnly).expect("a dry run needs no store");
+    write(&dry);
+    assert_eq!(dry.snapshot("k").expect("read"), None);
+    assert_eq!(dry.page_intended(&rosa()).expect("read"), None);
+    if let Ground::Schema { name, .. } = ground {
+        let made = format!("SELECT count(*) FROM pg_class WHERE relnamespace = '{name}'::regnamespace");
+        assert_eq!(ground.count(&made), 0);
+    }
+    let store = ground.open();
+    store.save_snapshot("k", "kept").expect("save");
+    let _elsewhere = store.lock(&Lock::Event(event("EV1")), at_once()).expect("lock").expect("free");
+    let dry = ground.try_open(Mode::ReadOnly).expect("open");
+    write(&dry);
+    assert_eq!(dry.snapshot("k").expect("read").map(|kept| kept.body), Some("kept".into()));
+    assert_eq!(store.page(&rosa()).expect("read"), None);
+    assert_eq!(store.standing(&event("EV1")).expect("read"), None);
+    assert!(
+        store
+            .rates()
+            .expect("rates")
+            .reserve("notion", Window { requests: 1, period: HOUR }, MS)
+            .expect("reserve")
+            .is_ok()
+    );
+}
+
+fn lock_excludes_others_until_it_is_given_back(ground: &Ground) {
+    let (one, two) = (ground.open(), ground.open());
+    let lock = Lock::Event(event("EV1"));
+    let held = one.lock(&lock, at_once()).expect("lock").expect("it is free");
+    one.still_held().expect("held");
+    assert!(two.lock(&lock, at_once()).expect("lock").is_none());
+    let began = Instant::now();
+    assert!(two.lock(&lock, Deadline::within(60 * MS)).expect("lock").is_none());
+    assert!(began.elapsed() >= 50 * MS && began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(two.lock(&Lock::Contacts, at_once()).expect("lock").is_some());
+    assert!(one.lock(&lock, Deadline::within(20 * MS)).expect("lock").is_none(), "not even its holder gets it twice");
+    let client = one.lock(&Lock::Client(rosa()), at_once()).expect("lock").expect("it is free");
+    drop(client);
+    let theirs = two.lock_clients(&[rosa(), rosa()], at_once()).expect("lock").expect("free, though the event is held");
+    assert!(two.lock(&lock, at_once()).expect("lock").is_none());
+    drop((held, theirs));
+    assert!(two.lock(&lock, at_once()).expect("lock").is_some());
+    assert!(one.lock(&lock, at_once()).expect("lock").is_some());
+    one.still_held().expect("nothing is held");
+}
+
+fn lock_waits_for_its_holder(ground: &Ground) {
+    let (one, two) = (ground.open(), ground.open());
+    let held = one.lock(&Lock::Contacts, at_once()).expect("lock").expect("it is free");
+    thread::scope(|scope| {
+        let waiter = scope.spawn(move || two.lock(&Lock::Contacts, soon()).expect("lock").is_some());
+        thread::sleep(50 * MS);
+        assert!(!waiter.is_finished());
+        drop(held);
+        assert!(waiter.join().expect("it ends"));
+    });
+}
+
+fn locks_may_be_given_back_in_any_order(ground: &Ground) {
+    let (one, two) = (ground.open(), ground.open());
+    let locks = [Lock::Event(event("EV1")), Lock::Client(rosa()), Lock::Contacts];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let take = |lock| one.lock(lock, at_once()).expect("lock").expect("it is free");
+        let mut held: Vec<_> = locks.iter().map(|lock| Some(take(lock))).collect();
+        for (given_back, n) in order.into_iter().enumerate() {
+            held[n] = None;
+            if given_back < 2 {
+                let last = &locks[order[2]];
+                assert!(two.lock(last, at_once()).expect("lock").is_none(), "{last:?} is still held in {order:?}");
+            }
+        }
+        assert!(locks.iter().all(|lock| two.lock(lock, at_once()).expect("lock").is_some()), "{order:?}");
+    }
+}
+
+fn clients_locked_in_opposite_orders_never_deadlock(ground: &Ground) {
+    let clients: Vec<Phone> = (0..4).map(|n| phone(&format!("+1202555014{n}"))).collect();
+    let busy: Vec<AtomicBool> = clients.iter().map(|_| AtomicBool::new(false)).collect();
+    drop(ground.open());
+    thread::scope(|scope| {
+        for worker in 0..16 {
+            let (clients, busy) = (&clients, &busy);
+            scope.spawn(move || {
+                let store = ground.open();
+                for turn in 0..5 {
+                    let mut mine: Vec<usize> = (0..4).filter(|n| (worker + turn + n) % 4 != 0).collect();
+                    mine.rotate_left((worker + turn) % 3);
+                    let phones: Vec<Phone> = mine.iter().map(|n| clients[*n].clone()).collect();
+                    let held = store.lock_clients(&phones, soon()).expect("lock").expect("in time");
+                    for n in &mine {
+                        assert!(!busy[*n].swap(true, Ordering::SeqCst), "two hold one client's lock");
+                    }
+                    thread::sleep(MS);
+                    for n in &mine {
+                        busy[*n].store(false, Ordering::SeqCst);
+                    }
+                    drop(held);
+                }
+            });
+        }
+    });
+}
+
+/// Twenty requests at three per 200 ms take six whole periods, however they are spread over stores.
+fn rate_is_kept_by_all_stores_together(ground: &Ground) {
+    let window = Window { requests: 3, period: 200 * MS };
+    let stores: Vec<Store> = (0..4).map(|_| ground.open()).collect();
+    let began = Instant::now();
+    let moments: Vec<Duration> = thread::scope(|scope| {
+        let work = |store: Store| {
+            let rates = store.rates().expect("rates");
+            let one = |_| rates.reserve("quo", window, Duration::MAX).expect("reserve").expect("patient");
+            (0..5).map(one).map(|wait| began.elapsed() + wait).collect::<Vec<_>>()
+        };
+        let all: Vec<_> = stores.into_iter().map(|store| scope.spawn(move || work(store))).collect();
+        all.into_iter().flat_map(|one| one.join().expect("it ends")).collect()
+    });
+    let last = moments.iter().max().expect("some");
+    assert!(*last >= 1200 * MS && *last < 1800 * MS, "{moments:?}");
+    let rates = ground.open().rates().expect("rates");
+    let refused = rates.reserve("quo", window, 10 * MS).expect("reserve").expect_err("all is taken");
+    let again = rates.reserve("quo", window, 10 * MS).expect("reserve").expect_err("and nothing was taken");
+    assert!(again <= refused);
+    assert_eq!(rates.reserve("notion", window, Duration::ZERO).expect("reserve"), Ok(Duration::ZERO));
+}
+
+fn closed_gate_holds_all_stores(ground: &Ground) {
+    let window = Window { requests: 9, period: MS };
+    let (one, two) = (ground.open().rates().expect("rates"), ground.open().rates().expect("rates"));
+    assert_eq!(two.closed_for("notion").expect("read"), Duration::ZERO);
+    one.close("notion", Duration::from_secs(60)).expect("close");
+    one.close("notion", MS).expect("a shorter one");
+    let near = |wait: Duration| wait > Duration::from_secs(50) && wait <= Duration::from_secs(60);
+    assert!(near(two.closed_for("notion").expect("read")));
+    assert!(two.reserve("notion", window, Duration::ZERO).expect("reserve").is_err_and(near));
+    assert!(two.reserve("notion", window, Duration::MAX).expect("reserve").is_ok_and(near));
+    assert_eq!(two.closed_for("quo").expect("read"), Duration::ZERO);
+    assert_eq!(two.reserve("quo", window, Duration::ZERO).expect("reserve"), Ok(Duration::ZERO));
+}
+
+fn many_first_openings_at_once_all_succeed(ground: &Ground) {
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| ground.open().save_snapshot("k", "[]").expect("save"));
+        }
+    });
+}
+
+/// A user whose store is there.
+fn user(ground: &Ground) -> User {
+    let mut user = User::new();
+    user.set("QUOTION_STATE", &ground.state());
+    user
+}
+
+fn program_writes_once_what_it_gets_twice(ground: &Ground) {
+    let user = user(ground);
+    for name in ["v2026-03-30.message.received", "v4-2025-06.call.completed"] {
+        let first = user.sync(name);
+        assert_eq!((first.code, &first.line()["status"]), (0, &json!("success")), "{}{}", first.stdout, first.stderr);
+        user.sync(name).expect(0, "success", "skipped");
+    }
+    let pages = user.client_pages();
+    user.run(&["--enqueue"], &sample("v2026-03-30.message.delivered"));
+    let replayed = user.run(&["replay"], b"");
+    assert_eq!((replayed.code, &replayed.line()["status"]), (0, &json!("success")), "{}", replayed.stderr);
+    assert_eq!(user.client_pages(), pages);
+    assert_eq!(user.run(&["--dry-run"], &sample("v2026-03-30.message.received")).code, 0);
+}
+
+fn eight_processes_make_one_page_for_one_caller(ground: &Ground) {
+    let mut user = user(ground);
+    user.set("QUOTION_STATE", &ground.state());
+    let pages = user.client_pages();
+    let runs: Vec<Run> = thread::scope(|scope| {
+        let one = |n: usize| {
+            let mut event = sample_json("v2026-03-30.message.received");
+            event["id"] = json!(format!("EVeight{n}"));
+            event["data"]["resource"]["id"] = json!(format!("ACeight{n}"));
+            event["data"]["context"]["senderIdentifier"] = json!("+12025550188");
+            event["data"]["context"]["contacts"] = json!({"ids": [], "lookupStatus": "none"});
+            let mut command = user.command::<&str>(&[]);
+            Run::of(feed(command.stdin(Stdio::piped()).spawn().expect("it starts"), event.to_string().as_bytes()))
+        };
+        let all: Vec<_> = (0..8).map(|n| scope.spawn(move || one(n))).collect();
+        all.into_iter().map(|run| run.join().expect("it ends")).collect()
+    });
+    assert!(runs.iter().all(|run| run.code == 0), "{runs:#?}");
+    assert_eq!(user.client_pages(), pages + 1);
+    assert!((0..8).all(|n| user.times_in_notion(&format!("ACeight{n}")) == 1), "{}", user.notion());
+}
+
+/// Connections that hold locks of this test's store; other tests may run on the same server.
+fn end_lock_connections(ground: &Ground) -> i64 {
+    let Ground::Schema { name, .. } = ground else { panic!("SQL is for PostgreSQL") };
+    // Made by `Store::open` with this schema as the path, which the server does not show: so by what they may not
+    // share, the number of the store.
+    let _ = name;
+    ground.count(
+        "SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a JOIN pg_locks l USING (pid)
+         WHERE l.locktype = 'advisory' AND l.granted AND a.pid <> pg_backend_pid()
+         AND a.application_name = 'quotion-' || current_schema()",
+    )
+}
+
+/// A store whose connections can be told from those of other tests.
+fn named(ground: &Ground) -> Store {
+    let Ground::Schema { name, .. } = ground else { panic!("only on PostgreSQL") };
+    let place = Place::Postgres(Secret::new(&format!("{}&application_name=quotion-{name}", ground.state())));
+    Store::open(&place, Mode::ReadWrite, Timestamp::now).expect("the store opens")
+}
+
+fn locks_die_with_their_connection(ground: &Ground) {
+    let (one, two) = (named(ground), ground.open());
+    let lock = Lock::Client(rosa());
+    let held = one.lock(&lock, at_once()).expect("lock").expect("it is free");
+    one.still_held().expect("held");
+    assert_eq!(end_lock_connections(ground), 1);
+    let theirs = two.lock(&lock, soon()).expect("lock").expect("the server gave it back");
+    assert!(matches!(one.still_held(), Err(Error::Busy(_))));
+    assert!(matches!(one.save_entries(&[record(rosa())]), Err(Error::Busy(_))), "nothing is intended any more");
+    assert!(matches!(one.lock(&Lock::Contacts, soon()), Err(Error::Busy(_))), "no lock beside one that is lost");
+    let done = EntryRecord { written: true, pending: BTreeSet::new(), ..record(rosa()) };
+    one.save_entries(&[done]).expect("but what has been done is noted");
+    drop(held);
+    one.still_held().expect("nothing is held");
+    assert!(one.lock(&lock, at_once()).expect("lock").is_none(), "the other one has it");
+    drop(theirs);
+    let held = one.lock(&lock, at_once()).expect("lock").expect("a new connection");
+    one.still_held().expect("held");
+    drop(held);
+    // Between events nothing is held, and nothing is lost with the connection.
+    ground.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'quotion-' || current_schema()",
+    );
+    assert!(one.lock(&lock, soon()).expect("lock").is_some());
+}
+
+fn lost_connection_is_made_anew(ground: &Ground) {
+    let store = named(ground);
+    let rates = store.rates().expect("rates");
+    let lose = || {
+        ground.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name = 'quotion-' || current_schema()",
+        );
+        thread::sleep(20 * MS);
+    };
+    lose();
+    store.save_snapshot("k", "[]").expect("save");
+    lose();
+    assert!(store.snapshot("k").expect("read").is_some());
+    lose();
+    assert!(rates.reserve("quo", Window { requests: 1, period: HOUR }, MS).expect("reserve").is_ok());
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    lose();
+    assert!(
+        matches!(store.finish(&event("EV1"), &finish(&[])), Err(Error::Busy(_))),
+        "it counts, so it is not repeated"
+    );
+    store.finish(&event("EV1"), &finish(&[])).expect("a new connection");
+    assert_eq!(ground.count("SELECT total_messages_synced FROM phone_numbers"), 1);
+}
+
+fn tables_of_a_predecessor_are_extended(ground: &Ground) {
+    ground.sql(
+        "CREATE TABLE phone_numbers (id varchar(64) PRIMARY KEY, number varchar(32) NOT NULL, name text NOT NULL,
+           first_seen_at timestamp NOT NULL, total_calls_synced integer DEFAULT 0, is_active boolean DEFAULT true);
+         INSERT INTO phone_numbers VALUES ('PN1', '+14155550110', 'Main', '2024-01-01', 7);
+         CREATE TABLE sync_history (id uuid PRIMARY KEY, phone_number_id varchar(64) NOT NULL REFERENCES phone_numbers (id),
+           resource_type text NOT NULL, resource_id text NOT NULL, sync_status varchar(16) NOT NULL, operator text NOT NULL,
+           synced_at timestamp NOT NULL);
+         INSERT INTO sync_history VALUES (gen_random_uuid(), 'PN1', 'call', 'AC0', 'success', 'me', '2024-01-01');
+         CREATE TABLE canvas_cache (lookup_key text PRIMARY KEY, canvas_id text NOT NULL, canvas_name text NOT NULL,
+           cached_at timestamptz DEFAULT now(), hit_count integer);
+         INSERT INTO canvas_cache VALUES ('+12025550147', repeat('a', 32), 'Rosa', '2024-01-01', NULL), ('+1x', 'no id', '', NULL, 3);
+         CREATE TABLE performance_metrics (id integer PRIMARY KEY, metric_type text NOT NULL, operation text NOT NULL,
+           duration_ms integer NOT NULL, success boolean NOT NULL, host text NOT NULL, timestamp timestamp NOT NULL);
+         INSERT INTO performance_metrics VALUES (41, 'sync', 'call', 5, true, 'h', '2024-01-01');
+         CREATE VIEW sync_stats_today AS SELECT count(*) AS calls FROM sync_history;
+         CREATE TABLE contacts (mine text); CREATE TABLE inbox (mine text)",
+    );
+    let store = ground.open();
+    let old = KnownPage { id: page_id('a'), title: "Rosa".into(), body: "null".into() };
+    assert_eq!(store.page(&rosa()).expect("read"), Some(old.clone()));
+    store.touch_page(&rosa()).expect("touch");
+    let new = KnownPage { body: "{}".into(), ..old };
+    store.save_page(&rosa(), &new).expect("save");
+    store.save_page(&phone("+12025550199"), &new).expect("save");
+    assert_eq!(store.page(&rosa()).expect("read"), Some(new.clone()));
+    assert_eq!(store.page(&phone("+12025550199")).expect("read"), Some(new));
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    store.finish(&event("EV1"), &finish(&[(rosa(), Some(page_id('a')), "Rosa".into())])).expect("finish");
+    let one = "name = 'Main' AND total_calls_synced = 7 AND total_messages_synced = 1";
+    assert_eq!(ground.count(&format!("SELECT count(*) FROM phone_numbers WHERE {one}")), 1);
+    assert_eq!(ground.count("SELECT count(*) FROM sync_history WHERE phone_number_id = 'PN1'"), 2);
+    assert_eq!(ground.count("SELECT max(id)::bigint FROM performance_metrics"), 42);
+    assert_eq!(ground.count("SELECT calls FROM sync_stats_today"), 2);
+    assert_eq!(ground.count("SELECT total_entries FROM canvas_cache_stats"), 3);
+}
+
+/// What Quotion cannot know: the event is finished all the same.
+fn strange_tables_of_a_predecessor_hold_nothing_up(ground: &Ground) {
+    ground.sql(
+        "CREATE TABLE sync_history (id text PRIMARY KEY, sync_status text CHECK (sync_status IN ('ok', 'failed')));
+         INSERT INTO sync_history VALUES ('1', 'ok')",
+    );
+    let store = ground.open();
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    store.finish(&event("EV1"), &finish(&[(rosa(), None, "Rosa".into())])).expect("finish");
+    let done = Standing::Done(vec![(rosa(), None, "Rosa".into())]);
+    assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done));
+    assert_eq!(ground.count("SELECT count(*) FROM sync_history"), 1);
+}
+
+fn newer_schema_is_an_error_not_a_guess(ground: &Ground) {
+    drop(ground.open());
+    ground.sql("INSERT INTO quotion_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')");
+    for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+        assert!(matches!(ground.try_open(mode), Err(Error::Newer { found: 99, .. })));
+    }
+}
+
+fn older_store_is_brought_up_to_date(ground: &Ground) {
+    let first = include_str!("../../src/store/migrations/postgres/V1__known_things.sql");
+    let mut client = ground.client();
+    let migration = refinery::Migration::unapplied("V1__known_things", first).expect("a migration");
+    let mut runner = refinery::Runner::new(&[migration]);
+    runner.set_migration_table_name("quotion_schema_history").run(&mut client).expect("it runs");
+    client.batch_execute("INSERT INTO quotion_snapshots VALUES ('k', 'kept', now())").expect("insert");
+    assert_eq!(ground.try_open(Mode::ReadOnly).expect("as if empty").snapshot("k").expect("read"), None);
+    let store = ground.open();
+    assert_eq!(store.snapshot("k").expect("read").map(|kept| kept.body), Some("kept".into()));
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+}
+
+fn refusal_of_the_server_names_no_secret(ground: &Ground) {
+    let Ground::Schema { url, .. } = ground else { return };
+    let (start, address) = url.split_once('@').expect("a password");
+    let (user, password) = start.rsplit_once(':').expect("a password");
+    let (server, _) = address.split_once('/').expect("a database");
+    let role = format!(
+        "{}_r",
+        ground.state().rsplit("schema=").next().map_or("", |name| &name[..name.find('&').unwrap_or(0)])
+    );
+    ground.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD 'geheim'"));
+    let cases = [
+        (format!("{user}:geheim@{address}"), "password authentication failed"),
+        (format!("{user}:{password}@{server}/nirgends"), "does not exist"),
+        (format!("postgres://{role}:geheim@{address}?schema={}", role.trim_end_matches("_r")), "permission denied"),
+    ];
+    for (url, why) in cases {
+        let place = Place::Postgres(Secret::new(&url));
+        let refusal = Store::open(&place, Mode::ReadWrite, Timestamp::now).err().expect("refused");
+        assert!(matches!(refusal, Error::Broken(_)), "{refusal:?}");
+        let text = format!("{refusal} {refusal:?}");
+        assert!(text.contains(why) && text.contains("127.0.0.1"), "{text}");
+        assert!(!text.contains("geheim") && !text.contains(password), "{text}");
+        assert!(!format!("{place:?}").contains("geheim"));
+        let mut user = User::new();
+        user.set("QUOTION_STATE", &url);
+        let run = user.sync("v2026-03-30.message.received");
+        run.expect_error(74, "store");
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("geheim"), "{}", run.stderr);
+    }
+    ground.sql(&format!("DROP ROLE {role}"));
+}
+
+fn absent_server_is_worth_another_try(_: &Ground) {
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    for host in [format!("127.0.0.1:{port}"), "nirgends.invalid:5432".to_owned()] {
+        let url = format!("postgres://u:geheim@{host}/db");
+        let refusal = Store::open(&Place::Postgres(Secret::new(&url)), Mode::ReadWrite, Timestamp::now);
+        let refusal = refusal.err().expect("nobody is there");
+        assert!(matches!(refusal, Error::Busy(_)), "{refusal:?}");
+        assert!(!refusal.to_string().contains("geheim"), "{refusal}");
+        let mut user = User::new();
+        user.set("QUOTION_STATE", &url);
+        user.sync("v2026-03-30.message.received").expect_error(75, "store");
+    }
+}
+
+/// There the role `anon` is the world.
+fn on_supabase_the_world_reads_nothing(ground: &Ground) {
+    let Ground::Schema { name, .. } = ground else { return };
+    let is_there = ground.count("SELECT count(*) FROM pg_roles WHERE rolname = 'anon'") > 0;
+    if !is_there {
+        let _ = ground.client().batch_execute("CREATE ROLE anon");
+    }
+    ground.sql(&format!(
+        "GRANT USAGE ON SCHEMA {name} TO anon; ALTER DEFAULT PRIVILEGES IN SCHEMA {name} GRANT ALL ON TABLES TO anon;
+         CREATE TABLE phone_numbers (id text PRIMARY KEY); INSERT INTO phone_numbers VALUES ('PN0')"
+    ));
+    let store = ground.open();
+    store.receive(&arrival("EV1", Duration::ZERO)).expect("the owner writes");
+    store.finish(&event("EV1"), &finish(&[(rosa(), None, "Rosa".into())])).expect("the owner writes");
+    store.save_page(&rosa(), &KnownPage { id: page_id('a'), title: "Rosa".into(), body: "{}".into() }).expect("save");
+    let tables =
+        "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v')";
+    let mut client = ground.client();
+    let tables: Vec<String> = client.query(tables, &[]).expect("tables").iter().map(|row| row.get(0)).collect();
+    assert!(tables.len() > 12, "{tables:?}");
+    client.batch_execute("SET ROLE anon").expect("the world");
+    for table in tables {
+        let seen =
+            client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).map_or(0, |row| row.get::<_, i64>(0));
+        // A table that was there before stays as open as it was.
+        assert_eq!(seen > 0, table == "phone_numbers", "{table}");
+    }
+}
+
+fn address_in_the_environment_is_used(ground: &Ground) {
+    let other = Ground::schema().expect("a second one");
+    for name in ["DATABASE_URL", "SUPABASE_DB_URL"] {
+        let mut user = User::new();
+        user.set(name, &ground.state());
+        user.run(&["--enqueue"], &sample("v2026-03-30.message.received")).expect_queued();
+        assert!(!user.path(".tmp/quotion.db").exists());
+        user.set("QUOTION_STATE", &other.state());
+        user.run(&["--enqueue"], &sample("v2026-03-30.message.delivered")).expect_queued();
+        user.run(&["--enqueue", "--state", "own.db"], &sample("v2026-03-30.message.delivered")).expect_queued();
+        assert!(user.path("own.db").exists());
+    }
+    assert_eq!(ground.count("SELECT count(*) FROM quotion_inbox"), 1);
+    assert_eq!(other.count("SELECT count(*) FROM quotion_inbox"), 1);
+    let mut user = User::new();
+    user.set("DATABASE_URL", "mysql://u:geheim@h/db");
+    let run = user.sync("v2026-03-30.message.received");
+    run.expect_error(78, "config");
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("geheim"));
+}
+
+impl Run {
+    #[track_caller]
+    fn expect_queued(&self) {
+        assert_eq!((self.code, &self.line()["status"]), (0, &json!("queued")), "{}\n{}", self.stdout, self.stderr);
+    }
+}
