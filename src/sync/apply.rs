@@ -85,7 +85,7 @@ impl Writer<'_> {
         };
         let sent = rejection::without_refused(properties, &essential, create);
         let ((page, body), warnings) = self.judged(sent)?;
-        self.applied.warnings.extend(warnings);
+        self.refused(warnings)?;
         self.remember(&page, body.as_ref())?;
         for entry in entries.iter().take(first.len()) {
             self.done(entry, &page, None)?;
@@ -102,7 +102,7 @@ impl Writer<'_> {
         let update = |properties: &[Property]| self.sync.notion.update_page(page, properties, self.sync.deadline);
         let sent = rejection::without_refused(properties, &[], update);
         let (body, warnings) = self.judged(sent)?;
-        self.applied.warnings.extend(warnings);
+        self.refused(warnings)?;
         self.remember(page, body.as_ref())
     }
 
@@ -216,6 +216,15 @@ impl Writer<'_> {
                 self.sync.store.save_page(self.phone, &known, self.sync.now)?;
             }
         }
+        Ok(())
+    }
+
+    /// Notes what Notion did not take: the user may have changed the columns, so they are read anew next time.
+    fn refused(&mut self, warnings: Vec<Warning>) -> Result<(), Stop> {
+        if !warnings.is_empty() {
+            gather::table::forget(self.sync)?;
+        }
+        self.applied.warnings.extend(warnings);
         Ok(())
     }
 
