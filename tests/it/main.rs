@@ -1,7 +1,9 @@
 //! The whole program as a user runs it: real binary, real files, stdin and stdout, against the stand-in of both APIs.
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
 
+mod enrich;
 mod first;
 mod harness;
+mod kit;
 #[path = "../standin/lib.rs"]
 mod standin;
