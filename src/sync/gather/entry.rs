@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::entry;
+use crate::domain::entry::{self, DOT};
 use crate::domain::event::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, PageId};
 use crate::domain::phone::Phone;
@@ -61,11 +61,13 @@ fn inside(sync: &Sync, block: &BlockId) -> Result<BTreeSet<ArtifactKind>, Error>
     Ok(children.iter().filter_map(|child| entry::kind_of(&child.text)).collect())
 }
 
-/// True if the first line of the block ends with the activity's id, as a whole word.
+/// True if the first line of the block carries the activity's id, as a whole word and set off as in an entry: a
+/// person may mention it in a note, or go on writing behind it.
 fn carries(block: &ListedBlock, activity: &ActivityId) -> bool {
-    first_line(&block.text)
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
-        .any(|word| word == activity.as_str())
+    let word = |part: &str| {
+        part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').next() == Some(activity.as_str())
+    };
+    first_line(&block.text).split(DOT).skip(1).any(word)
 }
 
 fn first_line(text: &str) -> String {
