@@ -114,10 +114,14 @@ impl Activity<'_> {
             }
             Content::Call { line: None, .. } => (None, None),
         };
-        let parts = match &self.content {
+        let parts: Vec<_> = match &self.content {
             Content::Call { artifacts, .. } => artifacts.iter().map(|artifact| entry::part(artifact, &names)).collect(),
             Content::Message(_) => Vec::new(),
         };
+        if block.is_none() && existing.is_none() && !parts.is_empty() {
+            // It stood there when the call was last heard of; once forgotten, the call is read from Quo again.
+            return Err(Error::Unsettled(format!("the entry of {} is no longer on its page", self.id)));
+        }
         let reword = existing.as_ref().is_some_and(|existing| self.rewords(existing));
         Ok(Draft { activity: self.id.clone(), moment, block, parts, existing, reword })
     }

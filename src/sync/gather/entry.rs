@@ -38,8 +38,18 @@ pub fn find(
     (activity, phone): (&ActivityId, &Phone),
     page: &PageId,
 ) -> Result<Option<EntryRecord>, Error> {
-    let blocks = sync.notion.list(&page.as_block(), sync.deadline)?;
-    let Some(block) = blocks.into_iter().rev().find(|block| carries(block, activity)) else { return Ok(None) };
+    let blocks = match sync.notion.list(&page.as_block(), sync.deadline) {
+        Err(err) if err.refusal(404).is_some() => {
+            sync.store.forget_page(phone)?;
+            Vec::new()
+        }
+        listed => listed?,
+    };
+    let Some(block) = blocks.into_iter().rev().find(|block| carries(block, activity)) else {
+        // Whatever the store says: without this, a call whose entry a person deleted would not be read again.
+        sync.store.forget_entry(activity, phone)?;
+        return Ok(None);
+    };
     let artifacts = if block.has_children { inside(sync, &block.id)? } else { BTreeSet::new() };
     let record = EntryRecord {
         activity: activity.clone(),
