@@ -20,7 +20,7 @@ fn contact(id: u32, name: Option<&str>, phone: &str, updated: &str) -> Json {
         "createdByUserId": "USmarta001"})
 }
 
-fn tags(name: &str, kind: &str, value: Json) -> Json {
+fn tags(name: &str, kind: &str, value: &Json) -> Json {
     json!([{"name": name, "key": name.to_lowercase(), "id": "t0", "type": kind, "value": value}])
 }
 
@@ -77,10 +77,10 @@ fn latest_contact_with_a_name_leads_and_the_others_only_add_tags() {
             contact(3, None, "312.555.0162", "2026-09-01T00:00:00Z"),
             contact(4, Some("Somebody else"), "+13125550163", "2026-10-01T00:00:00Z"),
         ];
-        world.quo.contacts[0]["customFields"] = tags("Tags", "multi-select", json!(["VIP", "roofing"]));
-        world.quo.contacts[1]["customFields"] = tags("tags", "string", json!("Roofing, Oak, oak,Lead"));
-        world.quo.contacts[2]["customFields"] = tags("TAGS", "string", json!("From the fair"));
-        world.quo.contacts[3]["customFields"] = tags("Tags", "string", json!("Never"));
+        world.quo.contacts[0]["customFields"] = tags("Tags", "multi-select", &json!(["VIP", "roofing"]));
+        world.quo.contacts[1]["customFields"] = tags("tags", "string", &json!("Roofing, Oak, oak,Lead"));
+        world.quo.contacts[2]["customFields"] = tags("TAGS", "string", &json!("From the fair"));
+        world.quo.contacts[3]["customFields"] = tags("Tags", "string", &json!("Never"));
     }
     user.deliver(&message_from(1, TOMAS)).expect(0, "success", "created");
     assert_eq!(user.property("Name"), "New");
@@ -102,7 +102,8 @@ fn number_without_contact_ids_is_found_by_paging_through_all_contacts_once() {
     user.vendors.world().quo.contacts.splice(0..0, many);
     user.sync("legacy-v3.message.received").expect(0, "success", "created");
     assert_eq!(user.property("Name"), "Rosa Quint");
-    let pages: Vec<Vec<String>> = user.vendors.requests().iter().filter(|seen| seen.path == "/v1/contacts").map(keys).collect();
+    let pages: Vec<Vec<String>> =
+        user.vendors.requests().iter().filter(|seen| seen.path == "/v1/contacts").map(keys).collect();
     assert_eq!(pages, [vec!["maxResults=50"], vec!["maxResults=50", "pageToken"]]);
     assert_eq!(user.quo_log(), [NUMBERS, "GET /v1/contacts -> 200", "GET /v1/contacts -> 200"]);
     user.deliver(&message_from(1, TOMAS)).expect(0, "success", "created");
@@ -167,8 +168,8 @@ fn unavailable_lookup_means_unknown_and_the_index_tells() {
 #[test]
 fn own_numbers_are_asked_for_once() {
     let user = User::new();
-    let all: String = (1..=5).map(|n| format!("{}\n", message(n, "2026-10-01T17:00:00Z"))).collect();
-    let run = user.run::<&str>(&[], all.as_bytes());
+    let all: Vec<String> = (1..=5).map(|n| message(n, "2026-10-01T17:00:00Z").to_string()).collect();
+    let run = user.run::<&str>(&[], all.join("\n").as_bytes());
     assert_eq!((run.code, run.lines.len()), (0, 5));
     user.sync(MESSAGE).expect(0, "success", "updated");
     assert_eq!(user.quo_log().iter().filter(|line| *line == NUMBERS).count(), 1);
@@ -186,7 +187,15 @@ fn participants_that_are_missing_are_read_from_quo() {
 #[test]
 fn call_with_too_many_participants_is_read_from_the_dated_surface() {
     let user = User::new();
-    let group = user.vendors.world().quo.calls.iter().find(|call| call["participants"].as_array().is_some_and(|all| all.len() > 2)).expect("a group").clone();
+    let group = user
+        .vendors
+        .world()
+        .quo
+        .calls
+        .iter()
+        .find(|call| call["participants"].as_array().is_some_and(|all| all.len() > 2))
+        .expect("a group")
+        .clone();
     let id = group["id"].as_str().expect("an id");
     let sample = "legacy-v4.call.completed.missed-empty-participants";
     let run = user.deliver(&altered(sample, &[("/data/object/id", json!(id))]));
@@ -194,7 +203,8 @@ fn call_with_too_many_participants_is_read_from_the_dated_surface() {
     let own = ["+14155550110", "+14155550111"];
     let members = group["participants"].as_array().expect("members").iter().filter_map(Json::as_str);
     let outside: Vec<&str> = members.filter(|member| !own.contains(member)).collect();
-    let synced: Vec<&str> = run.line()["synced"].as_array().expect("synced").iter().filter_map(|one| one["phone"].as_str()).collect();
+    let synced: Vec<&str> =
+        run.line()["synced"].as_array().expect("synced").iter().filter_map(|one| one["phone"].as_str()).collect();
     assert_eq!(synced, outside);
     let seen = user.vendors.requests();
     let dated: Vec<_> = seen.iter().filter(|seen| seen.path == format!("/calls/{id}")).collect();

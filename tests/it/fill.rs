@@ -130,8 +130,12 @@ fn table_with_only_name_and_phone_is_enough() {
     user.vendors.world().notion.use_schema(CLIENTS_DATABASE, "database_clients_minimal.json");
     let run = user.sync(CALL);
     run.expect(0, "success", "created");
-    let missing: Vec<&str> =
-        run.line()["warnings"].as_array().expect("warnings").iter().filter_map(|one| one["property"].as_str()).collect();
+    let missing: Vec<&str> = run.line()["warnings"]
+        .as_array()
+        .expect("warnings")
+        .iter()
+        .filter_map(|one| one["property"].as_str())
+        .collect();
     assert_eq!(missing, ["Status", "Company", "Email", "Last Call"]);
     assert_eq!(run.warnings(), ["property_missing"; 4]);
     assert_eq!((user.property("Name"), user.property("Phone")), ("Rosa Quint".into(), ROSA.into()));
@@ -177,7 +181,10 @@ fn title_that_is_only_the_number_is_replaced_by_the_name() {
         user.add_row(&json!({"title": {"title": [{"text": {"content": title}}]}, "Phone": {"phone_number": ROSA}}));
         let run = user.sync(MESSAGE);
         run.expect(0, "success", "updated");
-        assert_eq!((user.property("Name").as_str(), run.line()["client_name"].as_str()), ("Rosa Quint", Some("Rosa Quint")));
+        assert_eq!(
+            (user.property("Name").as_str(), run.line()["client_name"].as_str()),
+            ("Rosa Quint", Some("Rosa Quint"))
+        );
     }
 }
 
@@ -274,7 +281,10 @@ fn messages_have_a_date_of_their_own_if_the_column_exists() {
     let user = User::new();
     user.vendors.world().notion.add_column(CLIENTS_DATABASE, "Last Message", "date");
     user.sync(MESSAGE).expect(0, "success", "created");
-    assert_eq!((user.property("Last Message").as_str(), user.property("Last Call").as_str()), ("2026-10-01T17:00:00.000+00:00", ""));
+    assert_eq!(
+        (user.property("Last Message").as_str(), user.property("Last Call").as_str()),
+        ("2026-10-01T17:00:00.000+00:00", "")
+    );
     user.sync(CALL).expect(0, "success", "updated");
     assert_eq!(user.property("Last Call"), "2026-10-01T15:00:00.000+00:00");
     assert_eq!(user.property("Last Message"), "2026-10-01T17:00:00.000+00:00");
@@ -324,7 +334,11 @@ fn page_vanishes(vanish: fn(&mut World, &str)) {
         assert_eq!(run.line()["action"], "created", "{}", run.stdout);
         let shown = user.notion();
         let new = shown.rsplit("\nRosa Quint\n").next().expect("the new page");
-        assert_eq!((new.matches("AC00000000000000000000000000000001").count(), new.contains("2026-10")), (1, true), "{shown}");
+        assert_eq!(
+            (new.matches("AC00000000000000000000000000000001").count(), new.contains("2026-10")),
+            (1, true),
+            "{shown}"
+        );
     }
 }
 
@@ -387,7 +401,12 @@ fn column_renamed_between_two_events_keeps_its_meaning() {
     run.expect(0, "success", "created");
     assert_eq!(run.warnings(), [""; 0]);
     let shown = user.notion();
-    for text in ["  Zuletzt: 2026-10-02T17:00:00.000+00:00\n", "  Firma: Quint Roofing\n", "  Mobile: +12025550147\n", "  Mobile: +13125550162\n"] {
+    for text in [
+        "  Zuletzt: 2026-10-02T17:00:00.000+00:00\n",
+        "  Firma: Quint Roofing\n",
+        "  Mobile: +12025550147\n",
+        "  Mobile: +13125550162\n",
+    ] {
         assert!(shown.contains(text), "{text}{shown}");
     }
 }
@@ -404,7 +423,11 @@ fn renamed_column_is_known_by_its_id_when_the_schema_is_read_anew() {
         world.quo.contacts[1]["defaultFields"]["company"] = json!("Ebel Ltd");
     }
     // A search that is refused makes the program read the columns again.
-    user.fault(Fault::new(Vendor::Notion, notion_error(400, "validation_error", "Could not find property with name or id: x")).path("/query").nth(1));
+    user.fault(
+        Fault::new(Vendor::Notion, notion_error(400, "validation_error", "Could not find property with name or id: x"))
+            .path("/query")
+            .nth(1),
+    );
     user.notion_log();
     let run = user.deliver(&message_from(1, "+13125550162"));
     run.expect(0, "success", "created");
@@ -452,7 +475,13 @@ fn values_take_the_type_of_the_users_column() {
     let user = User::new();
     {
         let mut world = user.vendors.world();
-        for (name, kind) in [("Company", "select"), ("Email", "rich_text"), ("Role", "multi_select"), ("Tags", "rich_text"), ("Status", "checkbox")] {
+        for (name, kind) in [
+            ("Company", "select"),
+            ("Email", "rich_text"),
+            ("Role", "multi_select"),
+            ("Tags", "rich_text"),
+            ("Status", "checkbox"),
+        ] {
             world.notion.remove_column(CLIENTS_DATABASE, name);
             world.notion.add_column(CLIENTS_DATABASE, name, kind);
         }
@@ -488,7 +517,11 @@ fn search_fails(act: Act, code: i32, kind: &str) {
 fn search_that_failed_never_makes_a_page() {
     let refusal = notion_error(400, "validation_error", "body failed validation");
     let cases = [
-        (status(500, r#"{"object":"error","status":500,"code":"internal_server_error","message":"x"}"#), 75, "unavailable"),
+        (
+            status(500, r#"{"object":"error","status":500,"code":"internal_server_error","message":"x"}"#),
+            75,
+            "unavailable",
+        ),
         (status(502, "<html>Bad Gateway</html>"), 75, "unavailable"),
         (notion_error(409, "conflict_error", "Conflict occurred while saving. Please try again."), 69, "refused"),
         (refusal, 69, "refused"),
@@ -569,7 +602,10 @@ fn of_two_data_sources_the_one_with_phones_is_used() {
     user.sync("legacy-v4.message.delivered").expect(0, "success", "updated");
     assert_eq!((user.client_pages(), user.property("Name")), (1, "Rosa Quint".to_owned()));
     let created = bodies(&user, "POST", "/v1/pages");
-    assert_eq!(created[0]["parent"], json!({"type": "data_source_id", "data_source_id": crate::standin::CLIENTS_SOURCE}));
+    assert_eq!(
+        created[0]["parent"],
+        json!({"type": "data_source_id", "data_source_id": crate::standin::CLIENTS_SOURCE})
+    );
 }
 
 #[test]
@@ -613,7 +649,8 @@ fn newer_versions_of_the_api_work_too() {
         user.sync("legacy-v4.call.summary.completed").expect(0, "success", "updated");
         user.deliver(&message_from(1, "+13125550162")).expect(0, "success", "updated");
         assert_eq!(user.client_pages(), 2);
-        let sent: Vec<String> = user.vendors.requests().iter().filter_map(|seen| Some(seen.header("notion-version")?.to_owned())).collect();
+        let sent: Vec<String> =
+            user.vendors.requests().iter().filter_map(|seen| Some(seen.header("notion-version")?.to_owned())).collect();
         assert!(sent.len() > 8 && sent.iter().all(|sent| sent == version), "{sent:?}");
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
 
 mod enrich;
+mod entry;
 mod fill;
 mod first;
 mod harness;
