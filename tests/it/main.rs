@@ -3,6 +3,7 @@
 
 mod enrich;
 mod entry;
+mod faults;
 mod fill;
 mod first;
 mod harness;
