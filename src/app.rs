@@ -2,24 +2,26 @@
 //!
 //! Gets its streams and the time from `main`, so that nothing else touches them.
 
+mod replay;
+mod tools;
+
 use std::io::{Read, Write};
 
 use jiff::Timestamp;
 
-use crate::cli::Args;
-use crate::config::{self, Access, Config, Environment};
+use crate::cli::{Args, Command};
+use crate::config::{Config, Environment};
 use crate::critical;
+use crate::delivery::{self, Unfinished, Work};
 use crate::documents::{Broken, Documents, MAX_BYTES};
 use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::failure::{self, Failure, Kind};
-use crate::http::{self, Agent, Vendor, VendorSpec};
-use crate::notion::Notion;
 use crate::report;
-use crate::secret::Secret;
-use crate::store::{Mode, Store};
-use crate::sync::{self, ENRICHMENT, QuoAccess, Settings, Sync};
+use crate::sync;
 use crate::webhook::{self, signature};
+
+use tools::Tools;
 
 /// The program's streams and clock.
 pub struct World<'a> {
@@ -38,8 +40,16 @@ pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
         Ok(config) => config,
         Err(failure) => return print_failure(output, &failure),
     };
-    let mut app = App { config, agent: http::agent(), tools: None, output, now, worst: 0, documents: 0 };
-    if let Err(failure) = app.sync_all(input) {
+    let mut app = App { tools: Tools::new(config, now), output, now, worst: 0, documents: 0 };
+    let ended = match &args.command {
+        Some(_) if args.sync.any() => {
+            let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing to a subcommand";
+            Err(Failure::new(Kind::Usage, message, "leave them out; quotion --help shows which belong together"))
+        }
+        None => app.sync_all(input, args.sync.enqueue),
+        Some(Command::Replay(replay)) => app.replay(replay, input),
+    };
+    if let Err(failure) = ended {
         app.failed(&failure, &Outcome::default());
     }
     app.worst
@@ -56,49 +66,50 @@ pub fn print_failure(output: &mut dyn Write, failure: &Failure) -> u8 {
 }
 
 struct App<'a> {
-    config: Config,
-    agent: Agent,
-    /// Made for the first event that needs them.
-    tools: Option<Tools>,
+    tools: Tools,
     output: &'a mut dyn Write,
     now: fn() -> Timestamp,
     worst: u8,
     documents: usize,
 }
 
-/// What an event needs that is not skipped at once.
-struct Tools {
-    store: Store,
-    notion: Notion,
-    quo: Option<QuoAccess>,
-    settings: Settings,
+/// What is done with an event that is not skipped at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Treatment {
+    /// It is worked on.
+    Sync,
+    /// It is only kept.
+    Enqueue,
 }
 
 impl App<'_> {
-    fn sync_all(&mut self, input: &mut dyn Read) -> Result<(), Failure> {
-        let signature = &self.config.signature;
-        if signature.headers.is_some() || signature.required {
+    fn sync_all(&mut self, input: &mut dyn Read, enqueue: bool) -> Result<(), Failure> {
+        let treatment = if enqueue { Treatment::Enqueue } else { Treatment::Sync };
+        let settings = &self.tools.config.signature;
+        if settings.headers.is_some() || settings.required {
             let body = read_all(input)?;
             self.verify(&body)?;
-            self.sync_each(body.as_slice());
+            self.sync_each(body.as_slice(), treatment);
             return self.expect_documents();
         }
-        self.sync_each(input);
+        self.sync_each(input, treatment);
+        if enqueue {
+            return self.expect_documents();
+        }
         if self.documents == 0 {
             log::warn!("standard input holds no document; nothing to do");
         }
         Ok(())
     }
 
-    fn sync_each(&mut self, input: impl Read) {
+    fn sync_each(&mut self, input: impl Read, treatment: Treatment) {
         for document in Documents::new(input) {
-            let now = (self.now)();
-            self.sync_one(document, now);
+            self.sync_one(document, treatment);
         }
     }
 
     fn verify(&self, body: &[u8]) -> Result<(), Failure> {
-        let settings = &self.config.signature;
+        let settings = &self.tools.config.signature;
         let Some(headers) = &settings.headers else {
             let hint = "pass the header of the delivery as --signature; a delivery without one does not come from Quo";
             return Err(Failure::new(Kind::Signature, "the payload comes without a signature", hint));
@@ -114,78 +125,52 @@ impl App<'_> {
         Err(Failure::new(Kind::Payload, "standard input is empty", "pass the body of the delivery on standard input"))
     }
 
-    fn sync_one(&mut self, document: Result<Vec<u8>, Broken>, now: Timestamp) {
+    fn sync_one(&mut self, document: Result<Vec<u8>, Broken>, treatment: Treatment) {
         self.documents += 1;
-        let parsed = document.map_err(Failure::from).and_then(|body| Ok(webhook::parse(&body)?));
-        let event = match parsed {
-            Ok(event) => event,
+        let parsed = document.map_err(Failure::from).and_then(|body| Ok((webhook::parse(&body)?, body)));
+        let (event, body) = match parsed {
+            Ok(parsed) => parsed,
             Err(failure) => return self.failed(&failure, &Outcome::default()),
         };
-        match self.sync_event(&event, now) {
+        let ended = match sync::skipped_at_once(&event) {
+            Some(outcome) => Ok(outcome),
+            None => self.deliver(event, body, treatment),
+        };
+        self.ended(ended);
+    }
+
+    /// Keeps the event before anything else, and then works on it.
+    fn deliver(&mut self, event: Event, body: Vec<u8>, treatment: Treatment) -> Result<Outcome, Unfinished> {
+        let at_outset = |failure| Box::new((failure, sync::outset(&event)));
+        let store = self.tools.store().map_err(at_outset)?;
+        if treatment == Treatment::Enqueue {
+            return delivery::enqueue(store, &event, body);
+        }
+        if self.tools.config.dry_run {
+            return self.tools.work(&Work::Event(Box::new(event)));
+        }
+        match delivery::receive(store, &event, body)? {
+            Some(outcome) => Ok(outcome),
+            None => self.tools.work(&Work::Event(Box::new(event))),
+        }
+    }
+
+    fn ended(&mut self, ended: Result<Outcome, Unfinished>) {
+        match ended {
             Ok(outcome) => self.succeeded(&outcome),
             Err(failed) => self.failed(&failed.0, &failed.1),
         }
     }
 
-    fn sync_event(&mut self, event: &Event, now: Timestamp) -> Result<Outcome, Box<(Failure, Outcome)>> {
-        if let Some(outcome) = sync::skipped_at_once(event) {
-            return Ok(outcome);
-        }
-        let at_outset = |failure| Box::new((failure, sync::outset(event)));
-        let tools = match &self.tools {
-            Some(tools) => tools,
-            None => self.tools.insert(self.make_tools().map_err(at_outset)?),
-        };
-        let deadline = config::starting_now(self.config.deadline);
-        let job = Sync {
-            store: &tools.store,
-            notion: &tools.notion,
-            quo: tools.quo.as_ref(),
-            settings: &tools.settings,
-            now,
-            deadline,
-            quo_deadline: deadline.earlier(ENRICHMENT),
-            dry_run: self.config.dry_run,
-        };
-        sync::run(&job, event).map_err(|failed| Box::new((Failure::from(failed.error), failed.outcome)))
-    }
-
-    fn make_tools(&self) -> Result<Tools, Failure> {
-        let settings = self.config.sync()?;
-        let (access, version) = self.config.notion()?;
-        let bearer = Secret::new(&format!("Bearer {}", access.key.expose()));
-        let notion = Notion::new(self.vendor("notion", access, bearer), version);
-        let quo = self.config.quo()?.map(|access| {
-            let (base, key) = (access.base.clone(), access.key.clone());
-            QuoAccess { vendor: self.vendor("quo", access, key), base }
-        });
-        let mode = if self.config.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
-        let store = Store::open(&self.config.store, mode)?;
-        Ok(Tools { store, notion, quo, settings })
-    }
-
-    fn vendor(&self, name: &'static str, access: Access, authorization: Secret) -> Vendor {
-        let request_id_header = if name == "notion" { "x-notion-request-id" } else { "x-correlation-id" };
-        let headers = vec![("Authorization", authorization)];
-        Vendor::new(
-            &self.agent,
-            VendorSpec { name, base: access.base, headers, window: access.window, request_id_header },
-        )
-    }
-
     fn succeeded(&mut self, outcome: &Outcome) {
-        for alarm in &outcome.alarms {
-            self.critical(alarm.kind, &alarm.message, (outcome.event_id.as_deref(), None));
-        }
-        let action = outcome.synced.first().map_or("nothing to do", |synced| synced.client_name.as_str());
-        log::info!("{} {}: {action}", shown(outcome.event_type.as_ref()), shown(outcome.event_id.as_ref()));
+        self.sound_alarms(outcome);
+        let name = outcome.synced.first().map_or("nothing to do", |synced| synced.client_name.as_str());
+        log::info!("{} {}: {name}", shown(outcome.event_type.as_ref()), shown(outcome.event_id.as_ref()));
         self.print_line(&report::success(outcome));
     }
 
     fn failed(&mut self, failure: &Failure, outcome: &Outcome) {
-        for alarm in &outcome.alarms {
-            self.critical(alarm.kind, &alarm.message, (outcome.event_id.as_deref(), None));
-        }
+        self.sound_alarms(outcome);
         let event_id = outcome.event_id.as_deref();
         log_failure(failure, event_id);
         if failure.is_critical() {
@@ -195,13 +180,20 @@ impl App<'_> {
         self.print_line(&report::failure(failure, outcome));
     }
 
+    fn sound_alarms(&self, outcome: &Outcome) {
+        for alarm in &outcome.alarms {
+            self.critical(alarm.kind, &alarm.message, (outcome.event_id.as_deref(), None));
+        }
+    }
+
     fn critical(&self, kind: &str, message: &str, (event_id, request_id): (Option<&str>, Option<&str>)) {
-        if self.config.dry_run {
+        let config = &self.tools.config;
+        if config.dry_run {
             return;
         }
-        critical::log(&self.config.dir, &critical::Line { at: (self.now)(), kind, message, event_id, request_id });
-        match self.config.alert() {
-            Ok(Some(url)) => critical::alert(&self.agent, url, message),
+        critical::log(&config.dir, &critical::Line { at: (self.now)(), kind, message, event_id, request_id });
+        match config.alert() {
+            Ok(Some(url)) => critical::alert(&self.tools.agent, url, message),
             Ok(None) => {}
             Err(failure) => log::error!("{failure}"),
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Shown at the end of `--help`.
 const AFTER: &str = "\
@@ -12,6 +12,7 @@ EXAMPLES
   quotion --dry-run < payload.json               show what would be written, write nothing
   quotion --require-signature --signature \"$HTTP_OPENPHONE_SIGNATURE\" < body
                                                  what a webhook receiver runs
+  quotion --enqueue … < body; quotion replay     answer at once, work later (cron)
 ENVIRONMENT (or a file .env in the working directory)
   NOTION_API_KEY                 token of the Notion integration; required
   NOTION_CLIENTS_DATABASE_ID     the Clients database, shared with the integration; required
@@ -37,7 +38,7 @@ EXIT CODES
 RESULT
   One JSON line per document on stdout, also on failure:
   {\"status\":\"success\",\"action\":\"created\",\"notion_page_id\":\"…\",\"client_name\":\"Rosa Quint\", …}
-  status: success, error. action: created, updated, skipped (then reason says why).";
+  status: success, queued, error. action: created, updated, skipped (then reason says why).";
 
 /// Puts every call and text of a Quo (OpenPhone) number into Notion, exactly once.
 ///
@@ -46,6 +47,73 @@ RESULT
 #[derive(Debug, Parser)]
 #[command(name = "quotion", version, after_help = AFTER, max_term_width = 110)]
 pub struct Args {
+    /// What to do other than the main job.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Options of the main job.
+    #[command(flatten)]
+    pub sync: SyncArgs,
+
+    /// Give up in good order when one payload takes longer; `off` to wait as long as it takes [default: 50s]
+    #[arg(long, value_name = "DURATION", global = true)]
+    pub deadline: Option<String>,
+
+    /// Folder of everything that is kept [default: .tmp]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub dir: Option<PathBuf>,
+
+    /// Store: path of a SQLite file, or postgres://… when shared by machines [default: quotion.db in the folder]
+    #[arg(long, value_name = "URL", global = true)]
+    pub state: Option<String>,
+
+    /// Column names and choices [default: quotion.toml if it exists]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+
+    /// Where logs go; `stdout` puts them before the result lines
+    #[arg(long, value_name = "STREAM", default_value = "stderr", global = true)]
+    pub log_to: LogTo,
+
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+/// Everything but the main job.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Finish what is queued, or has failed and is due again (for cron)
+    Replay(ReplayArgs),
+}
+
+/// Options of `replay`.
+#[derive(Debug, clap::Args)]
+pub struct ReplayArgs {
+    /// Saved payloads to sync as if piped in, without a look at their age; `-` for standard input
+    #[arg(value_name = "FILE", conflicts_with_all = ["now", "dead", "event"])]
+    pub files: Vec<PathBuf>,
+
+    /// Take everything that is not done, due or not
+    #[arg(long)]
+    pub now: bool,
+
+    /// Take the events that were given up
+    #[arg(long, conflicts_with = "now")]
+    pub dead: bool,
+
+    /// Take this event, whatever its state, unless it is done
+    #[arg(long, value_name = "ID", conflicts_with_all = ["now", "dead"])]
+    pub event: Option<String>,
+
+    /// Take at most so many
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub limit: usize,
+}
+
+/// Options of the main job.
+#[derive(Debug, clap::Args)]
+pub struct SyncArgs {
     /// Signature header to check: `openphone-signature` (hmac;1;…) or `webhook-signature` (v1,…)
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub signature: Option<String>,
@@ -66,33 +134,21 @@ pub struct Args {
     #[arg(long, value_name = "DURATION")]
     pub signature_tolerance: Option<String>,
 
+    /// Keep the payload durably and answer `queued` at once; `quotion replay` does the work
+    #[arg(long, conflicts_with = "dry_run")]
+    pub enqueue: bool,
+
     /// Read everything, write nothing, print the plan in the result
     #[arg(long)]
     pub dry_run: bool,
+}
 
-    /// Give up in good order when one payload takes longer; `off` to wait as long as it takes [default: 50s]
-    #[arg(long, value_name = "DURATION")]
-    pub deadline: Option<String>,
-
-    /// Folder of everything that is kept [default: .tmp]
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-
-    /// Store: path of a SQLite file [default: quotion.db in the folder]
-    #[arg(long, value_name = "PATH")]
-    pub state: Option<String>,
-
-    /// Column names and choices [default: quotion.toml if it exists]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-
-    /// Where logs go; `stdout` puts them before the result lines
-    #[arg(long, value_name = "STREAM", default_value = "stderr")]
-    pub log_to: LogTo,
-
-    /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
+impl SyncArgs {
+    /// True if any of the options was given; they mean nothing to a subcommand.
+    pub fn any(&self) -> bool {
+        let texts = [&self.signature, &self.webhook_id, &self.webhook_timestamp, &self.signature_tolerance];
+        texts.iter().any(|text| text.is_some()) || self.require_signature || self.enqueue || self.dry_run
+    }
 }
 
 /// Stream of the logs.

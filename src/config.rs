@@ -12,11 +12,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use crate::cli::Args;
+use crate::cli::{Args, SyncArgs};
 use crate::domain::id::DatabaseId;
 use crate::failure::Failure;
 use crate::http::{BaseUrl, Deadline, Window};
 use crate::secret::Secret;
+use crate::store::{Patience, Place};
 use crate::sync;
 use crate::webhook::signature::{Headers, Tolerance};
 
@@ -106,8 +107,8 @@ pub struct Access {
 pub struct Config {
     /// Folder of everything that is kept.
     pub dir: PathBuf,
-    /// The store's file.
-    pub store: PathBuf,
+    /// Where the store lies.
+    pub store: Place,
     /// Checking of signatures.
     pub signature: SignatureSettings,
     /// Longest time for one payload.
@@ -126,10 +127,10 @@ impl Config {
         let dir = dir.unwrap_or_else(|| PathBuf::from(DIR));
         let state = args.state.as_deref().or_else(|| environment.get(&["QUOTION_STATE"]));
         Ok(Self {
-            store: store_path(state, &dir)?,
-            signature: signature(args, &environment)?,
+            store: store_place(state, &dir)?,
+            signature: signature(&args.sync, &environment)?,
             deadline: deadline(args.deadline.as_deref())?,
-            dry_run: args.dry_run,
+            dry_run: args.sync.dry_run,
             dir,
             environment,
             file,
@@ -153,7 +154,7 @@ impl Config {
                 "versions are dates; the default is 2022-06-28",
             )
         })?;
-        let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_secs(60) };
+        let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_mins(1) };
         Ok((Access { key: Secret::new(key), base, window }, version.to_owned()))
     }
 
@@ -184,7 +185,19 @@ impl Config {
             tags_field: self.file.quo.tags_field.clone(),
             contacts_ttl: duration(&self.file.quo.contacts_ttl, "contacts_ttl")?,
             zone: self.zone()?,
+            settle: duration(&self.file.notion.settle, "settle")?.unsigned_abs(),
         })
+    }
+
+    /// When to try again what has failed.
+    pub fn patience(&self) -> Result<Patience, Failure> {
+        let first_retry = duration(&self.file.inbox.first_retry, "first_retry")?.unsigned_abs();
+        Ok(Patience { attempts: self.file.inbox.attempts.max(1), first_retry })
+    }
+
+    /// How long finished events are kept whole.
+    pub fn keep_done(&self) -> Result<Duration, Failure> {
+        Ok(duration(&self.file.inbox.keep_done, "keep_done")?.unsigned_abs())
     }
 
     /// Where alerts go.
@@ -203,17 +216,17 @@ impl Config {
     }
 }
 
-fn store_path(state: Option<&str>, dir: &Path) -> Result<PathBuf, Failure> {
+fn store_place(state: Option<&str>, dir: &Path) -> Result<Place, Failure> {
     match state {
-        None => Ok(dir.join(STORE)),
+        None => Ok(Place::File(dir.join(STORE))),
         Some(url) if url.contains("://") => {
             Err(Failure::config("the store can only be a file so far", "pass the path of a SQLite file as --state"))
         }
-        Some(path) => Ok(PathBuf::from(path)),
+        Some(path) => Ok(Place::File(PathBuf::from(path))),
     }
 }
 
-fn signature(args: &Args, environment: &Environment) -> Result<SignatureSettings, Failure> {
+fn signature(args: &SyncArgs, environment: &Environment) -> Result<SignatureSettings, Failure> {
     let secrets = environment.get(&["OPENPHONE_WEBHOOK_SECRET", "QUO_WEBHOOK_SECRET"]).unwrap_or_default();
     let headers = args.signature.as_ref().map(|signature| Headers {
         signature: signature.clone(),
@@ -242,10 +255,14 @@ fn deadline(text: Option<&str>) -> Result<Option<Duration>, Failure> {
     Ok(Some(span.unsigned_abs()))
 }
 
-/// A span like `5m`, `50s` or `6h`.
+/// A span like `5m`, `50s`, `6h` or `30d` (days of 24 hours).
 fn duration(text: &str, name: &str) -> Result<SignedDuration, Failure> {
-    let span = text.parse::<SignedDuration>().ok().filter(|span| span.is_positive());
-    span.ok_or_else(|| Failure::config(format!("{name}: {text:?} is no length of time"), "write it like 50s, 5m or 6h"))
+    let days = || text.trim().strip_suffix('d')?.trim().parse::<i64>().ok()?.checked_mul(24);
+    let span = days().map(SignedDuration::from_hours).or_else(|| text.parse().ok());
+    let span = span.filter(SignedDuration::is_positive);
+    span.ok_or_else(|| {
+        Failure::config(format!("{name}: {text:?} is no length of time"), "write it like 50s, 5m, 6h or 30d")
+    })
 }
 
 fn base(url: &str, name: &str) -> Result<BaseUrl, Failure> {

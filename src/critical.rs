@@ -56,6 +56,7 @@ pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
         base: url,
         headers: Vec::new(),
         window: Window { requests: 1, period: Duration::from_secs(1) },
+        shared: None,
         request_id_header: "x-request-id",
     };
     let request = Request::post("", json!({"text": format!("Quotion: {message}")}));

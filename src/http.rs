@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::error::Error;
-pub use self::gate::{Deadline, Window};
+pub use self::gate::{Deadline, SharedWindow, Window, pause};
 pub use self::request::{Effect, Method, Request};
 pub use self::url::BaseUrl;
 pub use self::wire::{Agent, agent};
@@ -83,6 +83,8 @@ pub struct VendorSpec {
     pub headers: Vec<(&'static str, Secret)>,
     /// Its rate limit.
     pub window: Window,
+    /// The same limit counted together with other processes, where there is something to count in.
+    pub shared: Option<Arc<dyn SharedWindow>>,
     /// The answer's header with the id that the vendor's support asks for.
     pub request_id_header: &'static str,
 }
@@ -117,7 +119,7 @@ const TUNING: Tuning = Tuning {
     backoff: Duration::from_millis(500),
     busy: Duration::from_secs(1),
     cap: Duration::from_secs(30),
-    patience: Duration::from_secs(120),
+    patience: Duration::from_mins(2),
     attempt: Duration::from_secs(65),
     body_bytes: 32 * 1024 * 1024,
 };
@@ -143,7 +145,8 @@ fn chance() -> f64 {
 impl Vendor {
     /// Puts an API together; sends nothing.
     pub fn new(agent: &Agent, spec: VendorSpec) -> Self {
-        let (scrub, gate) = (Arc::new(Scrub::new(&spec.headers)), Gate::new(spec.window));
+        let (scrub, gate) =
+            (Arc::new(Scrub::new(&spec.headers)), Gate::new(spec.name, spec.window, spec.shared.clone()));
         Self { agent: agent.clone(), spec, scrub, gate, calls: AtomicU64::new(0), tuning: TUNING }
     }
 

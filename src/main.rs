@@ -36,7 +36,7 @@ fn start(args: &Args, output: &mut impl Write) -> u8 {
     let filter = environment.as_ref().map_or("warn", Environment::log_filter);
     logs::start(args.log_to.into(), args.log_format.into(), filter);
     match environment {
-        Ok(environment) => app::run(args, environment, World { input: &mut io::stdin().lock(), output, now: now }),
+        Ok(environment) => app::run(args, environment, World { input: &mut io::stdin().lock(), output, now }),
         Err(failure) => app::print_failure(output, &failure),
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::domain::id::{ActivityId, PageId};
 use crate::domain::outcome::{Action, Outcome, PlannedStep, Reason, Synced, Warning};
 use crate::domain::plan::{NewEntry, Step};
 use crate::failure::Failure;
@@ -78,14 +79,14 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
     let skipped = outcome.skipped.map(|_| Action::Skipped);
     let action = skipped.or(first.map(|synced| synced.action)).filter(|_| failure.is_none());
     let line = Line {
-        status: if failure.is_some() { "error" } else { "success" },
+        status: status(outcome, failure),
         action: action.map(action_name),
         reason: outcome.skipped.map(reason_name),
         notion_page_id: first.and_then(page_id),
         client_name: first.map(|synced| synced.client_name.as_str()),
         event_id: outcome.event_id.as_deref(),
         event_type: outcome.event_type.as_deref(),
-        activity_id: outcome.activity_id.as_ref().map(|id| id.as_str()),
+        activity_id: outcome.activity_id.as_ref().map(ActivityId::as_str),
         error: failure.map(error_part),
         synced: outcome.synced.iter().map(synced_part).collect(),
         warnings: outcome.warnings.iter().map(warning_part).collect(),
@@ -93,6 +94,14 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
         plan: outcome.plan.as_ref().map(|plan| plan.iter().map(step_part).collect()),
     };
     serde_json::to_string(&line).expect("strings, numbers and lists always serialise")
+}
+
+fn status(outcome: &Outcome, failure: Option<&Failure>) -> &'static str {
+    match failure {
+        Some(_) => "error",
+        None if outcome.queued => "queued",
+        None => "success",
+    }
 }
 
 fn error_part(failure: &Failure) -> ErrorPart<'_> {
@@ -115,7 +124,7 @@ fn synced_part(synced: &Synced) -> SyncedPart<'_> {
 }
 
 fn page_id(synced: &Synced) -> Option<&str> {
-    synced.page.as_ref().map(|page| page.as_str())
+    synced.page.as_ref().map(PageId::as_str)
 }
 
 fn warning_part(warning: &Warning) -> WarningPart<'_> {

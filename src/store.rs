@@ -1,77 +1,33 @@
-//! What Quotion remembers, in words of the domain: known pages, schemas, contacts, own numbers, entries.
+//! What Quotion remembers, in words of the domain: known pages, schemas, contacts, own numbers, entries, and the
+//! inbox of events with how far each has got.
 //!
 //! Apart because memory is shared by processes and outlives them. Vendors' answers are kept as they came; only the
-//! vendors' own modules read them. Nothing here talks to a network.
+//! vendors' own modules read them. Nothing here talks to a vendor. Times are the store's own: with a shared database
+//! no machine's clock is trusted over another's.
 
+mod record;
 mod sqlite;
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::event::ArtifactKind;
-use crate::domain::id::{ActivityId, BlockId, ContactId, PageId};
+use crate::domain::id::{ActivityId, ContactId, EventId};
 use crate::domain::phone::Phone;
+use crate::http::{Deadline, SharedWindow};
 
-/// A page that is known to be the client's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownPage {
-    /// The page.
-    pub id: PageId,
-    /// Its title.
-    pub title: String,
-    /// The page as Notion last gave it (JSON), `null` when only its id is known.
-    pub body: String,
-}
-
-/// A whole answer of a vendor, kept for some time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The answer, JSON.
-    pub body: String,
-    /// When it was fetched.
-    pub fetched_at: Timestamp,
-}
-
-/// The entry of one activity on one client's page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryRecord {
-    /// Whose entry it is.
-    pub activity: ActivityId,
-    /// The client.
-    pub phone: Phone,
-    /// The client's page; unknown while the page itself is only intended.
-    pub page: Option<PageId>,
-    /// The entry's block; unknown when the entry was written together with its page.
-    pub block: Option<BlockId>,
-    /// The entry's first line.
-    pub line: String,
-    /// False while it is not known to stand on the page: look before writing.
-    pub written: bool,
-    /// Artifacts that are inside.
-    pub artifacts: BTreeSet<ArtifactKind>,
-    /// Artifacts of which it is not known whether they are inside: look before writing.
-    pub pending: BTreeSet<ArtifactKind>,
-}
-
-/// A contact for the index: id, keys of its numbers, and the record as Quo gave it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexedContact {
-    /// The contact.
-    pub id: ContactId,
-    /// Keys of its numbers, see [`crate::domain::phone::tail_of`].
-    pub tails: BTreeSet<String>,
-    /// The record, JSON.
-    pub body: String,
-}
+pub use record::{
+    Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience, Selection, Snapshot,
+    Standing, Trouble, Waiting,
+};
 
 /// Trouble with the store.
 #[derive(Debug)]
 pub enum Error {
-    /// Locked by another process for longer than the busy timeout: later it may work.
+    /// Locked by another process for longer than the busy timeout, or out of reach: later it may work.
     Busy(String),
     /// Written by a newer Quotion.
     Newer {
@@ -87,7 +43,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy(what) => write!(f, "store is locked by another process: {what}"),
+            Self::Busy(what) => write!(f, "store: {what}"),
             Self::Newer { found, known } => {
                 write!(f, "store has schema {found}, and this program knows only up to {known}")
             }
@@ -98,12 +54,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The right to rebuild the contact index, see [`Store::try_refresh_lock`].
-pub struct RefreshGuard {
-    /// `None` in a dry run, which keeps nothing and so disturbs nobody.
-    _file: Option<File>,
-}
-
 /// Result of a store function.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -112,19 +62,34 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Mode {
     /// Made if missing, migrated, written to.
     ReadWrite,
-    /// A dry run: nothing on disk changes; what would be saved is forgotten.
+    /// A dry run: nothing changes; what would be saved is forgotten.
     ReadOnly,
 }
 
-/// The store. One connection; share it between threads only behind a lock.
+/// Where the store lies.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A SQLite file.
+    File(PathBuf),
+}
+
+/// A lock that is held; it ends when this is dropped, and with the process however that ends.
+pub struct Guard {
+    _held: sqlite::Held,
+}
+
+/// The store. One connection; not to be shared between threads.
 pub struct Store {
     db: sqlite::Db,
 }
 
 impl Store {
-    /// Opens the SQLite file at `path`; in [`Mode::ReadWrite`] it and its folder are made if missing.
-    pub fn open(path: &Path, mode: Mode) -> Result<Self> {
-        Ok(Self { db: sqlite::Db::open(path, mode)? })
+    /// Opens the store; in [`Mode::ReadWrite`] it is made and brought up to date if need be. `clock` is that of this
+    /// machine, for a store that has none of its own.
+    pub fn open(place: &Place, mode: Mode, clock: fn() -> Timestamp) -> Result<Self> {
+        match place {
+            Place::File(path) => Ok(Self { db: sqlite::Db::open(path, mode, clock)? }),
+        }
     }
 
     /// The client page known for `phone`.
@@ -133,13 +98,13 @@ impl Store {
     }
 
     /// Counts a use of the known page for `phone`.
-    pub fn touch_page(&self, phone: &Phone, now: Timestamp) -> Result<()> {
-        self.db.touch_page(phone, now)
+    pub fn touch_page(&self, phone: &Phone) -> Result<()> {
+        self.db.touch_page(phone)
     }
 
     /// Remembers the client page of `phone`.
-    pub fn save_page(&self, phone: &Phone, page: &KnownPage, now: Timestamp) -> Result<()> {
-        self.db.save_page(phone, page, now)
+    pub fn save_page(&self, phone: &Phone, page: &KnownPage) -> Result<()> {
+        self.db.save_page(phone, page)
     }
 
     /// Forgets the client page of `phone`: it is gone or in the trash.
@@ -153,8 +118,13 @@ impl Store {
     }
 
     /// Keeps an answer under `key`.
-    pub fn save_snapshot(&self, key: &str, body: &str, now: Timestamp) -> Result<()> {
-        self.db.save_snapshot(key, body, now)
+    pub fn save_snapshot(&self, key: &str, body: &str) -> Result<()> {
+        self.db.save_snapshot(key, body)
+    }
+
+    /// Forgets the answer under `key`.
+    pub fn forget_snapshot(&self, key: &str) -> Result<()> {
+        self.db.forget_snapshot(key)
     }
 
     /// Records of the contacts that may hold `phone`; the caller compares strictly.
@@ -165,12 +135,6 @@ impl Store {
     /// Replaces the whole contact index, in one transaction.
     pub fn replace_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
         self.db.replace_contacts(contacts)
-    }
-
-    /// The right to rebuild the contact index, unless another process has it. It ends when the guard is dropped, or
-    /// with the process.
-    pub fn try_refresh_lock(&self) -> Result<Option<RefreshGuard>> {
-        self.db.try_refresh_lock()
     }
 
     /// Adds or renews one contact of the index.
@@ -188,13 +152,82 @@ impl Store {
         self.db.entries(activity)
     }
 
-    /// Remembers an entry, or what has become of it.
-    pub fn save_entry(&self, entry: &EntryRecord, now: Timestamp) -> Result<()> {
-        self.db.save_entry(entry, now)
+    /// Time since a page for `phone` was last intended without its making being certain; `None` when nothing is open.
+    pub fn page_intended(&self, phone: &Phone) -> Result<Option<jiff::SignedDuration>> {
+        self.db.page_intended(phone)
+    }
+
+    /// Remembers entries, or what has become of them, in one transaction.
+    pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
+        self.db.save_entries(entries)
     }
 
     /// Forgets an entry whose page or block is gone.
     pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
         self.db.forget_entry(activity, phone)
+    }
+
+    /// Puts an event into the inbox, durably, if it is not there yet. Tells how far it has got.
+    pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
+        self.db.receive(arrival)
+    }
+
+    /// How far an event has got; `None` if it was never received.
+    pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {
+        self.db.standing(id)
+    }
+
+    /// Marks an event as finished, with its lines in the history, in one transaction.
+    pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
+        self.db.finish(id, finish)
+    }
+
+    /// Notes that an event has failed, and when it is to be tried again. True if it is dead now.
+    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: Patience) -> Result<bool> {
+        self.db.postpone(id, trouble, patience)
+    }
+
+    /// Removes an event that turned out to concern nobody.
+    pub fn discard(&self, id: &EventId) -> Result<()> {
+        self.db.discard(id)
+    }
+
+    /// Unfinished events, oldest first, at most `limit`.
+    pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
+        self.db.waiting(selection, limit)
+    }
+
+    /// An unfinished event that (still) belongs to `selection`.
+    pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
+        self.db.load(id, selection)
+    }
+
+    /// Drops the payloads of events that were finished longer than `keep` ago; their keys stay. Returns how many.
+    pub fn expire(&self, keep: Duration) -> Result<usize> {
+        self.db.expire(keep)
+    }
+
+    /// Takes the locks of several clients, each once and in an order that cannot end in a deadlock. `None` when one
+    /// of them is still held at the deadline.
+    pub fn lock_clients(&self, phones: &[Phone], deadline: Deadline) -> Result<Option<Vec<Guard>>> {
+        let locks: Vec<Lock> = phones.iter().cloned().map(Lock::Client).collect();
+        let mut guards = Vec::new();
+        for lock in sqlite::in_order(locks) {
+            match self.lock(&lock, deadline)? {
+                Some(guard) => guards.push(guard),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(guards))
+    }
+
+    /// Takes a lock, waiting until `deadline` for its holder. `None` when it is still held then.
+    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Guard>> {
+        Ok(self.db.lock(lock, deadline)?.map(|held| Guard { _held: held }))
+    }
+
+    /// Rate windows that all processes of this store share; for [`crate::http::Vendor`].
+    pub fn rates(&self) -> Result<Arc<dyn SharedWindow>> {
+        self.db.rates()
     }
 }

@@ -19,10 +19,10 @@ pub mod plan;
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::event::{Event, Subject};
+use crate::domain::event::{Event, FOLLOW_UP, FollowUp, Subject};
 use crate::domain::id::DatabaseId;
 use crate::domain::outcome::{Alarm, Outcome, Reason, Warning};
 use crate::http::{BaseUrl, Deadline, Vendor};
@@ -52,6 +52,8 @@ pub struct Settings {
     pub contacts_ttl: SignedDuration,
     /// Zone of times in entries.
     pub zone: TimeZone,
+    /// After a write of unknown outcome: how long until a look that finds nothing is believed.
+    pub settle: Duration,
 }
 
 /// Access to Quo's API.
@@ -72,8 +74,6 @@ pub struct Sync<'a> {
     pub quo: Option<&'a QuoAccess>,
     /// What the user has set.
     pub settings: &'a Settings,
-    /// The time of processing.
-    pub now: Timestamp,
     /// When to give up.
     pub deadline: Deadline,
     /// When to go on without enrichment.
@@ -106,10 +106,9 @@ impl<'a> Sync<'a> {
 
     /// True if the alarm called `key` has been quiet for a day; it has rung then.
     fn rings(&self, key: &str) -> Result<bool, Error> {
-        let last = self.store.snapshot(key)?;
-        let rests = last.is_some_and(|last| self.now.duration_since(last.fetched_at) < ALARM_REST);
+        let rests = self.store.snapshot(key)?.is_some_and(|last| last.age < ALARM_REST);
         if !rests {
-            self.store.save_snapshot(key, "null", self.now)?;
+            self.store.save_snapshot(key, "null")?;
         }
         Ok(!rests)
     }
@@ -135,6 +134,16 @@ pub fn outset(event: &Event) -> Outcome {
     }
 }
 
+/// The same for a question that was put off.
+pub fn follow_up_outset(follow_up: &FollowUp) -> Outcome {
+    Outcome {
+        event_id: Some(follow_up.event_id().to_string()),
+        event_type: Some(FOLLOW_UP.to_owned()),
+        activity_id: Some(follow_up.activity.clone()),
+        ..Outcome::default()
+    }
+}
+
 /// The outcome of an event that needs neither store nor network; `None` for all others.
 pub fn skipped_at_once(event: &Event) -> Option<Outcome> {
     let mut outcome = outset(event);
@@ -154,14 +163,22 @@ pub fn run(sync: &Sync, event: &Event) -> Result<Outcome, Box<Failed>> {
     if let Some(outcome) = skipped_at_once(event) {
         return Ok(outcome);
     }
-    let mut outcome = Outcome { plan: sync.dry_run.then(Vec::new), ..outset(event) };
-    let done = match &event.subject {
-        Subject::Call(news) => activity::call(sync, news, &mut outcome),
-        Subject::Message(news) => activity::message(sync, news, &mut outcome),
-        Subject::Contact(news) => contact::run(sync, news, &mut outcome),
+    let outcome = Outcome { plan: sync.dry_run.then(Vec::new), ..outset(event) };
+    finish(outcome, |outcome| match &event.subject {
+        Subject::Call(news) => activity::call(sync, news, outcome),
+        Subject::Message(news) => activity::message(sync, news, outcome),
+        Subject::Contact(news) => contact::run(sync, news, outcome),
         Subject::Unsupported | Subject::Incomplete { .. } => Ok(()),
-    };
-    match done {
+    })
+}
+
+/// Asks Quo for an artifact that no delivery announces, and puts it where it belongs.
+pub fn follow_up(sync: &Sync, follow_up: &FollowUp) -> Result<Outcome, Box<Failed>> {
+    finish(follow_up_outset(follow_up), |outcome| activity::follow_up(sync, follow_up, outcome))
+}
+
+fn finish(mut outcome: Outcome, work: impl FnOnce(&mut Outcome) -> Result<(), Error>) -> Result<Outcome, Box<Failed>> {
+    match work(&mut outcome) {
         Ok(()) => Ok(outcome),
         Err(error) => Err(Box::new(Failed { error, outcome })),
     }

@@ -1,8 +1,8 @@
 //! The webhook door: raw bytes become an [`Event`], or an error that says what is wrong with them.
 //!
 //! Three generations of payloads arrive at one endpoint and can be switched on together; all become the same event.
-//! Which one it is, is told by structure rather than by `apiVersion`: `data.resource` is 2026-03-30 ([`dated`]),
-//! `data.object` is legacy ([`legacy`]), whose calls and messages of v2, v3 and v4 differ only in which fields they
+//! Which one it is, is told by structure rather than by `apiVersion`: `data.resource` is 2026-03-30 (`dated`),
+//! `data.object` is legacy (`legacy`), whose calls and messages of v2, v3 and v4 differ only in which fields they
 //! have. Unknown fields are ignored, missing and null ones tolerated, wrong types named by their path. What a call,
 //! message, artifact or contact means is read in one place each, for all generations.
 
@@ -238,7 +238,7 @@ fn text(raw: &RawValue) -> Option<String> {
 fn utf8(document: &[u8]) -> Result<&str, PayloadError> {
     std::str::from_utf8(document).map_err(|err| {
         let before = &document[..err.valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
         PayloadError::NotJson { line, column, reason: "invalid UTF-8".into() }
     })

@@ -24,6 +24,8 @@ pub struct File {
     pub quo: Quo,
     /// `[notion]`.
     pub notion: Notion,
+    /// `[inbox]`.
+    pub inbox: Inbox,
 }
 
 /// Column names of the Clients database.
@@ -59,6 +61,20 @@ pub struct Quo {
 pub struct Notion {
     /// Most requests in a minute.
     pub requests_per_minute: u32,
+    /// After a write of unknown outcome: how long until a look that finds nothing is believed.
+    pub settle: String,
+}
+
+/// Choices about the inbox.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inbox {
+    /// After so many failures an event is dead.
+    pub attempts: u32,
+    /// Wait after the first failure.
+    pub first_retry: String,
+    /// How long finished events are kept whole.
+    pub keep_done: String,
 }
 
 impl File {
@@ -134,6 +150,12 @@ impl Default for Quo {
 
 impl Default for Notion {
     fn default() -> Self {
-        Self { requests_per_minute: 180 }
+        Self { requests_per_minute: 180, settle: "10s".into() }
+    }
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self { attempts: 8, first_retry: "30s".into(), keep_done: "30d".into() }
     }
 }

@@ -140,7 +140,9 @@ pub fn part(artifact: &Artifact, names: &Names) -> Part {
     match artifact {
         Artifact::Recording(parts) => parts.iter().for_each(|audio| push_audio(&mut spans, audio)),
         Artifact::Voicemail { audio, transcript } => {
-            audio.iter().for_each(|audio| push_audio(&mut spans, audio));
+            if let Some(audio) = audio {
+                push_audio(&mut spans, audio);
+            }
             spans.extend(transcript.iter().map(|text| plain(format!("\n{text}"))));
         }
         Artifact::Summary(summary) => push_summary(&mut spans, summary),

@@ -146,6 +146,45 @@ pub struct CallNews {
     pub facts: Option<CallFacts>,
     /// Recording, voicemail, summary, transcript, as far as they are complete.
     pub artifacts: Vec<Artifact>,
+    /// Artifacts that may exist and that no delivery of this generation will announce: to be asked for later.
+    pub unannounced: Vec<ArtifactKind>,
+}
+
+impl CallNews {
+    /// An artifact of a call of which nothing else is told.
+    pub fn late(call: &ActivityId, artifact: Artifact) -> Self {
+        let context = Context {
+            id: call.clone(),
+            at: None,
+            direction: None,
+            number_id: None,
+            user_id: None,
+            link: None,
+            parties: Parties::Unknown,
+            contacts: ContactLookup::None,
+        };
+        Self { context, facts: None, artifacts: vec![artifact], unannounced: Vec::new() }
+    }
+}
+
+/// Type of a [`FollowUp`], where event types are told.
+pub const FOLLOW_UP: &str = "quotion.follow_up";
+
+/// Something to be asked of Quo later: an artifact that no delivery announces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowUp {
+    /// The call.
+    pub activity: ActivityId,
+    /// What may exist.
+    pub kind: ArtifactKind,
+}
+
+impl FollowUp {
+    /// Its key in the inbox: one for each call and kind.
+    pub fn event_id(&self) -> EventId {
+        let text = format!("follow-up-{}-{}", self.kind.label().to_lowercase(), self.activity);
+        EventId::parse(&text).unwrap_or_else(|_| EventId::of_call(&self.activity))
+    }
 }
 
 /// How a call went.

@@ -62,6 +62,13 @@ quo_id!(
     /// A person of the workspace (`US…`) or a system actor such as the AI agent (`SY…`).
     UserId, "user id");
 
+impl EventId {
+    /// The activity's id as an event's: where no better one can be made.
+    pub fn of_call(activity: &ActivityId) -> Self {
+        Self(activity.0.clone())
+    }
+}
+
 impl ContactId {
     /// The id without the `CT` prefix of contact events, or `None` when there is nothing to drop.
     pub fn without_prefix(&self) -> Option<Self> {

@@ -15,6 +15,8 @@ pub struct Outcome {
     pub activity_id: Option<ActivityId>,
     /// One per client, in the order of the participants; empty when the event was skipped.
     pub synced: Vec<Synced>,
+    /// True when the event is kept, and the work left to a replay or another process.
+    pub queued: bool,
     /// Why nothing was to be done, if so.
     pub skipped: Option<Reason>,
     /// Things that went not quite as wished.

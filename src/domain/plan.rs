@@ -37,6 +37,8 @@ pub enum Step {
         activity: ActivityId,
         /// The artifacts.
         parts: Vec<Part>,
+        /// Texts of blocks that are inside already, after a write that may have been cut short.
+        present: Vec<String>,
     },
     /// Write the first line of an entry anew, because more is known about the call.
     Reword {

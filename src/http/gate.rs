@@ -4,7 +4,7 @@
 //! place of the program that sleeps.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The moment by which something must be over, or no limit.
@@ -54,9 +54,26 @@ pub struct Window {
     pub period: Duration,
 }
 
-/// One vendor's gate: every attempt of every thread passes it.
-#[derive(Debug)]
-pub(super) struct Gate(Mutex<State>);
+/// A rate window, and a pause after "too many requests", that several processes share.
+pub trait SharedWindow: Send + Sync {
+    /// Takes the next free moment for a request to `vendor` and tells how far off it is. The inner `Err`, with that
+    /// wait and nothing taken, when it is longer than the caller's patience.
+    fn reserve(&self, vendor: &str, window: Window, patience: Duration) -> anyhow::Result<Result<Duration, Duration>>;
+
+    /// Lets no process pass for that long; a longer closure already in force stays.
+    fn close(&self, vendor: &str, wait: Duration) -> anyhow::Result<()>;
+
+    /// How long the vendor's gate stays closed.
+    fn closed_for(&self, vendor: &str) -> anyhow::Result<Duration>;
+}
+
+/// One vendor's gate: every attempt of every thread passes it, and of every process where the window is shared.
+pub(super) struct Gate {
+    vendor: &'static str,
+    window: Window,
+    own: Mutex<State>,
+    shared: Option<Arc<dyn SharedWindow>>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -65,8 +82,9 @@ struct State {
 }
 
 impl Gate {
-    pub(super) fn new(window: Window) -> Self {
-        Self(Mutex::new(State { slots: Slots::new(window), opens_at: None }))
+    pub(super) fn new(vendor: &'static str, window: Window, shared: Option<Arc<dyn SharedWindow>>) -> Self {
+        let own = Mutex::new(State { slots: Slots::new(window), opens_at: None });
+        Self { vendor, window, own, shared }
     }
 
     /// Waits until an attempt may go out. `Err` at once, with the wait it would take, when that is beyond
@@ -79,14 +97,31 @@ impl Gate {
                 continue;
             }
             let patience = deadline.left().unwrap_or(Duration::MAX);
-            let wait = self.lock().slots.reserve(Instant::now(), patience)?;
-            pause(wait);
+            let wait = self.reserve(patience)?;
+            sleep(wait);
             // Closed while we waited for the slot: that slot is forfeited, else all who waited would burst out
             // together when the gate opens.
-            if self.lock().closed_for(Instant::now()).is_zero() {
+            let closed_meanwhile = !wait.is_zero() && !self.closed_by_others().is_zero();
+            if !closed_meanwhile && self.lock().closed_for(Instant::now()).is_zero() {
                 return Ok(());
             }
         }
+    }
+
+    /// The next free moment: of the shared window, else of this process's own.
+    fn reserve(&self, patience: Duration) -> Result<Duration, Duration> {
+        if let Some(shared) = &self.shared {
+            match shared.reserve(self.vendor, self.window, patience) {
+                Ok(reserved) => return reserved,
+                Err(err) => log::warn!("{}: counting requests for this process alone: {err:#}", self.vendor),
+            }
+        }
+        self.lock().slots.reserve(Instant::now(), patience)
+    }
+
+    fn closed_by_others(&self) -> Duration {
+        let closed = self.shared.as_ref().and_then(|shared| shared.closed_for(self.vendor).ok());
+        closed.unwrap_or_default()
     }
 
     /// Lets nobody pass for that long; a longer closure already in force stays.
@@ -94,10 +129,14 @@ impl Gate {
         let until = Instant::now().checked_add(duration);
         let mut state = self.lock();
         state.opens_at = state.opens_at.max(until);
+        drop(state);
+        if let Some(Err(err)) = self.shared.as_ref().map(|shared| shared.close(self.vendor, duration)) {
+            log::warn!("{}: other processes cannot be told to wait: {err:#}", self.vendor);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,7 +147,6 @@ impl State {
 }
 
 /// The sliding window of this process: the moments of the last `requests` attempts, future ones included.
-/// Kept alone so that a window shared through the store can take its place.
 #[derive(Debug)]
 struct Slots {
     window: Window,
@@ -143,12 +181,17 @@ pub(super) fn wait_within(deadline: Deadline, wait: Duration) -> Result<(), Dura
     if !deadline.allows(wait) {
         return Err(wait);
     }
-    pause(wait);
+    sleep(wait);
     Ok(())
 }
 
+/// Waits that long for something outside of this process. `false`, at once, when the deadline would pass meanwhile.
+pub fn pause(wait: Duration, deadline: Deadline) -> bool {
+    wait_within(deadline, wait).is_ok()
+}
+
 #[allow(clippy::disallowed_methods, reason = "the one place of the program that sleeps")]
-fn pause(duration: Duration) {
+fn sleep(duration: Duration) {
     if !duration.is_zero() {
         std::thread::sleep(duration);
     }
@@ -193,8 +236,8 @@ mod tests {
 
     #[test]
     fn shorter_closure_does_not_open_the_gate() {
-        let gate = Gate::new(Window { requests: 9, period: MS });
-        gate.close(Duration::from_secs(60));
+        let gate = Gate::new("test", Window { requests: 9, period: MS }, None);
+        gate.close(Duration::from_mins(1));
         gate.close(MS);
         let wait = gate.admit(Deadline::within(Duration::from_secs(1))).unwrap_err();
         assert!(wait > Duration::from_secs(50), "{wait:?}");
@@ -202,7 +245,7 @@ mod tests {
 
     #[test]
     fn gate_closed_meanwhile_holds_those_who_wait_for_a_slot() {
-        let gate = Gate::new(Window { requests: 1, period: 100 * MS });
+        let gate = Gate::new("test", Window { requests: 1, period: 100 * MS }, None);
         gate.admit(Deadline::none()).unwrap();
         let started = Instant::now();
         std::thread::scope(|scope| {
@@ -225,7 +268,7 @@ mod tests {
     #[test]
     fn deadlines_compare() {
         let soon = Deadline::within(Duration::from_secs(1));
-        assert_eq!(soon.earlier(Duration::from_secs(60)), soon);
+        assert_eq!(soon.earlier(Duration::from_mins(1)), soon);
         assert!(Deadline::none().earlier(Duration::ZERO).passed());
         assert!(!Deadline::none().passed());
         assert_eq!(Deadline::none().left(), None);

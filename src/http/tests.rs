@@ -150,6 +150,7 @@ fn vendor(base: &str) -> Vendor {
             ("Notion-Version", Secret::new("2022-06-28")),
         ],
         window: Window { requests: 1000, period: Duration::from_secs(1) },
+        shared: None,
         request_id_header: "x-request-id",
     };
     let mut vendor = Vendor::new(&direct_agent(), spec);
@@ -443,7 +444,7 @@ fn blocked_connection_is_not_retried() {
 fn window_spreads_the_calls_of_all_threads() {
     let server = Server::start((0..7).map(|_| say(200, "{}")).collect());
     let mut vendor = server.vendor();
-    vendor.gate = Gate::new(Window { requests: 3, period: 200 * MS });
+    vendor.gate = Gate::new("test", Window { requests: 3, period: 200 * MS }, None);
     let started = Instant::now();
     thread::scope(|scope| {
         for _ in 0..7 {
@@ -458,7 +459,7 @@ fn window_spreads_the_calls_of_all_threads() {
 fn window_does_not_outlast_the_deadline() {
     let server = Server::start(vec![say(200, "{}")]);
     let mut vendor = server.vendor();
-    vendor.gate = Gate::new(Window { requests: 1, period: Duration::from_secs(30) });
+    vendor.gate = Gate::new("test", Window { requests: 1, period: Duration::from_secs(30) }, None);
     call(&vendor, &read());
     let started = Instant::now();
     let err = failure(&vendor, &write(), soon());
@@ -681,7 +682,7 @@ fn slow_read_is_tried_again_while_time_is_left() {
 fn backoff_beyond_the_deadline_ends_at_once() {
     let server = Server::start(vec![say(500, "{}")]);
     let mut vendor = server.vendor();
-    vendor.tuning.backoff = Duration::from_secs(60);
+    vendor.tuning.backoff = Duration::from_mins(1);
     let started = Instant::now();
     let err = failure(&vendor, &read(), soon());
     assert!(matches!(err, Error::NotNow { status: Some(500), .. }), "{err:?}");

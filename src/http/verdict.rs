@@ -18,7 +18,7 @@ use crate::secret::Secret;
 const SECRET_LEN: usize = 12;
 
 /// A vendor that asks for more is asked again after this.
-const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_ASKED: Duration = Duration::from_hours(24);
 
 /// What the errors of one call say about it, the same for each of its attempts.
 #[derive(Debug, Clone)]

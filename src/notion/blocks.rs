@@ -69,18 +69,25 @@ pub fn groups(blocks: Vec<Json>) -> Vec<Vec<Json>> {
     for block in blocks {
         let (size, number) = (block.to_string().len(), 1 + children(&block).len());
         let fits = |group: &Vec<Json>| group.len() < BLOCKS && bytes + size <= BYTES && count + number <= BLOCKS_IN_ALL;
-        match groups.last_mut().filter(|group| fits(group)) {
-            Some(group) => {
-                group.push(block);
-                (bytes, count) = (bytes + size, count + number);
-            }
-            None => {
-                groups.push(vec![block]);
-                (bytes, count) = (size, number);
-            }
+        if let Some(group) = groups.last_mut().filter(|group| fits(group)) {
+            group.push(block);
+            (bytes, count) = (bytes + size, count + number);
+        } else {
+            groups.push(vec![block]);
+            (bytes, count) = (size, number);
         }
     }
     groups
+}
+
+/// Leaves out the blocks whose text is in `present`, each text once: what is there is not written again.
+pub fn without(blocks: Vec<Json>, present: &[String]) -> Vec<Json> {
+    let mut present = present.to_vec();
+    let mut is_missing = |block: &Json| {
+        let found = present.iter().position(|text| *text == sent_text(block));
+        found.map(|at| present.swap_remove(at)).is_none()
+    };
+    blocks.into_iter().filter(|block| is_missing(block)).collect()
 }
 
 /// Reads a page of a block listing.
@@ -114,6 +121,13 @@ fn block(block: &Block) -> Vec<Json> {
     let first = pieces.next().unwrap_or_default();
     let typed = |kind: &str, texts: &[Json]| json!({"object": "block", "type": kind, kind: {"rich_text": texts}});
     std::iter::once(typed(kind, first)).chain(pieces.map(|texts| typed("paragraph", texts))).collect()
+}
+
+/// The text of a block as it is sent.
+fn sent_text(block: &Json) -> String {
+    let kind = block["type"].as_str().unwrap_or_default();
+    let segments = block[kind]["rich_text"].as_array().map(Vec::as_slice).unwrap_or_default();
+    segments.iter().filter_map(|segment| segment["text"]["content"].as_str()).collect()
 }
 
 fn children(block: &Json) -> &[Json] {
@@ -181,6 +195,13 @@ mod tests {
     fn groups_hold_at_most_a_hundred() {
         let blocks = vec![json!({"type": "paragraph", "paragraph": {"rich_text": []}}); 250];
         assert_eq!(groups(blocks).iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+    }
+
+    #[test]
+    fn blocks_that_are_there_are_left_out_once_each() {
+        let block = |text: &str| block(&paragraph(text.into())).remove(0);
+        let left = without(vec![block("a"), block("b"), block("a")], &["a".to_owned(), "c".into()]);
+        assert_eq!(left.iter().map(sent_text).collect::<Vec<_>>(), ["b", "a"]);
     }
 
     #[test]

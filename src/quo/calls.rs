@@ -51,7 +51,8 @@ pub fn parse(body: &[u8]) -> Result<CallNews, Error> {
         parties: parties(&wire.participants),
         contacts: ContactLookup::None,
     };
-    Ok(CallNews { context, facts, artifacts: included(wire.summary, wire.voicemail.as_ref()) })
+    let artifacts = included(wire.summary, wire.voicemail.as_ref());
+    Ok(CallNews { context, facts, artifacts, unannounced: Vec::new() })
 }
 
 fn facts(wire: &WireCall, direction: Direction) -> CallFacts {

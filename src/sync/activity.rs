@@ -3,14 +3,17 @@
 use jiff::Timestamp;
 
 use crate::domain::entry::{self, Names};
-use crate::domain::event::ContactLookup;
 use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Context, Message, Parties, Party};
+use crate::domain::event::{ContactLookup, FollowUp};
 use crate::domain::id::ActivityId;
 use crate::domain::outcome::{Action, Outcome, Reason, Synced};
 use crate::domain::phone::Phone;
 use crate::store::EntryRecord;
 
 use super::facts::{Draft, Facts, Moment, PageFact};
+use crate::quo::Availability;
+
+use super::gather::entry::Standing;
 use super::gather::{self, workspace};
 use super::people::{self, Workspace};
 use super::{Error, Sync, client};
@@ -34,7 +37,9 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
         outcome.skipped = Some(Reason::NothingNew);
         return Ok(());
     }
-    let records = sync.store.entries(&news.context.id)?;
+    // An entry that is only intended tells nothing: the call has to be known as if it were new.
+    let mut records = sync.store.entries(&news.context.id)?;
+    records.retain(|record| record.written);
     let fetched = fetch_call(sync, news, &records)?;
     let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
     let facts = news.facts.clone().or_else(|| fetched.as_ref()?.facts.clone());
@@ -56,9 +61,29 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
         (Some(_), true) => Vec::new(),
     };
     let line = facts.map(|facts| (&context, facts));
-    let content = Content::Call { line, artifacts: &news.artifacts };
-    let activity = Activity { id: &news.context.id, content, members: Vec::new(), workspace };
+    let told = Content::Call { line, artifacts: &news.artifacts };
+    let activity = Activity { id: &news.context.id, content: told, members: Vec::new(), workspace };
     write(sync, &activity, (&phones, &context.contacts), outcome)
+}
+
+/// Asks Quo for an artifact that no delivery announces, and puts it into its call's entry.
+pub fn follow_up(sync: &Sync, follow_up: &FollowUp, outcome: &mut Outcome) -> Result<(), Error> {
+    let Some(quo) = sync.quo_until(sync.deadline) else {
+        return Err(Error::Misconfigured(
+            "an artifact has to be read from quo, and no OPENPHONE_API_KEY is set".into(),
+        ));
+    };
+    match quo.fetch_artifact(&follow_up.activity, follow_up.kind)? {
+        Availability::Ready(artifact) => call(sync, &CallNews::late(&follow_up.activity, artifact), outcome),
+        Availability::Pending => {
+            let kind = follow_up.kind.label().to_lowercase();
+            Err(Error::Unknown(format!("the {kind} of {} is still being made", follow_up.activity)))
+        }
+        Availability::Absent => {
+            outcome.skipped = Some(Reason::NothingNew);
+            Ok(())
+        }
+    }
 }
 
 /// Puts a message onto its clients' pages.
@@ -103,7 +128,7 @@ impl Activity<'_> {
     /// What this activity wants on one client's page. Looks at the page where the store does not know for certain
     /// what stands there.
     pub fn draft(&self, sync: &Sync, facts: &Facts, all: &[Facts]) -> Result<Draft, Error> {
-        let existing = self.existing(sync, facts)?;
+        let standing = self.existing(sync, facts)?;
         let names = self.names(sync, all);
         let (block, moment) = match &self.content {
             Content::Message(message) => {
@@ -118,15 +143,17 @@ impl Activity<'_> {
             Content::Call { artifacts, .. } => artifacts.iter().map(|artifact| entry::part(artifact, &names)).collect(),
             Content::Message(_) => Vec::new(),
         };
-        if block.is_none() && existing.is_none() && !parts.is_empty() {
+        if block.is_none() && standing.is_none() && !parts.is_empty() {
             // It stood there when the call was last heard of; once forgotten, the call is read from Quo again.
             return Err(Error::Unsettled(format!("the entry of {} is no longer on its page", self.id)));
         }
-        let reword = existing.as_ref().is_some_and(|existing| self.rewords(existing));
-        Ok(Draft { activity: self.id.clone(), moment, block, parts, existing, reword })
+        let reword = standing.as_ref().is_some_and(|standing| self.rewords(&standing.record));
+        let (existing, inside) = standing.map(|standing| (standing.record, standing.inside)).unzip();
+        let inside = inside.unwrap_or_default();
+        Ok(Draft { activity: self.id.clone(), moment, block, parts, existing, inside, reword })
     }
 
-    fn existing(&self, sync: &Sync, facts: &Facts) -> Result<Option<EntryRecord>, Error> {
+    fn existing(&self, sync: &Sync, facts: &Facts) -> Result<Option<Standing>, Error> {
         let page = match &facts.page {
             PageFact::Absent => None,
             PageFact::Known { row, .. } => Some(&row.id),
@@ -136,10 +163,10 @@ impl Activity<'_> {
             // Artifacts come after their call: its entry may stand there although this store never heard of it.
             let late = matches!(&self.content, Content::Call { artifacts, .. } if !artifacts.is_empty());
             let Some(page) = page.filter(|_| late) else { return Ok(None) };
-            return gather::entry::find(sync, (self.id, &facts.phone), page);
+            return gather::entry::unheard_of(sync, (self.id, &facts.phone), page);
         };
-        let Some(record) = gather::entry::settle(sync, record, page)? else { return Ok(None) };
-        if self.adds_to(&record) { gather::entry::locate(sync, record) } else { Ok(Some(record)) }
+        let Some(standing) = gather::entry::settle(sync, record, page)? else { return Ok(None) };
+        if self.adds_to(&standing.record) { gather::entry::locate(sync, standing) } else { Ok(Some(standing)) }
     }
 
     /// If every client has its entry and nothing is to be added: their pages.
@@ -179,7 +206,12 @@ impl Activity<'_> {
             let name = title.filter(|title| !title.is_empty()).or_else(|| facts.profile.as_ref()?.name.clone());
             phones.extend(name.map(|name| (facts.phone.clone(), name)));
         }
-        Names { users: self.workspace.users.clone(), phones, zone: sync.settings.zone.clone() }
+        // The first line of an entry is where it is recognised: no name may break it.
+        for name in phones.values_mut() {
+            *name = one_line(name);
+        }
+        let users = self.workspace.users.iter().map(|(id, name)| (id.clone(), one_line(name))).collect();
+        Names { users, phones, zone: sync.settings.zone.clone() }
     }
 }
 
@@ -215,6 +247,10 @@ fn fetch_message(sync: &Sync, news: &Message) -> Result<Message, Error> {
     };
     let found = quo.fetch_message(id)?;
     found.ok_or_else(|| Error::Unknown(format!("quo does not have the message {id} (yet)")))
+}
+
+fn one_line(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {

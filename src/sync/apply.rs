@@ -6,7 +6,9 @@
 mod rejection;
 
 use std::collections::BTreeSet;
+use std::thread;
 
+use jiff::SignedDuration;
 use serde_json::Value as Json;
 
 use crate::domain::entry::Block;
@@ -17,11 +19,13 @@ use crate::domain::phone::Phone;
 use crate::domain::plan::{NewEntry, Part, Step};
 use crate::domain::table::Property;
 use crate::http;
+use crate::notion::blocks::EntryBlocks;
 use crate::notion::{self, blocks, database, page};
 use crate::store::{EntryRecord, KnownPage};
 
+use super::gather;
+use super::gather::entry::{self, Standing};
 use super::gather::table::ClientsTable;
-use super::gather::{self, entry};
 use super::plan::ClientPlan;
 use super::{Error, Sync};
 
@@ -52,17 +56,33 @@ impl<E: Into<Error>> From<E> for Stop {
 /// Carries out the plan for one client.
 pub fn client(sync: &Sync, table: &ClientsTable, (phone, plan): (&Phone, &ClientPlan)) -> Result<Applied, Stop> {
     let mut writer = Writer { sync, table, phone, title: &plan.title, applied: Applied::default() };
-    for step in &plan.steps {
+    let mut steps = plan.steps.as_slice();
+    if let [Step::UpdatePage { page, properties }, Step::AppendEntries { entries, .. }, rest @ ..] = steps {
+        writer.update_and_append(page, properties, entries)?;
+        steps = rest;
+    }
+    for step in steps {
         log::debug!("{phone}: {}", step.name());
         match step {
             Step::CreatePage { properties, entries } => writer.create(properties, entries)?,
             Step::UpdatePage { page, properties } => writer.update(page, properties)?,
             Step::AppendEntries { page, entries } => writer.append(page, entries)?,
-            Step::Enrich { entry, activity, parts } => writer.enrich((entry, activity), parts)?,
+            Step::Enrich { entry, activity, parts, present } => writer.enrich((entry, activity), (parts, present))?,
             Step::Reword { entry, activity, block } => writer.reword((entry, activity), block)?,
         }
     }
     Ok(writer.applied)
+}
+
+/// A new entry with its blocks.
+struct Rendered<'a> {
+    new: &'a NewEntry,
+    blocks: EntryBlocks,
+}
+
+/// The entries' blocks, dealt out to requests.
+fn heads(rendered: &[Rendered]) -> Vec<Vec<Json>> {
+    blocks::groups(rendered.iter().map(|entry| entry.blocks.head.clone()).collect())
 }
 
 struct Writer<'a> {
@@ -75,9 +95,8 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn create(&mut self, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
-        self.intend(None, entries)?;
-        let rendered: Vec<_> = entries.iter().map(blocks::entry).collect();
-        let mut groups = blocks::groups(rendered.iter().map(|entry| entry.head.clone()).collect()).into_iter();
+        let rendered = self.intend(None, entries)?;
+        let mut groups = heads(&rendered).into_iter();
         let first = groups.next().unwrap_or_default();
         let essential = [self.table.phone.id.as_str(), "title"];
         let create = |properties: &[Property]| {
@@ -87,117 +106,149 @@ impl Writer<'_> {
         let ((page, body), warnings) = self.judged(sent)?;
         self.refused(warnings)?;
         self.remember(&page, body.as_ref())?;
-        for entry in entries.iter().take(first.len()) {
-            self.done(entry, &page, None)?;
-        }
-        self.append_rest(&page, entries.get(first.len()..).unwrap_or_default(), groups.collect())?;
-        let unfinished = rendered.iter().zip(entries).filter(|(rendered, _)| !rendered.rest.is_empty());
-        for (rendered, entry) in unfinished {
-            self.finish_inside(entry, &rendered.rest)?;
-        }
-        Ok(())
+        let (with_page, after) = rendered.split_at(first.len());
+        self.done(with_page, &page, Vec::new())?;
+        self.append_groups(&page, after, groups)?;
+        self.finish_all(&rendered)
     }
 
     fn update(&mut self, page: &PageId, properties: &[Property]) -> Result<(), Stop> {
+        // The intent: until the answer is there, what is known of the page's values is not certain.
+        self.remember(page, None)?;
         let update = |properties: &[Property]| self.sync.notion.update_page(page, properties, self.sync.deadline);
         let sent = rejection::without_refused(properties, &[], update);
         let (body, warnings) = self.judged(sent)?;
         self.refused(warnings)?;
-        self.remember(page, body.as_ref())
+        if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
+    }
+
+    /// Two requests side by side: neither needs the other's answer.
+    fn update_and_append(&mut self, page: &PageId, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
+        self.remember(page, None)?;
+        let (notion, deadline) = (self.sync.notion, self.sync.deadline);
+        let update = |properties: &[Property]| notion.update_page(page, properties, deadline);
+        let (sent, appended) = thread::scope(|scope| {
+            let sent = scope.spawn(|| rejection::without_refused(properties, &[], update));
+            let appended = self.append(page, entries);
+            (sent.join().expect("writing properties does not panic"), appended)
+        });
+        // What came of the one is recorded although the other failed.
+        let updated = self.judged(sent).and_then(|(body, warnings)| {
+            self.refused(warnings)?;
+            if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
+        });
+        appended.and(updated)
     }
 
     fn append(&mut self, page: &PageId, entries: &[NewEntry]) -> Result<(), Stop> {
         self.applied.page = Some(page.clone());
-        self.intend(Some(page), entries)?;
-        let rendered: Vec<_> = entries.iter().map(blocks::entry).collect();
-        let groups = blocks::groups(rendered.iter().map(|entry| entry.head.clone()).collect());
-        self.append_rest(page, entries, groups)?;
-        for (rendered, entry) in rendered.iter().zip(entries) {
-            if !rendered.rest.is_empty() {
-                self.finish_inside(entry, &rendered.rest)?;
-            }
-        }
-        Ok(())
+        let rendered = self.intend(Some(page), entries)?;
+        self.append_groups(page, &rendered, heads(&rendered).into_iter())?;
+        self.finish_all(&rendered)
     }
 
     /// Appends entries, dealt out to requests, to the end of the page.
-    fn append_rest(&mut self, page: &PageId, entries: &[NewEntry], groups: Vec<Vec<Json>>) -> Result<(), Stop> {
-        let mut entries = entries.iter();
+    fn append_groups(
+        &mut self,
+        page: &PageId,
+        mut entries: &[Rendered],
+        groups: impl Iterator<Item = Vec<Json>>,
+    ) -> Result<(), Stop> {
         for group in groups {
             let ids = self.judged(self.sync.notion.append(&page.as_block(), &group, self.sync.deadline))?;
-            let mut ids = ids.into_iter();
-            for entry in entries.by_ref().take(group.len()) {
-                self.done(entry, page, ids.next())?;
+            let (sent, after) = entries.split_at(group.len());
+            self.done(sent, page, ids)?;
+            entries = after;
+        }
+        Ok(())
+    }
+
+    /// Appends what did not fit into the requests that wrote the entries.
+    fn finish_all(&mut self, rendered: &[Rendered]) -> Result<(), Stop> {
+        for entry in rendered.iter().filter(|entry| !entry.blocks.rest.is_empty()) {
+            let Some(record) = self.record(&entry.new.activity)? else { continue };
+            let located = entry::locate(self.sync, Standing { record, inside: Vec::new() })?;
+            let Some(block) = located.and_then(|standing| standing.record.block) else {
+                let what = format!("the entry of {} is not on its page", entry.new.activity);
+                return Err(Stop::Again(Box::new(Error::Unsettled(what))));
+            };
+            for group in &entry.blocks.rest {
+                self.judged(self.sync.notion.append(&block, group, self.sync.deadline))?;
             }
+            self.settled(&entry.new.activity)?;
         }
         Ok(())
     }
 
-    /// Appends what did not fit into the request that wrote the entry.
-    fn finish_inside(&mut self, entry: &NewEntry, rest: &[Vec<Json>]) -> Result<(), Stop> {
-        let Some(record) = self.record(&entry.activity)? else { return Ok(()) };
-        let located = entry::locate(self.sync, record)?;
-        let Some(block) = located.and_then(|record| record.block) else {
-            return Err(Stop::Again(Box::new(Error::Unsettled(format!(
-                "the entry of {} is not on its page",
-                entry.activity
-            )))));
-        };
-        for group in rest {
-            self.judged(self.sync.notion.append(&block, group, self.sync.deadline))?;
-        }
-        Ok(())
-    }
-
-    fn enrich(&mut self, (block, activity): (&BlockId, &ActivityId), parts: &[Part]) -> Result<(), Stop> {
-        let kinds: BTreeSet<ArtifactKind> = parts.iter().map(|part| part.kind).collect();
+    fn enrich(
+        &mut self,
+        (block, activity): (&BlockId, &ActivityId),
+        (parts, present): (&[Part], &[String]),
+    ) -> Result<(), Stop> {
         let Some(mut record) = self.record(activity)? else { return Ok(()) };
         self.applied.page.clone_from(&record.page);
-        record.pending.extend(&kinds);
-        self.sync.store.save_entry(&record, self.sync.now)?;
-        for group in blocks::groups(parts.iter().flat_map(blocks::part).collect()) {
+        record.pending.extend(parts.iter().map(|part| part.kind));
+        self.save(&record)?;
+        let missing = blocks::without(parts.iter().flat_map(blocks::part).collect(), present);
+        for group in blocks::groups(missing) {
             let sent = self.sync.notion.append(block, &group, self.sync.deadline);
             self.entry_judged(sent, activity)?;
         }
-        record.artifacts.extend(&kinds);
-        record.pending.retain(|kind| !kinds.contains(kind));
-        Ok(self.sync.store.save_entry(&record, self.sync.now)?)
+        self.settled(activity)
     }
 
     fn reword(&mut self, (block, activity): (&BlockId, &ActivityId), text: &Block) -> Result<(), Stop> {
+        let Some(record) = self.record(activity)? else { return Ok(()) };
+        self.applied.page.clone_from(&record.page);
+        // The intent: until the answer is there, the line has to be looked at.
+        self.save(&EntryRecord { block: None, ..record.clone() })?;
         let sent = self.sync.notion.reword(block, text, self.sync.deadline);
         self.entry_judged(sent, activity)?;
-        if let Some(mut record) = self.record(activity)? {
-            self.applied.page.clone_from(&record.page);
-            record.line = first_line(text);
-            self.sync.store.save_entry(&record, self.sync.now)?;
-        }
-        Ok(())
+        self.save(&EntryRecord { line: first_line(text), block: Some(block.clone()), ..record })
     }
 
-    fn intend(&self, page: Option<&PageId>, entries: &[NewEntry]) -> Result<(), Stop> {
-        for entry in entries {
-            let record = self.entry_record(entry, page.cloned(), None);
-            self.sync.store.save_entry(&record, self.sync.now)?;
-        }
-        Ok(())
+    /// Records entries as intended, in one transaction.
+    fn intend<'e>(&self, page: Option<&PageId>, entries: &'e [NewEntry]) -> Result<Vec<Rendered<'e>>, Stop> {
+        let render = |new| Rendered { new, blocks: blocks::entry(new) };
+        let rendered: Vec<Rendered> = entries.iter().map(render).collect();
+        let records: Vec<EntryRecord> = rendered.iter().map(|entry| self.entry_record(entry, page, None)).collect();
+        self.sync.store.save_entries(&records)?;
+        Ok(rendered)
     }
 
-    fn done(&self, entry: &NewEntry, page: &PageId, block: Option<BlockId>) -> Result<(), Stop> {
-        let record = EntryRecord { written: true, ..self.entry_record(entry, Some(page.clone()), block) };
-        Ok(self.sync.store.save_entry(&record, self.sync.now)?)
+    /// Records entries as written; what of them is still to be appended stays pending.
+    fn done(&self, entries: &[Rendered], page: &PageId, ids: Vec<BlockId>) -> Result<(), Stop> {
+        let ids = ids.into_iter().map(Some).chain(std::iter::repeat(None));
+        let record = |(entry, id)| EntryRecord { written: true, ..self.entry_record(entry, Some(page), id) };
+        let records: Vec<EntryRecord> = entries.iter().zip(ids).map(record).collect();
+        Ok(self.sync.store.save_entries(&records)?)
     }
 
-    fn entry_record(&self, entry: &NewEntry, page: Option<PageId>, block: Option<BlockId>) -> EntryRecord {
+    /// Records that everything pending of an entry is there.
+    fn settled(&self, activity: &ActivityId) -> Result<(), Stop> {
+        let Some(mut record) = self.record(activity)? else { return Ok(()) };
+        record.artifacts.append(&mut record.pending);
+        self.save(&record)
+    }
+
+    fn save(&self, record: &EntryRecord) -> Result<(), Stop> {
+        Ok(self.sync.store.save_entries(std::slice::from_ref(record))?)
+    }
+
+    fn entry_record(&self, entry: &Rendered, page: Option<&PageId>, block: Option<BlockId>) -> EntryRecord {
+        let kinds: BTreeSet<ArtifactKind> = entry.new.parts.iter().map(|part| part.kind).collect();
+        let whole = entry.blocks.rest.is_empty();
+        let (artifacts, pending) = if whole { (kinds, BTreeSet::new()) } else { (BTreeSet::new(), kinds) };
         EntryRecord {
-            activity: entry.activity.clone(),
+            activity: entry.new.activity.clone(),
             phone: self.phone.clone(),
-            page,
+            page: page.cloned(),
             block,
-            line: first_line(&entry.block),
+            line: first_line(&entry.new.block),
             written: false,
-            artifacts: entry.parts.iter().map(|part| part.kind).collect(),
-            pending: BTreeSet::new(),
+            artifacts,
+            pending,
+            age: SignedDuration::ZERO,
         }
     }
 
@@ -206,15 +257,14 @@ impl Writer<'_> {
         Ok(records.into_iter().find(|record| record.phone == *self.phone))
     }
 
-    /// Keeps the page as Notion gave it; after an answer without it only the id, so that it is read next time.
+    /// Keeps the page as Notion gave it; without that only the id, so that it is read next time.
     fn remember(&mut self, id: &PageId, body: Option<&Json>) -> Result<(), Stop> {
         self.applied.page = Some(id.clone());
-        match body.and_then(|body| Some((page::read(body)?, body))) {
-            Some((row, body)) => gather::page::save(self.sync, self.phone, (&row, body))?,
-            None => {
-                let known = KnownPage { id: id.clone(), title: self.title.to_owned(), body: "null".into() };
-                self.sync.store.save_page(self.phone, &known, self.sync.now)?;
-            }
+        if let Some((row, body)) = body.and_then(|body| Some((page::read(body)?, body))) {
+            gather::page::save(self.sync, self.phone, (&row, body))?;
+        } else {
+            let known = KnownPage { id: id.clone(), title: self.title.to_owned(), body: "null".into() };
+            self.sync.store.save_page(self.phone, &known)?;
         }
         Ok(())
     }

@@ -23,6 +23,9 @@ pub fn write_all(
     audience: (&[Phone], &ContactLookup),
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
+    let held = sync.store.lock_clients(audience.0, sync.deadline)?;
+    let _one_writer_per_client =
+        held.ok_or_else(|| Error::Unsettled("another process is still writing to the client's page".into()))?;
     let (table, gathered) = gather_all(sync, audience, outcome)?;
     let job = Job { sync, activity, table: &table, all: &gathered.facts };
     for facts in &gathered.facts {

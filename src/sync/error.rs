@@ -13,7 +13,7 @@ pub enum Error {
     Store(store::Error),
     /// The call or message itself had to be read from Quo, and could not be.
     Quo(quo::Error),
-    /// Quo does not have the call or message (yet).
+    /// Quo does not have the call or message, or one of its artifacts (yet).
     Unknown(String),
     /// Own numbers would have to be known to tell who is a client, and Quo could not be asked.
     OwnNumbersNeeded,

@@ -57,6 +57,8 @@ pub struct Draft {
     pub parts: Vec<Part>,
     /// The entry that is there already.
     pub existing: Option<EntryRecord>,
+    /// Texts of the blocks inside it, where they had to be looked at because an artifact may be there in part.
+    pub inside: Vec<String>,
     /// True when the line that is there is to be replaced by `block`.
     pub reword: bool,
 }

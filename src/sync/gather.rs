@@ -8,16 +8,17 @@ pub mod profile;
 pub mod table;
 pub mod workspace;
 
-use std::thread;
+use std::thread::{self, Scope};
 
 use crate::domain::event::ContactLookup;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
+use crate::notion;
 use crate::store::KnownPage;
 
 use super::facts::{Facts, PageFact};
 use super::{Error, Sync};
-use page::Look;
+use page::{Found, Look};
 use table::ClientsTable;
 
 /// Facts about every client of an event, in the order of the clients.
@@ -39,15 +40,15 @@ pub fn clients(
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let quo = sync.quo_until(sync.quo_deadline);
     let (answer, pages) = thread::scope(|scope| {
-        let asked = quo.filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
-        let pages: Vec<_> = phones.iter().zip(&known).map(|(phone, known)| look.find(phone, known.as_ref())).collect();
+        let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
+        let pages = side_by_side(scope, &look, (phones, &known));
         let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
         (answer.unwrap_or_default(), pages)
     });
     let profiles = profile::settle(sync, answer, phones, outcome)?;
     let mut facts = Vec::new();
     for ((phone, page), profile) in phones.iter().zip(pages).zip(profiles) {
-        let found = page?;
+        let found = certain(sync, &look, (phone, page?))?;
         page::remember(sync, phone, &found)?;
         outcome.warnings.extend(found.warnings);
         facts.push(Facts { phone: phone.clone(), profile, page: found.page });
@@ -55,11 +56,39 @@ pub fn clients(
     Ok(Gathered { facts })
 }
 
+/// Looks for the pages of all clients at once; for a single one without a thread.
+fn side_by_side<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    look: &'env Look,
+    (phones, known): (&'env [Phone], &'env [Option<KnownPage>]),
+) -> Vec<notion::Result<Found>> {
+    let Some(((first, rest), (known_first, known_rest))) = phones.split_first().zip(known.split_first()) else {
+        return Vec::new();
+    };
+    let others: Vec<_> = rest
+        .iter()
+        .zip(known_rest)
+        .map(|(phone, known)| scope.spawn(move || look.find(phone, known.as_ref())))
+        .collect();
+    let found = look.find(first, known_first.as_ref());
+    let others = others.into_iter().map(|other| other.join().expect("looking for a page does not panic"));
+    std::iter::once(found).chain(others).collect()
+}
+
 /// Looks at a client's page again, because the store's copy may be out of date or a write's outcome is unknown.
 pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFact, Error> {
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let known = sync.store.page(phone)?.map(|known| KnownPage { body: "null".into(), ..known });
-    let found = look.find(phone, known.as_ref())?;
+    let found = certain(sync, &look, (phone, look.find(phone, known.as_ref())?))?;
     page::remember(sync, phone, &found)?;
     Ok(found.page)
+}
+
+/// A search that finds no page is not believed while one may be in the making: then it is made again, later.
+fn certain(sync: &Sync, look: &Look, (phone, found): (&Phone, Found)) -> Result<Found, Error> {
+    let open = if found.page == PageFact::Absent { sync.store.page_intended(phone)? } else { None };
+    match open {
+        Some(age) if entry::wait_until_settled(sync, age)? => Ok(look.find(phone, None)?),
+        Some(_) | None => Ok(found),
+    }
 }

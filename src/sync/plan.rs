@@ -181,13 +181,12 @@ impl<'a> Planner<'a> {
     }
 
     fn put(&mut self, name: &str, value: &Value) -> Option<Property> {
-        match self.layout.columns.find(name) {
-            Some(column) => self.fit(column, value),
-            None => {
-                let message = format!("the database has no column {name:?}; its value was left out");
-                self.warnings.push(Warning::property("property_missing", name, message));
-                None
-            }
+        if let Some(column) = self.layout.columns.find(name) {
+            self.fit(column, value)
+        } else {
+            let message = format!("the database has no column {name:?}; its value was left out");
+            self.warnings.push(Warning::property("property_missing", name, message));
+            None
         }
     }
 
@@ -224,7 +223,8 @@ fn late(draft: &Draft) -> Vec<Step> {
     let mut steps = Vec::new();
     let parts = draft.missing_parts();
     if !parts.is_empty() {
-        steps.push(Step::Enrich { entry: block.clone(), activity: draft.activity.clone(), parts });
+        let (entry, activity, present) = (block.clone(), draft.activity.clone(), draft.inside.clone());
+        steps.push(Step::Enrich { entry, activity, parts, present });
     }
     if let (true, Some(text)) = (draft.reword, &draft.block) {
         steps.push(Step::Reword { entry: block, activity: draft.activity.clone(), block: text.clone() });

@@ -136,7 +136,12 @@ impl Head {
 
     fn news(&self, id: ActivityId, circumstances: Circumstances, artifact: Option<Artifact>) -> Subject {
         let context = circumstances.of(id, None, direction(self.direction.as_deref()));
-        Subject::Call(CallNews { context, facts: None, artifacts: artifact.into_iter().collect() })
+        Subject::Call(CallNews {
+            context,
+            facts: None,
+            artifacts: artifact.into_iter().collect(),
+            unannounced: Vec::new(),
+        })
     }
 }
 

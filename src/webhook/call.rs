@@ -6,7 +6,9 @@ use super::PayloadError;
 use super::context::{Circumstances, direction};
 use super::shape::{Attachment, Texts, Time, Values, list, seconds};
 use super::wire::{Body, Notes};
-use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Direction, Party, Subject};
+use crate::domain::event::{
+    Artifact, ArtifactKind, CallFacts, CallNews, CallOutcome, CallSigns, Direction, Party, Subject,
+};
 use crate::domain::id::{ActivityId, UserId};
 
 #[derive(Deserialize, Default)]
@@ -50,9 +52,13 @@ pub(super) fn ended(
     let Some(at) = wire.created_at.take() else {
         return Ok(Subject::Incomplete { activity: Some(id), missing: "createdAt" });
     };
-    let facts = CallFacts { outcome: wire.outcome(direction, notes), duration_secs: wire.duration_secs() };
+    let facts =
+        CallFacts { outcome: CallOutcome::judge(wire.signs(direction, notes)), duration_secs: wire.duration_secs() };
     let context = circumstances.of(id, Some(at), Some(direction));
-    Ok(Subject::Call(CallNews { context, facts: Some(facts), artifacts: wire.artifacts(notes) }))
+    let may_have_voicemail = default.is_none() && wire.tells_no_voicemail() && facts.outcome == CallOutcome::Missed;
+    let voicemail = may_have_voicemail.then_some(ArtifactKind::Voicemail);
+    let unannounced = voicemail.into_iter().chain(wire.unfinished_recording()).collect();
+    Ok(Subject::Call(CallNews { context, facts: Some(facts), artifacts: wire.artifacts(notes), unannounced }))
 }
 
 /// The recording of a call; how the call went is told by the call's own event.
@@ -60,28 +66,22 @@ pub(super) fn recorded(body: &Body, circumstances: Circumstances, notes: &mut No
     let mut wire: Wire = body.read()?;
     let id = body.id("id", wire.id.as_deref(), ActivityId::parse)?;
     let context = circumstances.of(id, wire.created_at.take(), direction(wire.direction.as_deref()));
-    Ok(Subject::Call(CallNews { context, facts: None, artifacts: wire.artifacts(notes) }))
+    let unannounced = wire.unfinished_recording().into_iter().collect();
+    Ok(Subject::Call(CallNews { context, facts: None, artifacts: wire.artifacts(notes), unannounced }))
 }
 
 impl Wire {
-    /// By what happened, never by the duration; the status only where nothing else tells.
-    fn outcome(&self, direction: Direction, notes: &mut Notes) -> CallOutcome {
-        let answered = self.answered_at.is_some();
-        let answerer = self.answerer(notes);
+    fn signs(&self, direction: Direction, notes: &mut Notes) -> CallSigns {
         let status = self.status.as_deref().unwrap_or_default();
-        let target = self.forwarded_to.as_deref().filter(|to| !to.trim().is_empty());
-        if status == "ai-handled" || self.is_ai_handled() || answerer.as_ref().is_some_and(is_system) {
-            return CallOutcome::HandledByAi;
-        }
-        if status == "forwarded" || (target.is_some() && !answered) {
-            return CallOutcome::Forwarded(target.map(Party::parse));
-        }
-        match (direction, answered) {
-            (Direction::Incoming, true) => CallOutcome::Answered(answerer.filter(UserId::is_person)),
-            (Direction::Incoming, false) if self.has_message() => CallOutcome::Voicemail,
-            (Direction::Incoming, false) => CallOutcome::Missed,
-            (Direction::Outgoing, true) => CallOutcome::Answered(None),
-            (Direction::Outgoing, false) => CallOutcome::NoAnswer,
+        let by = self.answerer(notes);
+        let target = self.forwarded_to.as_deref().filter(|to| !to.trim().is_empty()).map(Party::parse);
+        CallSigns {
+            direction,
+            answered: self.answered_at.is_some(),
+            ai: status == "ai-handled" || self.is_ai_handled() || by.as_ref().is_some_and(is_system),
+            answered_by: by.filter(|by| direction == Direction::Incoming && by.is_person()),
+            forwarded: if status == "forwarded" { Some(target) } else { target.map(Some) },
+            voicemail: self.voicemail.is_some() || self.has_voicemail == Some(true),
         }
     }
 
@@ -95,16 +95,23 @@ impl Wire {
         self.ai_handled.0.iter().any(|value| !value.is_empty() && value != "false")
     }
 
-    fn has_message(&self) -> bool {
-        self.voicemail.is_some() || self.has_voicemail == Some(true)
-    }
-
     /// v2 and v3 carry no duration: the time between picking up and hanging up.
     fn duration_secs(&self) -> Option<u32> {
         seconds(self.duration).or_else(|| {
             let talk = self.completed_at.as_ref()?.0.duration_since(self.answered_at.as_ref()?.0);
             u32::try_from(talk.as_secs()).ok()
         })
+    }
+
+    /// v4 sends no voicemail event and says nothing of one here: it has to be asked for.
+    fn tells_no_voicemail(&self) -> bool {
+        self.from.0.is_empty() && self.has_voicemail.is_none()
+    }
+
+    /// A recording that is named without a link is still being made.
+    fn unfinished_recording(&self) -> Option<ArtifactKind> {
+        let unfinished = self.recordings.iter().any(|file| file.0.url.is_none());
+        unfinished.then_some(ArtifactKind::Recording)
     }
 
     fn artifacts(self, notes: &mut Notes) -> Vec<Artifact> {

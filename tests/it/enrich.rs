@@ -323,11 +323,12 @@ fn contact_event_fills_a_page_that_is_there_and_makes_none() {
     run.expect(0, "success", "skipped");
     assert_eq!((run.line()["reason"].as_str(), user.client_pages()), (Some("nothing_new"), 0));
     user.add_client("(202) 555-0147");
-    user.sync("v2026-03-30.contact.updated").expect(0, "success", "updated");
+    let event = |n: u32| altered("v2026-03-30.contact.updated", &[("/id", json!(format!("EV{n:032}")))]);
+    user.deliver(&event(1)).expect(0, "success", "updated");
     assert_eq!((user.property("Name"), user.property("Company")), ("Rosa Quint".into(), "Quint Roofing".into()));
     assert_eq!(user.property("Phone"), "(202) 555-0147");
     user.notion_log();
-    user.sync("v2026-03-30.contact.updated").expect(0, "success", "skipped");
+    user.deliver(&event(2)).expect(0, "success", "skipped");
     assert_eq!(user.notion_log(), [""; 0], "all is filled");
 }
 

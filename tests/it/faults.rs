@@ -222,7 +222,7 @@ fn too_many_requests_are_waited_for_at_every_step() {
     assert_eq!(user.vendors.unused_faults(), 0);
     let twice = |line: &str| [line.replace("200", "429"), line.to_owned()];
     let wanted: Vec<String> = [SCHEMA, QUERY, CREATE, UPDATE, APPEND].into_iter().flat_map(twice).collect();
-    assert_eq!(user.notion_log(), wanted);
+    assert_eq!(user.notion_log(), wanted, "each first refused");
     assert_eq!((user.client_pages(), user.times_in_notion("- paragraph: ")), (1, 2));
 }
 
@@ -594,4 +594,44 @@ fn hanging_notion_is_left_at_the_deadline() {
             assert_eq!((user.client_pages(), user.times_in_notion("Is my quote ready?")), (1, 1), "{path} {after}");
         }
     }
+}
+
+#[test]
+fn page_whose_creation_got_lost_is_not_made_again_while_notions_index_lags() {
+    let user = User::new();
+    std::fs::write(user.path("quotion.toml"), "[notion]\nsettle = \"1s\"\n").expect("settings");
+    user.vendors.set_hide_new_pages(Duration::from_millis(600));
+    user.fault(Fault::new(Vendor::Notion, Act::DropConnection).method("POST").path("/v1/pages").nth(1).after());
+    user.sync(MESSAGE).expect(0, "success", "created");
+    assert_eq!((user.client_pages(), user.vendors.unused_faults()), (1, 0));
+    assert_eq!(user.times_in_notion("Is my quote ready?"), 1);
+}
+
+fn large_transcript() -> (Json, String) {
+    let said = "Hi, it is Rosa Quint. Could you look at a leak on Thursday? ".repeat(1700);
+    let spoken = json!({"content": said, "start": 0, "end": 1, "identifier": "+12025550147", "userId": null});
+    let event = altered("legacy-v4.call.transcript.completed", &[("/data/object/dialogue", json!(vec![spoken; 10]))]);
+    (event, said)
+}
+
+#[test]
+fn large_transcript_whose_later_part_got_lost_is_completed() {
+    let (event, said) = large_transcript();
+    let mut found = Vec::new();
+    for (before, nth) in [(&[CALL][..], 2), (&[], 1)] {
+        for after in [false, true] {
+            let user = User::new();
+            for sample in before {
+                user.sync(sample).expect(0, "success", "created");
+            }
+            let fault = Fault::new(Vendor::Notion, Act::DropConnection).method("PATCH").path("/children").nth(nth);
+            user.fault(if after { fault.after() } else { fault });
+            let codes = (user.deliver(&event).code, user.deliver(&event).code);
+            assert_eq!(user.vendors.unused_faults(), 0);
+            let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
+            found.push((before.len(), after, codes, letters(&user.notion()) * 10 / letters(&said)));
+        }
+    }
+    // A tenth is the line and its like; each of the ten utterances counts ten.
+    assert!(found.iter().all(|one| one.2 == (0, 0) && one.3 == 100), "{found:?}");
 }

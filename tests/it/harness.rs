@@ -55,7 +55,10 @@ impl User {
             ("NO_PROXY", "127.0.0.1".to_owned()),
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { vendors, home: tempfile::tempdir().expect("a folder"), environment }
+        let home = tempfile::tempdir().expect("a folder");
+        // Nothing in these tests is slow to appear in Notion, unless a test says so.
+        std::fs::write(home.path().join("quotion.toml"), "[notion]\nsettle = \"1ms\"\n").expect("settings");
+        Self { vendors, home, environment }
     }
 
     /// Sets a variable of the environment; an empty value removes it.

@@ -26,14 +26,19 @@ impl User {
         self.run::<&str>(&[], event.to_string().as_bytes())
     }
 
-    /// Writes `quotion.toml`.
+    /// Puts settings before those in `quotion.toml`.
     pub fn configure(&self, toml: &str) {
-        std::fs::write(self.path("quotion.toml"), toml).expect("a config file");
+        let others = std::fs::read_to_string(self.path("quotion.toml")).unwrap_or_default();
+        std::fs::write(self.path("quotion.toml"), format!("{toml}{others}")).expect("a config file");
     }
 
-    /// Requests to Notion since the last look, ids as `_`.
+    /// Requests to Notion since the last look, ids as `_`. Of writes that go side by side those to pages come first.
     pub fn notion_log(&self) -> Vec<String> {
-        let log = self.vendors.log(Vendor::Notion).iter().map(|line| without_ids(line)).collect();
+        let mut log: Vec<String> = self.vendors.log(Vendor::Notion).iter().map(|line| without_ids(line)).collect();
+        let side_by_side = |a: &String, b: &String| a.starts_with("PATCH") && b.starts_with("PATCH");
+        for writes in log.chunk_by_mut(side_by_side) {
+            writes.sort_by_key(|line| !line.starts_with("PATCH /v1/pages/"));
+        }
         self.vendors.clear_requests();
         log
     }

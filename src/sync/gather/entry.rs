@@ -4,71 +4,114 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use crate::domain::entry::{self, DOT};
-use crate::domain::event::ArtifactKind;
-use crate::domain::id::{ActivityId, BlockId, PageId};
+use crate::domain::id::{ActivityId, PageId};
 use crate::domain::phone::Phone;
+use crate::http;
 use crate::notion::blocks::ListedBlock;
 use crate::store::EntryRecord;
 
 use super::super::{Error, Sync};
 
-/// Settles what the store says of an entry. `None`: it does not stand on the page.
-pub fn settle(sync: &Sync, record: EntryRecord, page: Option<&PageId>) -> Result<Option<EntryRecord>, Error> {
-    let same_page = record.page.is_none() || record.page.as_ref() == page;
-    if record.written && record.pending.is_empty() && same_page {
-        return Ok(Some(record));
-    }
-    let Some(page) = page else { return Ok(None) };
-    find(sync, (&record.activity, &record.phone), page)
+/// An entry that stands on a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// What the store says of it.
+    pub record: EntryRecord,
+    /// Texts of the blocks inside, where they had to be looked at.
+    pub inside: Vec<String>,
 }
 
-/// Makes sure that the entry's block is known, which it is not when the entry was written together with its page.
-pub fn locate(sync: &Sync, record: EntryRecord) -> Result<Option<EntryRecord>, Error> {
-    match (&record.block, &record.page) {
-        (Some(_), _) => Ok(Some(record)),
-        (None, Some(page)) => find(sync, (&record.activity, &record.phone), page),
+/// Settles what the store says of an entry. `None`: it does not stand on the page.
+pub fn settle(sync: &Sync, record: EntryRecord, page: Option<&PageId>) -> Result<Option<Standing>, Error> {
+    let same_page = record.page.is_none() || record.page.as_ref() == page;
+    if record.written && record.pending.is_empty() && same_page {
+        return Ok(Some(Standing { record, inside: Vec::new() }));
+    }
+    let Some(page) = page else { return Ok(None) };
+    let found = find(sync, &record, page)?;
+    if found.is_some() || !wait_until_settled(sync, record.age)? {
+        return Ok(found);
+    }
+    find(sync, &record, page)
+}
+
+/// Makes sure that the entry's block is known, which it is not when the entry was written together with its page, or
+/// while its line was being rewritten.
+pub fn locate(sync: &Sync, standing: Standing) -> Result<Option<Standing>, Error> {
+    match (&standing.record.block, &standing.record.page) {
+        (Some(_), _) => Ok(Some(standing)),
+        (None, Some(page)) => find(sync, &standing.record, page),
         (None, None) => Ok(None),
     }
 }
 
-/// Looks for the entry of `activity` on a page, and for what is inside it; keeps what it finds.
-pub fn find(
+/// An entry of which this store has never heard, but which may stand on the page.
+pub fn unheard_of(
     sync: &Sync,
     (activity, phone): (&ActivityId, &Phone),
     page: &PageId,
-) -> Result<Option<EntryRecord>, Error> {
+) -> Result<Option<Standing>, Error> {
+    let record = EntryRecord {
+        activity: activity.clone(),
+        phone: phone.clone(),
+        page: None,
+        block: None,
+        line: String::new(),
+        written: false,
+        artifacts: BTreeSet::new(),
+        pending: BTreeSet::new(),
+        age: SignedDuration::ZERO,
+    };
+    find(sync, &record, page)
+}
+
+/// Waits until a look that finds nothing can be believed, after a write that may still be under way. `false` when
+/// that time is over already.
+pub fn wait_until_settled(sync: &Sync, age: SignedDuration) -> Result<bool, Error> {
+    let left = sync.settings.settle.saturating_sub(age.unsigned_abs());
+    if left.is_zero() {
+        return Ok(false);
+    }
+    log::info!("waiting {left:.1?} for a write whose outcome is not known");
+    if http::pause(left, sync.deadline) {
+        return Ok(true);
+    }
+    Err(Error::Unsettled("the outcome of an earlier write is not known yet".into()))
+}
+
+/// Looks for an entry on a page, and for what is inside it; keeps what it finds.
+fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Standing>, Error> {
     let blocks = match sync.notion.list(&page.as_block(), sync.deadline) {
         Err(err) if err.refusal(404).is_some() => {
-            sync.store.forget_page(phone)?;
+            sync.store.forget_page(&record.phone)?;
             Vec::new()
         }
         listed => listed?,
     };
-    let Some(block) = blocks.into_iter().rev().find(|block| carries(block, activity)) else {
-        // Whatever the store says: without this, a call whose entry a person deleted would not be read again.
-        sync.store.forget_entry(activity, phone)?;
+    let Some(block) = blocks.into_iter().rev().find(|block| carries(block, &record.activity)) else {
+        if record.written {
+            // A person deleted it: without this, its call would not be read again.
+            sync.store.forget_entry(&record.activity, &record.phone)?;
+        }
         return Ok(None);
     };
-    let artifacts = if block.has_children { inside(sync, &block.id)? } else { BTreeSet::new() };
+    let inside = if block.has_children { sync.notion.list(&block.id, sync.deadline)? } else { Vec::new() };
+    let inside: Vec<String> = inside.into_iter().map(|child| child.text).collect();
+    // Of what is pending the beginning may be there and the end missing: that stays to be compared.
+    let whole = |kind: &crate::domain::event::ArtifactKind| !record.pending.contains(kind);
     let record = EntryRecord {
-        activity: activity.clone(),
-        phone: phone.clone(),
         page: Some(page.clone()),
         block: Some(block.id),
         line: first_line(&block.text),
         written: true,
-        artifacts,
-        pending: BTreeSet::new(),
+        artifacts: inside.iter().filter_map(|text| entry::kind_of(text)).filter(whole).collect(),
+        ..record.clone()
     };
-    sync.store.save_entry(&record, sync.now)?;
-    Ok(Some(record))
-}
-
-/// Which artifacts stand inside a block.
-fn inside(sync: &Sync, block: &BlockId) -> Result<BTreeSet<ArtifactKind>, Error> {
-    let children = sync.notion.list(block, sync.deadline)?;
-    Ok(children.iter().filter_map(|child| entry::kind_of(&child.text)).collect())
+    sync.store.save_entries(std::slice::from_ref(&record))?;
+    Ok(Some(Standing { record, inside }))
 }
 
 /// True if the first line of the block carries the activity's id, as a whole word and set off as in an entry: a

@@ -74,7 +74,7 @@ pub fn remember(sync: &Sync, phone: &Phone, found: &Found) -> Result<(), Error> 
     match (&found.page, &found.read) {
         (PageFact::Absent, _) => sync.store.forget_page(phone)?,
         (PageFact::Known { row, .. }, Some(json)) => save(sync, phone, (row, json))?,
-        (PageFact::Known { .. }, None) => sync.store.touch_page(phone, sync.now)?,
+        (PageFact::Known { .. }, None) => sync.store.touch_page(phone)?,
     }
     Ok(())
 }
@@ -82,7 +82,7 @@ pub fn remember(sync: &Sync, phone: &Phone, found: &Found) -> Result<(), Error> 
 /// Keeps a page as Notion gave it.
 pub fn save(sync: &Sync, phone: &Phone, (row, json): (&Row, &Json)) -> Result<(), Error> {
     let known = KnownPage { id: row.id.clone(), title: row.title().to_owned(), body: json.to_string() };
-    Ok(sync.store.save_page(phone, &known, sync.now)?)
+    Ok(sync.store.save_page(phone, &known)?)
 }
 
 fn cached_row(known: &KnownPage) -> Option<Row> {

@@ -3,13 +3,16 @@
 //! In three parts, because only the middle one may run beside the page look-up: what to ask (store), asking
 //! (network), and what came of it (store).
 
+use std::time::Duration;
+
 use crate::domain::event::ContactLookup;
 use crate::domain::id::ContactId;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::{Phone, tail_of};
 use crate::domain::profile::{Contact, Profile};
+use crate::http::Deadline;
 use crate::quo::{self, Quo, Record, contacts};
-use crate::store::{IndexedContact, RefreshGuard};
+use crate::store::{Guard, IndexedContact, Lock};
 
 use super::super::{Error, Sync};
 
@@ -25,7 +28,7 @@ pub enum Wanted {
     /// These contacts.
     Contacts(Vec<ContactId>),
     /// All contacts, to rebuild the index; this process holds the right to.
-    Index { _right: RefreshGuard },
+    Index { _right: Guard },
 }
 
 impl Wanted {
@@ -55,13 +58,13 @@ pub fn wanted(sync: &Sync, phones: &[Phone], lookup: &ContactLookup) -> Result<W
     if let ContactLookup::Ids(ids) = lookup {
         return Ok(Wanted::Contacts(ids.iter().take(CONTACTS).cloned().collect()));
     }
-    let age = sync.store.snapshot(INDEX)?.map(|kept| sync.now.duration_since(kept.fetched_at));
+    let age = sync.store.snapshot(INDEX)?.map(|kept| kept.age);
     if age.is_some_and(|age| age < sync.settings.contacts_ttl) {
         return Ok(Wanted::Nothing);
     }
     for phone in phones {
         if indexed(sync, phone)?.is_none() {
-            let right = sync.store.try_refresh_lock()?;
+            let right = sync.store.lock(&Lock::Contacts, Deadline::within(Duration::ZERO))?;
             return Ok(right.map_or(Wanted::Nothing, |right| Wanted::Index { _right: right }));
         }
     }
@@ -69,7 +72,7 @@ pub fn wanted(sync: &Sync, phones: &[Phone], lookup: &ContactLookup) -> Result<W
 }
 
 /// Asks. Ends at the first failure and keeps what came before it.
-pub fn ask(quo: Quo, wanted: &Wanted) -> Answer {
+pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
     let mut answer = Answer::default();
     match wanted {
         Wanted::Nothing => {}
@@ -105,7 +108,7 @@ pub fn settle(
     if let Some(records) = &answer.index {
         let contacts: Vec<IndexedContact> = records.iter().map(indexable).collect();
         sync.store.replace_contacts(&contacts)?;
-        sync.store.save_snapshot(INDEX, &contacts.len().to_string(), sync.now)?;
+        sync.store.save_snapshot(INDEX, &contacts.len().to_string())?;
     }
     let fetched: Vec<Contact> =
         answer.contacts.into_iter().chain(answer.index.into_iter().flatten().map(|record| record.contact)).collect();

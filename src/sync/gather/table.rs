@@ -26,7 +26,7 @@ pub struct ClientsTable {
 /// The Clients table. Remembers the columns' ids, so that a renamed one is still known.
 pub fn gather(sync: &Sync) -> Result<ClientsTable, Error> {
     let database = &sync.settings.clients_database;
-    let kept = sync.store.snapshot(&key(database))?.filter(|kept| sync.now.duration_since(kept.fetched_at) < FRESH);
+    let kept = sync.store.snapshot(&key(database))?.filter(|kept| kept.age < FRESH);
     let kept = kept.and_then(|kept| read(&serde_json::from_str(&kept.body).ok()?));
     let (table, object) = match kept {
         Some(found) => found,
@@ -40,7 +40,7 @@ pub fn gather(sync: &Sync) -> Result<ClientsTable, Error> {
         sync.store.snapshot(&ids_key)?.and_then(|ids| serde_json::from_str(&ids.body).ok()).unwrap_or_default();
     let columns = Columns::new(schema, names, before.clone());
     if *columns.ids() != before {
-        sync.store.save_snapshot(&ids_key, &json!(columns.ids()).to_string(), sync.now)?;
+        sync.store.save_snapshot(&ids_key, &json!(columns.ids()).to_string())?;
     }
     let phone = columns.phone(names).filter(|column| crate::notion::query::can_hold_phone(column.kind)).cloned();
     let phone = phone.ok_or_else(|| {
@@ -51,8 +51,7 @@ pub fn gather(sync: &Sync) -> Result<ClientsTable, Error> {
 
 /// Forgets the schema: something that it says has turned out wrong.
 pub fn forget(sync: &Sync) -> Result<(), Error> {
-    let long_ago = jiff::Timestamp::UNIX_EPOCH;
-    Ok(sync.store.save_snapshot(&key(&sync.settings.clients_database), "null", long_ago)?)
+    Ok(sync.store.forget_snapshot(&key(&sync.settings.clients_database))?)
 }
 
 fn key(database: &DatabaseId) -> String {
@@ -66,7 +65,7 @@ fn fetch(sync: &Sync, database: &DatabaseId) -> Result<(Table, Json), Error> {
         Table::DataSource(id) => Some(id.as_str()),
     };
     let kept = json!({"database": database.as_str(), "data_source": source, "object": object});
-    sync.store.save_snapshot(&key(database), &kept.to_string(), sync.now)?;
+    sync.store.save_snapshot(&key(database), &kept.to_string())?;
     Ok((table, object))
 }
 

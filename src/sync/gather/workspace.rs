@@ -15,7 +15,7 @@ const KEY: &str = "own_numbers";
 /// The workspace. What Quo said last is used when it cannot be asked.
 pub fn gather(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
     let kept = sync.store.snapshot(KEY)?;
-    let age = kept.as_ref().map(|kept| sync.now.duration_since(kept.fetched_at));
+    let age = kept.as_ref().map(|kept| kept.age);
     let kept = kept.and_then(|kept| numbers::parse(&kept.body).ok());
     if let Some(kept) = kept.as_deref().filter(|_| age.is_some_and(|age| age < FRESH)) {
         return Ok(workspace(kept));
@@ -25,7 +25,7 @@ pub fn gather(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
     };
     match quo.fetch_numbers() {
         Ok((numbers, raw)) => {
-            sync.store.save_snapshot(KEY, &raw, sync.now)?;
+            sync.store.save_snapshot(KEY, &raw)?;
             Ok(workspace(&numbers))
         }
         Err(err) => {

@@ -46,7 +46,7 @@ CREATE TABLE entries (
     state       TEXT NOT NULL CHECK (state IN ('intended', 'done')),
     artifacts   TEXT NOT NULL DEFAULT '',    -- kinds that are inside, comma-separated
     pending     TEXT NOT NULL DEFAULT '',    -- kinds that are intended, comma-separated
-    written_at  TEXT NOT NULL,
+    intended_at TEXT NOT NULL,               -- when it was last intended
     PRIMARY KEY (activity_id, phone)
 ) WITHOUT ROWID;
 

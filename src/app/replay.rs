@@ -1,0 +1,124 @@
+//! `quotion replay`: finish what is queued, or has failed and is due again; or sync saved files.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
+
+use crate::cli::ReplayArgs;
+use crate::delivery::Work;
+use crate::domain::id::EventId;
+use crate::domain::outcome::Outcome;
+use crate::failure::{Failure, Kind};
+use crate::store::{Lock, Selection};
+
+use super::{App, Treatment};
+
+/// Events taken from the inbox at a time.
+const BATCH: usize = 100;
+
+/// What came of a replay.
+#[derive(Default)]
+struct Tally {
+    done: usize,
+    kept: usize,
+    elsewhere: usize,
+}
+
+impl App<'_> {
+    pub fn replay(&mut self, args: &ReplayArgs, input: &mut dyn Read) -> Result<(), Failure> {
+        if !args.files.is_empty() {
+            return self.replay_files(args, input);
+        }
+        let tally = self.replay_inbox(args)?;
+        let store = self.tools.store()?;
+        store.expire(self.tools.config.keep_done()?)?;
+        let waiting = store.waiting(&Selection::All, 100_000)?.len();
+        let elsewhere = match tally.elsewhere {
+            0 => String::new(),
+            count => format!(", {count} in the hands of another process"),
+        };
+        eprint_summary(&format!(
+            "replay: {} done, {} failed{elsewhere}; {waiting} in the inbox",
+            tally.done, tally.kept
+        ));
+        Ok(())
+    }
+
+    fn replay_files(&mut self, args: &ReplayArgs, input: &mut dyn Read) -> Result<(), Failure> {
+        for path in &args.files {
+            if path.as_os_str() == "-" {
+                self.sync_each(&mut *input, Treatment::Sync);
+                continue;
+            }
+            let file = File::open(path).map_err(|err| {
+                Failure::new(Kind::Store, format!("cannot read {}: {err}", path.display()), "check the path")
+            })?;
+            self.sync_each(file, Treatment::Sync);
+        }
+        Ok(())
+    }
+
+    fn replay_inbox(&mut self, args: &ReplayArgs) -> Result<Tally, Failure> {
+        let selection = selection(args)?;
+        let mut tally = Tally::default();
+        let mut seen: HashSet<EventId> = HashSet::new();
+        while seen.len() < args.limit {
+            // What has failed in this run is not due again, or was seen: so each round brings others, or none.
+            let wanted = BATCH.min(args.limit - seen.len()) + seen.len();
+            let ids = self.tools.store()?.waiting(&selection, wanted)?;
+            let fresh: Vec<EventId> = ids.into_iter().filter(|id| !seen.contains(id)).collect();
+            if fresh.is_empty() {
+                break;
+            }
+            for id in fresh {
+                self.replay_one(&id, &selection, &mut tally)?;
+                seen.insert(id);
+            }
+        }
+        Ok(tally)
+    }
+
+    fn replay_one(&mut self, id: &EventId, selection: &Selection, tally: &mut Tally) -> Result<(), Failure> {
+        let store = self.tools.store()?;
+        // Held by another process: that one answers for it. Let go at once, for the work takes it again.
+        let free =
+            store.lock(&Lock::Event(id.clone()), crate::config::starting_now(Some(std::time::Duration::ZERO)))?;
+        if free.is_none() {
+            tally.elsewhere += 1;
+            return Ok(());
+        }
+        drop(free);
+        let Some(waiting) = store.load(id, selection)? else { return Ok(()) };
+        let ended = match Work::read(&waiting.payload) {
+            Ok(work) => self.tools.work(&work),
+            Err(failure) => {
+                let outcome = Outcome { event_id: Some(id.to_string()), ..Outcome::default() };
+                let patience = self.tools.config.patience()?;
+                Err(crate::delivery::postpone(store, id, (Box::new((failure, outcome)), patience)))
+            }
+        };
+        let counter = if ended.is_ok() { &mut tally.done } else { &mut tally.kept };
+        *counter += 1;
+        self.ended(ended);
+        Ok(())
+    }
+}
+
+fn selection(args: &ReplayArgs) -> Result<Selection, Failure> {
+    if let Some(id) = &args.event {
+        let bad =
+            |_| Failure::new(Kind::Usage, format!("{id:?} is no event id"), "the result of a run names it: event_id");
+        return EventId::parse(id).map(Selection::One).map_err(bad);
+    }
+    Ok(match (args.now, args.dead) {
+        (true, _) => Selection::All,
+        (false, true) => Selection::Dead,
+        (false, false) => Selection::Due,
+    })
+}
+
+/// The summary is for the person, whatever the log level.
+#[expect(clippy::print_stderr, reason = "a summary is not a log line")]
+fn eprint_summary(text: &str) {
+    eprintln!("{text}");
+}

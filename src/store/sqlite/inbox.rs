@@ -1,0 +1,171 @@
+//! The inbox: every event, and how far it has got.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::{Value as Json, json};
+
+use crate::domain::event::Direction;
+use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
+use crate::domain::phone::Phone;
+
+use super::super::{Arrival, Finish, HistoryLine, Patience, Result, Selection, Standing, Trouble, Waiting};
+use super::Db;
+
+/// Payloads dropped in one go, so that no run is held up by the retention of others.
+const EXPIRED_AT_ONCE: usize = 10_000;
+
+type Pages = [(Phone, Option<PageId>, String)];
+
+impl Db {
+    pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
+        let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
+                   VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?6) ON CONFLICT (event_id) DO NOTHING";
+        let activity = arrival.activity.as_ref().map(ActivityId::as_str);
+        let due = self.after_now(arrival.delay);
+        self.write(sql, params![arrival.id.as_str(), arrival.event_type, activity, arrival.payload, due, self.now()])?;
+        Ok(self.standing(&arrival.id)?.unwrap_or(Standing::Waiting { attempts: 0 }))
+    }
+
+    pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {
+        let sql = "SELECT state, attempts, result FROM inbox WHERE event_id = ?1";
+        let read = |row: &Row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?));
+        let found = self.connection.prepare_cached(sql)?.query_row([id.as_str()], read).optional()?;
+        Ok(found.map(|(state, attempts, result)| match state.as_str() {
+            "done" => Standing::Done(read_pages(result.as_deref())),
+            "dead" => Standing::Dead,
+            _ => Standing::Waiting { attempts },
+        }))
+    }
+
+    pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
+        let now = self.now();
+        self.transaction(|connection| {
+            let sql = "UPDATE inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, error_message = NULL,
+                       result = ?2, updated_at = ?3 WHERE event_id = ?1";
+            connection.prepare_cached(sql)?.execute(params![id.as_str(), write_pages(&finish.pages), now])?;
+            if let Some(line) = &finish.activity {
+                count(connection, line, &now)?;
+                history(connection, (line, finish), &now)?;
+            }
+            metric(connection, finish, &now)
+        })
+    }
+
+    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: Patience) -> Result<bool> {
+        let sql = "SELECT attempts FROM inbox WHERE event_id = ?1";
+        let before: Option<u32> = self.connection.query_row(sql, [id.as_str()], |row| row.get(0)).optional()?;
+        let attempts = before.unwrap_or(0) + 1;
+        let wait = patience.wait(attempts);
+        let state = if wait.is_some() { "failed" } else { "dead" };
+        let next = wait.map(|wait| self.after_now(wait));
+        let sql = "UPDATE inbox SET state = ?2, attempts = ?3, next_try_at = ?4, error_kind = ?5, error_message = ?6,
+                   updated_at = ?7 WHERE event_id = ?1 AND state <> 'done'";
+        self.write(sql, params![id.as_str(), state, attempts, next, trouble.kind, trouble.message, self.now()])?;
+        Ok(wait.is_none())
+    }
+
+    pub fn discard(&self, id: &EventId) -> Result<()> {
+        self.write("DELETE FROM inbox WHERE event_id = ?1 AND state <> 'done'", [id.as_str()])
+    }
+
+    pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
+        let (condition, value) = self.condition(selection);
+        let sql = format!("SELECT event_id FROM inbox WHERE {condition} ORDER BY received_at, event_id LIMIT ?2");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![value, limit], |row| row.get::<_, String>(0))?;
+        let ids: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
+        Ok(ids.iter().filter_map(|id| EventId::parse(id).ok()).collect())
+    }
+
+    pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
+        let (condition, value) = self.condition(selection);
+        let sql = format!("SELECT payload FROM inbox WHERE {condition} AND event_id = ?2 AND payload IS NOT NULL");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let payload = statement.query_row(params![value, id.as_str()], |row| row.get(0)).optional()?;
+        Ok(payload.map(|payload| Waiting { id: id.clone(), payload }))
+    }
+
+    pub fn expire(&self, keep: Duration) -> Result<usize> {
+        let sql = "UPDATE inbox SET payload = NULL, result = NULL, error_message = NULL WHERE event_id IN
+                   (SELECT event_id FROM inbox WHERE state = 'done' AND payload IS NOT NULL AND updated_at < ?1 LIMIT ?2)";
+        let limit = i64::try_from(EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
+        Ok(self.connection.execute(sql, params![self.before_now(keep), limit])?)
+    }
+
+    /// The condition of a selection, with `?1` in it, and that value.
+    fn condition(&self, selection: &Selection) -> (&'static str, String) {
+        match selection {
+            Selection::Due => ("state IN ('queued', 'failed') AND next_try_at <= ?1", self.now()),
+            Selection::All => ("state IN ('queued', 'failed', 'dead') AND ?1 <> ''", self.now()),
+            Selection::Dead => ("state = 'dead' AND ?1 <> ''", self.now()),
+            Selection::One(id) => ("state <> 'done' AND event_id = ?1", id.to_string()),
+        }
+    }
+}
+
+/// Counts a synced activity for the workspace's number.
+fn count(connection: &Connection, line: &HistoryLine, now: &str) -> rusqlite::Result<()> {
+    let Some(number) = &line.number else { return Ok(()) };
+    let sql = if line.is_call {
+        "INSERT INTO phone_numbers (id, first_seen_at, created_at, updated_at, last_call_sync_at, total_calls_synced)
+         VALUES (?1, ?2, ?2, ?2, ?2, 1) ON CONFLICT (id) DO UPDATE SET updated_at = ?2, last_call_sync_at = ?2,
+         total_calls_synced = total_calls_synced + 1"
+    } else {
+        "INSERT INTO phone_numbers (id, first_seen_at, created_at, updated_at, last_message_sync_at, total_messages_synced)
+         VALUES (?1, ?2, ?2, ?2, ?2, 1) ON CONFLICT (id) DO UPDATE SET updated_at = ?2, last_message_sync_at = ?2,
+         total_messages_synced = total_messages_synced + 1"
+    };
+    connection.prepare_cached(sql)?.execute([number.as_str(), now])?;
+    Ok(())
+}
+
+fn history(connection: &Connection, (line, finish): (&HistoryLine, &Finish), now: &str) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, notion_page_id, canvas_id,
+               sync_status, processing_time_ms, synced_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5, 'success', ?6, ?7)";
+    let resource = if line.is_call { "call" } else { "message" };
+    let direction = line.direction.map(|direction| match direction {
+        Direction::Incoming => "incoming",
+        Direction::Outgoing => "outgoing",
+    });
+    let number = line.number.as_ref().map(NumberId::as_str);
+    let took = millis(finish.took);
+    for (_, page, _) in &finish.pages {
+        let page = page.as_ref().map(PageId::as_str);
+        let values = params![number, resource, line.id.as_str(), direction, page, took, now];
+        connection.prepare_cached(sql)?.execute(values)?;
+    }
+    Ok(())
+}
+
+fn metric(connection: &Connection, finish: &Finish, now: &str) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT INTO performance_metrics (metric_type, operation, duration_ms, success, phone_number_id, timestamp)
+               VALUES ('sync', ?1, ?2, 1, ?3, ?4)";
+    let operation = finish.activity.as_ref().map_or("contact", |line| if line.is_call { "call" } else { "message" });
+    let number = finish.activity.as_ref().and_then(|line| line.number.as_ref()).map(NumberId::as_str);
+    connection.prepare_cached(sql)?.execute(params![operation, millis(finish.took), number, now])?;
+    Ok(())
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn write_pages(pages: &Pages) -> String {
+    let page = |(phone, page, name): &(Phone, Option<PageId>, String)| {
+        json!([phone.as_str(), page.as_ref().map(PageId::as_str), name])
+    };
+    Json::Array(pages.iter().map(page).collect()).to_string()
+}
+
+fn read_pages(result: Option<&str>) -> Vec<(Phone, Option<PageId>, String)> {
+    let pages: Vec<(String, Option<String>, String)> =
+        result.and_then(|result| serde_json::from_str(result).ok()).unwrap_or_default();
+    let read = |(phone, page, name): (String, Option<String>, String)| {
+        Some((Phone::parse(&phone)?, page.and_then(|page| PageId::parse(&page).ok()), name))
+    };
+    pages.into_iter().filter_map(read).collect()
+}

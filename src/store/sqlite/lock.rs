@@ -1,0 +1,64 @@
+//! Locks between processes: a fixed set of lock files in a folder beside the store, which die with their holder.
+//!
+//! Two names may share a file; then one waits for the other without need. That cannot become a deadlock: an event's
+//! lock is always taken before those of its clients, these are of another set, and taken in the order of their files.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::http::{self, Deadline};
+
+use super::super::{Error, Lock, Mode, Result};
+use super::{Db, make_folder, private_file};
+
+/// Lock files of a set.
+const FILES: u8 = 128;
+/// How often a lock that is held is tried again.
+const POLL: Duration = Duration::from_millis(5);
+
+/// A lock file that is locked; nothing in a dry run, which writes nothing and so disturbs nobody.
+pub struct Held {
+    _file: Option<File>,
+}
+
+impl Db {
+    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Held>> {
+        if self.mode == Mode::ReadOnly {
+            return Ok(Some(Held { _file: None }));
+        }
+        let folder = self.path.with_extension("locks");
+        make_folder(&folder)?;
+        let file = private_file(&path(&folder, lock)).map_err(|err| Error::Broken(err.into()))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Held { _file: Some(file) })),
+                Err(TryLockError::WouldBlock) if http::pause(POLL, deadline) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(err)) => return Err(Error::Broken(err.into())),
+            }
+        }
+    }
+}
+
+/// Locks of one set in the order of their files, each file once: its second lock would wait for the first for ever.
+pub fn in_order(mut locks: Vec<Lock>) -> Vec<Lock> {
+    locks.sort_by_key(slot);
+    locks.dedup_by_key(|lock| slot(lock));
+    locks
+}
+
+fn slot(lock: &Lock) -> u8 {
+    Sha256::digest(lock.name().as_bytes())[0] % FILES
+}
+
+fn path(folder: &Path, lock: &Lock) -> PathBuf {
+    let set = match lock {
+        Lock::Event(_) => "event",
+        Lock::Client(_) => "client",
+        Lock::Contacts => return folder.join("contacts"),
+    };
+    folder.join(format!("{set}-{:03}", slot(lock)))
+}

@@ -1,0 +1,133 @@
+//! The crash matrix: kill -9 at every request, before and after the vendor applied it, and then the same event again
+//! or a replay. Whatever happened, the same pages must stand there as after a run that nothing disturbed.
+
+use std::sync::{Arc, Mutex};
+
+use crate::harness::{Run, User, feed, sample};
+use crate::standin::{Act, Fault, Vendor, When};
+
+/// What is synced before the run that is killed, and what that run syncs.
+struct Case {
+    name: &'static str,
+    before: &'static [&'static str],
+    killed: &'static str,
+}
+
+const CASES: [Case; 8] = [
+    Case { name: "new client, call", before: &[], killed: "legacy-v4.call.completed.answered" },
+    Case { name: "new client, message", before: &[], killed: "v2026-03-30.message.received" },
+    Case { name: "new client, artifact", before: &[], killed: "legacy-v4.call.transcript.completed" },
+    Case { name: "new clients, group", before: &[], killed: "legacy-v3.message.received.group" },
+    Case { name: "known client, call", before: &[KNOWN], killed: "legacy-v4.call.completed.answered" },
+    Case { name: "known client, message", before: &[KNOWN], killed: "legacy-v4.message.received" },
+    Case {
+        name: "known client, artifact",
+        before: &[KNOWN, "legacy-v4.call.completed.answered"],
+        killed: "legacy-v4.call.summary.completed",
+    },
+    Case { name: "known clients, group", before: &[KNOWN], killed: "legacy-v4.message.received.group" },
+];
+
+const KNOWN: &str = "v2026-03-30.message.received";
+
+/// How the event gets its second chance.
+#[derive(Debug, Clone, Copy)]
+enum Recovery {
+    Resend,
+    Replay,
+}
+
+fn user(database: Option<&str>) -> User {
+    let mut user = User::new();
+    user.vendors.set_rate_limits(false);
+    if let Some(url) = database {
+        user.set("QUOTION_STATE", url);
+    }
+    user
+}
+
+fn prepared(case: &Case, database: Option<&str>) -> User {
+    let user = user(database);
+    for sample in case.before {
+        user.sync(sample).expect(
+            0,
+            "success",
+            if user.client_pages() == 1 && *sample != KNOWN { "updated" } else { "created" },
+        );
+    }
+    user
+}
+
+/// Runs the program, to be killed at the n-th request to `vendor`. False when it made fewer requests.
+fn kill_at(user: &User, sample_name: &str, (vendor, nth, when): (Vendor, usize, When)) -> bool {
+    let victim: Arc<Mutex<Option<u32>>> = Arc::default();
+    let pid = Arc::clone(&victim);
+    let kill = move || {
+        let pid = pid.lock().expect("pid").expect("the program runs");
+        let killed = std::process::Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status();
+        assert!(killed.expect("sh").success());
+    };
+    let mut fault = Fault::new(vendor, Act::Call(Arc::new(kill))).nth(nth);
+    if when == When::AfterApply {
+        fault = fault.after();
+    }
+    user.vendors.add_fault(fault);
+    let mut guard = victim.lock().expect("pid");
+    let child = user.command::<&str>(&[]).spawn().expect("the program starts");
+    *guard = Some(child.id());
+    drop(guard);
+    feed(child, &sample(sample_name));
+    let hit = user.vendors.unused_faults() == 0;
+    user.vendors.clear_faults();
+    hit
+}
+
+fn recover(user: &User, sample_name: &str, recovery: Recovery) -> Run {
+    match recovery {
+        Recovery::Resend => user.sync(sample_name),
+        Recovery::Replay => user.run(&["replay", "--now"], b""),
+    }
+}
+
+/// "Notion" without what differs from run to run.
+fn pages(user: &User) -> String {
+    user.notion()
+}
+
+fn matrix(recovery: Recovery, database: &dyn Fn() -> Option<String>) -> usize {
+    let mut tried = 0;
+    for case in &CASES {
+        let undisturbed = prepared(case, database().as_deref());
+        let run = undisturbed.sync(case.killed);
+        assert_eq!(run.code, 0, "{}: {}", case.name, run.stdout);
+        let want = pages(&undisturbed);
+        for vendor in [Vendor::Notion, Vendor::Quo] {
+            for when in [When::Before, When::AfterApply] {
+                for nth in 1.. {
+                    let user = prepared(case, database().as_deref());
+                    if !kill_at(&user, case.killed, (vendor, nth, when)) {
+                        break;
+                    }
+                    let run = recover(&user, case.killed, recovery);
+                    let what = format!("{}, {vendor:?} request {nth} {when:?}, {recovery:?}", case.name);
+                    assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
+                    assert_eq!(pages(&user), want, "{what}");
+                    tried += 1;
+                }
+            }
+        }
+    }
+    tried
+}
+
+#[test]
+fn killed_at_any_request_and_sent_again_the_same_pages_stand_there() {
+    let tried = matrix(Recovery::Resend, &|| None);
+    assert!(tried > 60, "{tried}");
+}
+
+#[test]
+fn killed_at_any_request_and_replayed_the_same_pages_stand_there() {
+    let tried = matrix(Recovery::Replay, &|| None);
+    assert!(tried > 60, "{tried}");
+}
