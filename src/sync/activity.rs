@@ -178,7 +178,12 @@ impl Activity<'_> {
             let Some(record) = records.iter().find(certain).filter(|record| !self.adds_to(record)) else {
                 return Ok(None);
             };
-            let title = sync.store.page(phone)?.map_or_else(|| phone.written(), |known| known.title);
+            let known = sync.store.page(phone)?;
+            if known.as_ref().is_some_and(|known| known.body == "null") {
+                // The entry was written, and perhaps not the properties beside it.
+                return Ok(None);
+            }
+            let title = known.map_or_else(|| phone.written(), |known| known.title);
             let page = record.page.clone();
             synced.push(Synced { phone: phone.clone(), action: Action::Skipped, page, client_name: title });
         }
