@@ -1,6 +1,7 @@
 //! The whole program as a user runs it: real binary, real files, stdin and stdout, against the stand-in of both APIs.
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
 
+mod audit;
 mod crash;
 mod enrich;
 mod entry;
@@ -9,5 +10,8 @@ mod fill;
 mod first;
 mod harness;
 mod kit;
+mod samples;
 #[path = "../standin/lib.rs"]
 mod standin;
+mod strict;
+mod tidy;
