@@ -15,7 +15,7 @@ use super::phone::Phone;
 use super::plan::Part;
 
 /// Between the parts of a line.
-const DOT: &str = " · ";
+pub const DOT: &str = " · ";
 
 /// A block, before the vendor's limits are met.
 #[derive(Debug, Clone, PartialEq, Eq)]

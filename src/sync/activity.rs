@@ -139,10 +139,14 @@ impl Activity<'_> {
             }
             Content::Call { line: None, .. } => (None, None),
         };
-        let parts = match &self.content {
+        let parts: Vec<_> = match &self.content {
             Content::Call { artifacts, .. } => artifacts.iter().map(|artifact| entry::part(artifact, &names)).collect(),
             Content::Message(_) => Vec::new(),
         };
+        if block.is_none() && standing.is_none() && !parts.is_empty() {
+            // It stood there when the call was last heard of; once forgotten, the call is read from Quo again.
+            return Err(Error::Unsettled(format!("the entry of {} is no longer on its page", self.id)));
+        }
         let reword = standing.as_ref().is_some_and(|standing| self.rewords(&standing.record));
         let (existing, inside) = standing.map(|standing| (standing.record, standing.inside)).unzip();
         let inside = inside.unwrap_or_default();
@@ -174,7 +178,12 @@ impl Activity<'_> {
             let Some(record) = records.iter().find(certain).filter(|record| !self.adds_to(record)) else {
                 return Ok(None);
             };
-            let title = sync.store.page(phone)?.map_or_else(|| phone.written(), |known| known.title);
+            let known = sync.store.page(phone)?;
+            if known.as_ref().is_some_and(|known| known.body == "null") {
+                // The entry was written, and perhaps not the properties beside it.
+                return Ok(None);
+            }
+            let title = known.map_or_else(|| phone.written(), |known| known.title);
             let page = record.page.clone();
             synced.push(Synced { phone: phone.clone(), action: Action::Skipped, page, client_name: title });
         }

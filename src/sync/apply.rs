@@ -109,7 +109,7 @@ impl Writer<'_> {
         };
         let sent = rejection::without_refused(properties, &essential, create);
         let ((page, body), warnings) = self.judged(sent)?;
-        self.applied.warnings.extend(warnings);
+        self.refused(warnings)?;
         self.remember(&page, body.as_ref())?;
         let (with_page, after) = rendered.split_at(first.len());
         self.done(with_page, &page, Vec::new())?;
@@ -123,7 +123,7 @@ impl Writer<'_> {
         let update = |properties: &[Property]| self.sync.notion.update_page(page, properties, self.sync.deadline);
         let sent = rejection::without_refused(properties, &[], update);
         let (body, warnings) = self.judged(sent)?;
-        self.applied.warnings.extend(warnings);
+        self.refused(warnings)?;
         if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
     }
 
@@ -142,7 +142,7 @@ impl Writer<'_> {
         });
         // What came of the one is recorded although the other failed.
         let updated = self.judged(sent).and_then(|(body, warnings)| {
-            self.applied.warnings.extend(warnings);
+            self.refused(warnings)?;
             if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
         });
         appended.and(updated)
@@ -279,6 +279,15 @@ impl Writer<'_> {
         } else {
             self.sync.store.save_page(self.phone, &self.uncertain(id))?;
         }
+        Ok(())
+    }
+
+    /// Notes what Notion did not take: the user may have changed the columns, so they are read anew next time.
+    fn refused(&mut self, warnings: Vec<Warning>) -> Result<(), Stop> {
+        if !warnings.is_empty() {
+            gather::table::forget(self.sync)?;
+        }
+        self.applied.warnings.extend(warnings);
         Ok(())
     }
 
