@@ -312,8 +312,9 @@ impl Writer<'_> {
     fn entry_judged<T>(&self, sent: notion::Result<T>, activity: &ActivityId) -> Result<T, Stop> {
         let gone =
             |err: &notion::Error| err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
-        if sent.as_ref().err().is_some_and(gone) {
-            self.sync.store.forget_entry(activity, self.phone)?;
+        let is_gone = sent.as_ref().err().is_some_and(gone);
+        if let Some(record) = self.record(activity)?.filter(|_| is_gone) {
+            self.save(&record.lost())?;
         }
         self.judged(sent)
     }

@@ -90,7 +90,7 @@ fn calls_say_how_they_went() {
         ),
         (
             "legacy-v4.call.completed.missed",
-            "Incoming call · missed · 2026-10-01 15:30 · 16 s · [Open in Quo](LINK?at=AC…143) · AC…143",
+            "Incoming call · missed · 2026-10-01 15:30 · [Open in Quo](LINK?at=AC…143) · AC…143",
         ),
         (
             "legacy-v4.call.completed.forwarded",
@@ -136,7 +136,7 @@ fn outgoing_call_that_nobody_took_says_so() {
         .expect(0, "success", "created");
     assert_eq!(
         entries(&user),
-        "- toggle: Outgoing call · no answer · 2026-10-01 15:20 · 21 s · [Open in Quo](LINK?at=AC…142) · AC…142\n"
+        "- toggle: Outgoing call · no answer · 2026-10-01 15:20 · [Open in Quo](LINK?at=AC…142) · AC…142\n"
     );
 }
 
@@ -182,7 +182,7 @@ fn artifacts_alone_bring_their_call_with_them() {
     );
     check(
         VOICEMAIL,
-        "- toggle: Incoming call · voicemail · 2026-10-02 15:20 · 50 s · [Open in Quo](LINK) · AC…164\n  - paragraph: Voicemail · 21 s · [Listen](https://storage.example.com/voicemail/VM164.mp3)\n      Hi, this is Rosa Quint, please call me back about Thursday.\n",
+        "- toggle: Incoming call · voicemail · 2026-10-02 15:20 · [Open in Quo](LINK) · AC…164\n  - paragraph: Voicemail · 21 s · [Listen](https://storage.example.com/voicemail/VM164.mp3)\n      Hi, this is Rosa Quint, please call me back about Thursday.\n",
     );
     check(
         "legacy-v4.call.summary.completed.ai-jobs",
@@ -667,4 +667,39 @@ fn artifact_of_an_unknown_call_waits_while_quo_is_down() {
     assert_eq!((user.client_pages(), user.vendors.unused_faults()), (0, 0));
     user.vendors.clear_faults();
     user.sync(SUMMARY).expect(0, "success", "created");
+}
+
+#[test]
+fn dated_call_reads_the_same_whether_it_or_its_artifact_came_first() {
+    for (call, artifact) in [
+        ("v2026-03-30.call.completed.answered", "v2026-03-30.call.summary.completed"),
+        ("v2026-03-30.call.completed.voicemail", "v2026-03-30.call.voicemail.completed"),
+    ] {
+        let shown = [[call, artifact], [artifact, call]].map(|order| {
+            let user = User::new();
+            for sample in order {
+                assert_eq!(user.sync(sample).code, 0);
+            }
+            user.notion()
+        });
+        assert_eq!(shown[0], shown[1]);
+    }
+}
+
+#[test]
+fn group_calls_entry_that_a_person_deleted_comes_back() {
+    let user = User::new();
+    let parts = json!(["+12025550147", "+14155550110", "+13125550162"]);
+    let call = altered(CALL, &[("/data/object/participants", parts)]);
+    user.vendors.world().quo.call("AC00000000000000000000000000000141").expect("a call")["participants"] =
+        call["data"]["object"]["participants"].clone();
+    user.deliver(&call).expect(0, "success", "created");
+    {
+        let mut world = user.vendors.world();
+        let toggle = world.notion.pages[0].children[0].clone();
+        world.notion.blocks.get_mut(&toggle).expect("a block").in_trash = true;
+    }
+    let codes = [1, 2, 3].map(|_| user.sync("legacy-v4.call.summary.completed").code);
+    assert_eq!(codes[2], 0, "{codes:?}");
+    assert_eq!(user.times_in_notion("Marta agreed to Thursday"), 2, "{}", user.notion());
 }

@@ -94,7 +94,7 @@ fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Stand
     let Some(block) = blocks.into_iter().rev().find(|block| carries(block, &record.activity)) else {
         if record.written {
             // A person deleted it: without this, its call would not be read again.
-            sync.store.forget_entry(&record.activity, &record.phone)?;
+            sync.store.save_entries(&[record.clone().lost()])?;
         }
         return Ok(None);
     };
