@@ -38,8 +38,8 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
         return Ok(());
     }
     let records = sync.store.entries(&news.context.id)?;
-    let workspace = workspace::gather(sync, outcome)?;
     let fetched = fetch_call(sync, news, &records)?;
+    let workspace = workspace::gather(sync, outcome)?;
     let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
     let facts = news.facts.clone().or_else(|| fetched.as_ref()?.facts.clone());
     let facts = facts.map(|facts| with_voicemail(facts, voicemail));
