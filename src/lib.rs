@@ -25,7 +25,7 @@
 //! | 3 | [`sync`] the main job: gather, plan, apply |
 //! | 2 | [`quo`], [`notion`] a vendor's words each; [`store`] what is remembered; [`critical`] what the operator must see |
 //! | 1 | [`webhook`] raw bytes to events; [`http`] the only place that sends, waits and retries; [`documents`] |
-//! | 0 | [`domain`] plain values and the rules about them; [`secret`] what never prints |
+//! | 0 | [`domain`] plain values and the rules about them; [`secret`] what never prints; [`surrogate`] half characters of a text cut; [`json_line`] JSON that is safe to show |
 //!
 //! Absent on purpose: no I/O, clock or vendor's JSON in `domain` and `sync::plan`; no write to Notion without its
 //! intent in the store, and none repeated without a look first; no bare string for a phone, an id or a secret past the
@@ -47,5 +47,6 @@ pub mod quo;
 pub mod report;
 pub mod secret;
 pub mod store;
+pub mod surrogate;
 pub mod sync;
 pub mod webhook;

@@ -194,6 +194,12 @@ impl Store {
         either!(self, db => db.save_entries(entries))
     }
 
+    /// Records what is about to be written, durably and in one transaction: entries, and the page whose values are
+    /// not certain until the answer is there.
+    pub fn intend(&self, page: Option<(&Phone, &KnownPage)>, entries: &[EntryRecord]) -> Result<()> {
+        self.db.intend(page, entries)
+    }
+
     /// Forgets an entry whose page or block is gone.
     pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
         either!(self, db => db.forget_entry(activity, phone))

@@ -1,6 +1,6 @@
 //! What the work needs: the store and the vendors, each made when the first event needs it.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -63,6 +63,7 @@ impl Tools {
             settings: &vendors.settings,
             deadline,
             quo_deadline: deadline.earlier(ENRICHMENT),
+            quo_failed: Cell::new(false),
             dry_run: self.config.dry_run,
         };
         match work {

@@ -38,7 +38,7 @@ pub fn clients(
     let wanted = profile::wanted(sync, phones, contacts)?;
     let known: Vec<Option<KnownPage>> = phones.iter().map(|phone| sync.store.page(phone)).collect::<Result<_, _>>()?;
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
-    let quo = sync.quo_until(sync.quo_deadline);
+    let quo = sync.quo_for_enrichment();
     let (answer, pages) = thread::scope(|scope| {
         let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
         let pages = side_by_side(scope, &look, (phones, &known));

@@ -45,7 +45,7 @@ fn fill(path: &std::path::Path, with_payload: bool) {
     let transaction = connection.transaction().expect("begin");
     {
         let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, attempts, result, received_at, updated_at)
-                   VALUES (?1, 'message.received', ?2, ?3, 'done', 0, ?4, '2026-11-21T00:00:00.000Z', '2026-11-21T00:00:00.000Z')";
+                   VALUES (?1, 'message.received', ?2, ?3, 'done', 0, ?4, 1795219200000, 1795219200000)";
         let mut insert = transaction.prepare(sql).expect("prepare");
         let result = r#"[["+12025550147","92728898-3bcc-4d37-854f-48872d83d133","Rosa Quint"]]"#;
         for n in 0..EVENTS {

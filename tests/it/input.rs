@@ -396,12 +396,14 @@ fn terminal_escapes_in_refused_documents_drive_no_terminal() {
 }
 
 #[test]
-fn lone_surrogate_costs_at_most_its_own_document() {
+fn text_cut_inside_an_emoji_arrives_with_a_mark_in_its_place() {
     let event = sample_json(MESSAGE).to_string();
-    for surrogate in [r"\ud83d", r"\ude00", r"\ude00\ud83d", r"\ud83d\u0041"] {
+    for surrogate in [r"\ud83d", r"\ude00", r"\ude00\ud83d"] {
+        let user = User::new();
         let broken = event.replace("Is my quote ready?", &format!("cut {surrogate} here"));
-        let input = format!("{broken}\n{}", sample_json(RINGING));
-        check(input.as_bytes(), 65, &["error payload", "skipped unsupported_event"]);
+        user.run::<&str>(&[], broken.as_bytes()).expect(0, "success", "created");
+        let marks = "\u{fffd}".repeat(surrogate.len() / 6);
+        assert_eq!(user.times_in_notion(&format!("cut {marks} here")), 1, "{}", user.notion());
     }
 }
 

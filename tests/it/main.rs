@@ -4,9 +4,14 @@
 mod audit;
 mod crash;
 mod door;
+mod enrich;
+mod entry;
+mod faults;
+mod fill;
 mod first;
 mod harness;
 mod input;
+mod kit;
 mod logs;
 mod samples;
 mod settings;

@@ -12,7 +12,7 @@ use crate::strict::json_of;
 
 /// The floors, lowest first: a module uses modules of lower floors and its own parts, and never one beside it.
 const FLOORS: &[&[&str]] = &[
-    &["domain", "secret"],
+    &["domain", "json_line", "secret", "surrogate"],
     &["documents", "http", "webhook"],
     &["critical", "notion", "quo", "store"],
     &["sync"],

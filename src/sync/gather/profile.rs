@@ -125,7 +125,7 @@ pub fn settle(
 
 /// Renews one contact of the index: read from Quo again, because a delivery carries less than the API.
 pub fn renew(sync: &Sync, contact: &Contact, outcome: &mut Outcome) -> Result<(), Error> {
-    let Some(quo) = sync.quo_until(sync.quo_deadline) else { return Ok(()) };
+    let Some(quo) = sync.quo_for_enrichment() else { return Ok(()) };
     match quo.fetch_contact(&contact.id) {
         Ok(Some(record)) => sync.store.save_contact(&indexable(&record))?,
         Ok(None) => sync.store.drop_contact(&contact.id)?,
