@@ -185,19 +185,17 @@ impl Store {
         either!(self, db => db.page_intended(phone))
     }
 
-    /// Remembers entries, or what has become of them, in one transaction. [`Error::Busy`], and nothing is remembered,
-    /// when something is intended under a lock that is lost.
+    /// Remembers entries, or what has become of them, in one transaction.
     pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
-        if entries.iter().any(|entry| !entry.written || !entry.pending.is_empty()) {
-            self.still_held()?;
-        }
         either!(self, db => db.save_entries(entries))
     }
 
     /// Records what is about to be written, durably and in one transaction: entries, and the page whose values are
-    /// not certain until the answer is there.
+    /// not certain until the answer is there. [`Error::Busy`], and nothing is recorded, if a lock that allows it may
+    /// be lost.
     pub fn intend(&self, page: Option<(&Phone, &KnownPage)>, entries: &[EntryRecord]) -> Result<()> {
-        self.db.intend(page, entries)
+        self.still_held()?;
+        either!(self, db => db.intend(page, entries))
     }
 
     /// Forgets an entry whose page or block is gone.

@@ -121,6 +121,7 @@ macro_rules! on_postgres {
 on_both! {
     everything_saved_is_there
     page_is_counted_replaced_and_forgotten
+    page_and_entries_are_intended_together
     text_may_hold_anything
     contacts_are_found_by_any_number_and_replaced_as_a_whole
     entries_are_kept_per_activity_and_client
@@ -280,6 +281,20 @@ fn page_is_counted_replaced_and_forgotten(ground: &Ground) {
     assert_eq!(store.snapshot("k").expect("read").map(|kept| kept.body), Some("2".into()));
     store.forget_snapshot("k").expect("forget");
     assert_eq!(store.snapshot("k").expect("read"), None);
+}
+
+fn page_and_entries_are_intended_together(ground: &Ground) {
+    let store = ground.open();
+    let page = KnownPage { id: page_id('a'), title: "Rosa".into(), body: "null".into() };
+    let _client = store.lock_clients(&[rosa()], at_once()).expect("lock").expect("it is free");
+    store.intend(Some((&rosa(), &page)), &[record(rosa()), record(phone("+12025550199"))]).expect("intend");
+    store.intend(Some((&phone("+12025550199"), &page)), &[]).expect("intend");
+    store.intend(None, &[EntryRecord { line: "again".into(), ..record(rosa()) }]).expect("intend");
+    assert_eq!(store.page(&rosa()).expect("read"), Some(page.clone()));
+    assert_eq!(store.page(&phone("+12025550199")).expect("read"), Some(page));
+    let lines: Vec<String> =
+        store.entries(&activity("AC1")).expect("read").into_iter().map(|entry| entry.line).collect();
+    assert_eq!(lines, ["again", "Incoming text · AC1"]);
 }
 
 /// NUL, quotes, SQL, and every plane of Unicode.
@@ -710,7 +725,7 @@ fn locks_die_with_their_connection(ground: &Ground) {
     assert_eq!(end_lock_connections(ground), 1);
     let theirs = two.lock(&lock, soon()).expect("lock").expect("the server gave it back");
     assert!(matches!(one.still_held(), Err(Error::Busy(_))));
-    assert!(matches!(one.save_entries(&[record(rosa())]), Err(Error::Busy(_))), "nothing is intended any more");
+    assert!(matches!(one.intend(None, &[record(rosa())]), Err(Error::Busy(_))), "nothing is intended any more");
     assert!(matches!(one.lock(&Lock::Contacts, soon()), Err(Error::Busy(_))), "no lock beside one that is lost");
     let done = EntryRecord { written: true, pending: BTreeSet::new(), ..record(rosa()) };
     one.save_entries(&[done]).expect("but what has been done is noted");

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use postgres::Row;
-use postgres::types::Type;
+use postgres::types::{ToSql, Type};
 
 use crate::domain::id::{ActivityId, BlockId, ContactId, PageId};
 use crate::domain::phone::Phone;
 
 use super::super::text::{read_kinds, write_kinds};
 use super::super::{EntryRecord, IndexedContact, KnownPage, Result, Snapshot};
-use super::{Db, age, text};
+use super::{Db, Value, age, text};
 
 impl Db {
     pub fn page(&self, phone: &Phone) -> Result<Option<KnownPage>> {
@@ -31,20 +31,8 @@ impl Db {
         Ok(())
     }
 
-    /// Updates, else inserts: a table of before need not have the key that `ON CONFLICT` would have to name.
     pub fn save_page(&self, phone: &Phone, page: &KnownPage) -> Result<()> {
-        let sql = "WITH updated AS (
-                     UPDATE canvas_cache SET canvas_id = $2, canvas_name = $3, cached_at = now()
-                     WHERE lookup_type = 'phone' AND lookup_key = $1 RETURNING 1
-                   ), inserted AS (
-                     INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, cached_at)
-                     SELECT 'phone', $1, $2, $3, now() WHERE NOT EXISTS (SELECT FROM updated) ON CONFLICT DO NOTHING
-                   )
-                   INSERT INTO quotion_pages (phone, page_id, body) VALUES ($1, $2, $4)
-                   ON CONFLICT (phone) DO UPDATE SET page_id = excluded.page_id, body = excluded.body";
-        let (phone, id, title, body) = (phone.as_str(), page.id.as_str(), text(&page.title), text(&page.body));
-        self.write(sql, &[(&phone, Type::TEXT), (&id, Type::TEXT), (&title, Type::TEXT), (&body, Type::TEXT)])?;
-        Ok(())
+        self.put(Some((phone, page)), &[])
     }
 
     pub fn forget_page(&self, phone: &Phone) -> Result<()> {
@@ -117,7 +105,7 @@ impl Db {
         let phones = contacts.values().flat_map(|contact| contact.tails.iter().map(|tail| (tail, contact.id.as_str())));
         let (tails, owners): (Vec<&String>, Vec<&str>) = phones.unzip();
         let array = Type::TEXT_ARRAY;
-        let values: [super::Value; 4] =
+        let values: [Value; 4] =
             [(&ids, array.clone()), (&bodies, array.clone()), (&tails, array.clone()), (&owners, array)];
         self.write(&sql, &values)?;
         Ok(())
@@ -144,13 +132,16 @@ impl Db {
     }
 
     pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
-        let sql = "INSERT INTO quotion_entries
-                   (activity_id, phone, page_id, block_id, line, state, artifacts, pending, intended_at)
-                   SELECT *, now() FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                   $7::text[], $8::text[])
-                   ON CONFLICT (activity_id, phone) DO UPDATE SET page_id = excluded.page_id,
-                   block_id = excluded.block_id, line = excluded.line, state = excluded.state,
-                   artifacts = excluded.artifacts, pending = excluded.pending, intended_at = excluded.intended_at";
+        self.put(None, entries)
+    }
+
+    pub fn intend(&self, page: Option<(&Phone, &KnownPage)>, entries: &[EntryRecord]) -> Result<()> {
+        self.put(page, entries)
+    }
+
+    fn put(&self, page: Option<(&Phone, &KnownPage)>, entries: &[EntryRecord]) -> Result<()> {
+        let (phone, id) = page.map(|(phone, page)| (phone.as_str(), page.id.as_str())).unzip();
+        let (title, body) = page.map(|(_, page)| (text(&page.title), text(&page.body))).unzip();
         // Of two records of one entry the later one counts.
         let entries: BTreeMap<_, _> =
             entries.iter().map(|entry| ((entry.activity.as_str(), entry.phone.as_str()), entry)).collect();
@@ -164,9 +155,11 @@ impl Db {
             column(|entry| Some(write_kinds(&entry.artifacts))),
             column(|entry| Some(write_kinds(&entry.pending))),
         ];
-        let mut values: Vec<super::Value> = vec![(&activities, Type::TEXT_ARRAY), (&phones, Type::TEXT_ARRAY)];
-        values.extend(columns.iter().map(|column| (column as &(dyn postgres::types::ToSql + Sync), Type::TEXT_ARRAY)));
-        self.write(sql, &values)?;
+        let mut values: Vec<Value> =
+            vec![(&phone, Type::TEXT), (&id, Type::TEXT), (&title, Type::TEXT), (&body, Type::TEXT)];
+        values.extend([(&activities as &(dyn ToSql + Sync), Type::TEXT_ARRAY), (&phones, Type::TEXT_ARRAY)]);
+        values.extend(columns.iter().map(|column| (column as &(dyn ToSql + Sync), Type::TEXT_ARRAY)));
+        self.write(PUT, &values)?;
         Ok(())
     }
 
@@ -176,6 +169,27 @@ impl Db {
         Ok(())
     }
 }
+
+/// A page, if there is one, and any number of entries. `$1` the phone, `$2` its page, `$3` title, `$4` body, and then the
+/// columns of the entries. Pages are updated, else inserted: a table of before need not have the key that
+/// `ON CONFLICT` would have to name.
+const PUT: &str = "WITH updated AS (
+      UPDATE canvas_cache SET canvas_id = $2, canvas_name = $3, cached_at = now()
+      WHERE lookup_type = 'phone' AND lookup_key = $1 RETURNING 1
+    ), inserted AS (
+      INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, cached_at)
+      SELECT 'phone', $1, $2, $3, now() WHERE $1 IS NOT NULL AND NOT EXISTS (SELECT FROM updated) ON CONFLICT DO NOTHING
+    ), page AS (
+      INSERT INTO quotion_pages (phone, page_id, body) SELECT $1, $2, $4 WHERE $1 IS NOT NULL
+      ON CONFLICT (phone) DO UPDATE SET page_id = excluded.page_id, body = excluded.body
+    )
+    INSERT INTO quotion_entries
+    (activity_id, phone, page_id, block_id, line, state, artifacts, pending, intended_at)
+    SELECT *, now() FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+    $12::text[])
+    ON CONFLICT (activity_id, phone) DO UPDATE SET page_id = excluded.page_id, block_id = excluded.block_id,
+    line = excluded.line, state = excluded.state, artifacts = excluded.artifacts, pending = excluded.pending,
+    intended_at = excluded.intended_at";
 
 fn entry(activity: &ActivityId, row: &Row) -> Option<EntryRecord> {
     let (page, block): (Option<&str>, Option<&str>) = (row.get(1), row.get(2));
