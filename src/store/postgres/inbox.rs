@@ -5,7 +5,7 @@ use std::time::Duration;
 use postgres::Row;
 use postgres::types::Type;
 
-use crate::domain::id::{EventId, NumberId, PageId};
+use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
 use super::super::{Arrival, Error, Finish, Patience, Result, Selection, Standing, Trouble, Waiting};
@@ -20,7 +20,7 @@ impl Db {
                    (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
                    VALUES ($1, $2, $3, $4, 'queued', now() + $5 * interval '1 millisecond', clock_timestamp(), now())
                    ON CONFLICT (event_id) DO NOTHING";
-        let (id, activity) = (arrival.id.as_str(), arrival.activity.as_ref().map(|id| id.as_str()));
+        let (id, activity) = (arrival.id.as_str(), arrival.activity.as_ref().map(ActivityId::as_str));
         let values: [Value; 5] = [
             (&id, Type::TEXT),
             (&text(&arrival.event_type), Type::TEXT),
