@@ -4,5 +4,7 @@
 mod crash;
 mod first;
 mod harness;
+mod packages;
+mod receivers;
 #[path = "../standin/lib.rs"]
 mod standin;
