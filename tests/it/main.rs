@@ -8,3 +8,4 @@ mod packages;
 mod receivers;
 #[path = "../standin/lib.rs"]
 mod standin;
+mod timers;

@@ -16,6 +16,7 @@ use crate::harness::{QUOTION, User, feed, sample};
 use crate::packages;
 use crate::standin::{Act, Fault, QUO_WEBHOOK_SECRET, Vendor};
 
+pub use host::write_settings;
 use host::{Header, Kind, Receiver, SCRIPTS};
 
 const SAMPLE: &str = "v2026-03-30.message.received";
@@ -294,7 +295,7 @@ fn by_hand(user: &User, environment: &[(&str, &str)]) -> String {
 #[test]
 fn cgi_script_answers_in_json_whatever_the_server_hands_over() {
     let user = user();
-    host::write_settings(&user);
+    write_settings(&user);
     let check = |environment: &[(&str, &str)], want: &str| assert_eq!(by_hand(&user, environment), want);
     check(&[("REQUEST_METHOD", "GET")], "Status: 405 Method Not Allowed usage");
     check(&[("QUOTION_MODE", "later")], "Status: 500 Internal Server Error config");

@@ -114,7 +114,7 @@ impl Receiver {
         }
         head.extend(b"Content-Type: application/json\r\n\r\n");
         let mut connection = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        connection.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
+        connection.set_read_timeout(Some(Duration::from_mins(1))).expect("a limit");
         let mut sending = connection.try_clone().expect("both ways");
         let mut answer = Vec::new();
         std::thread::scope(|scope| {
