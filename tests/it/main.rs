@@ -13,9 +13,12 @@ mod harness;
 mod input;
 mod kit;
 mod logs;
+mod packages;
+mod receivers;
 mod samples;
 mod settings;
 #[path = "../standin/lib.rs"]
 mod standin;
 mod strict;
 mod tidy;
+mod timers;
