@@ -13,6 +13,8 @@ mod harness;
 mod input;
 mod kit;
 mod logs;
+mod packages;
+mod receivers;
 mod samples;
 mod settings;
 #[path = "../standin/lib.rs"]
@@ -20,3 +22,4 @@ mod standin;
 mod store;
 mod strict;
 mod tidy;
+mod timers;
