@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Run, User, sample};
 use crate::standin::{Act, Fault, Vendor, When, World};
-use crate::support::{Database, copy_folder, in_parallel, redelivered, sqlite, start, user};
+use crate::support::{Database, copy_folder, in_parallel, redelivered, renamed, sqlite, start, user};
 
 /// What is synced before, and what the disturbed run syncs.
 struct Case {
@@ -273,4 +273,22 @@ fn two_artifacts(when: When) {
 fn artifact_of_unknown_outcome_is_not_taken_for_written_when_another_one_is() {
     two_artifacts(When::Before);
     two_artifacts(When::AfterApply);
+}
+
+#[test]
+#[ignore = "known: an update that lands after we gave up waiting moves the date of a later event backwards"]
+fn update_that_is_done_later_than_we_wait_does_not_move_a_date_backwards() {
+    let user = user(&sqlite, "[notion]\nsettle = \"4s\"\n");
+    let on = |day: usize| {
+        let text = String::from_utf8(renamed(KNOWN, day)).expect("UTF-8");
+        text.replace("2026-10-02T17:00:00.000Z", &format!("2026-10-{day:02}T10:00:00.000Z")).into_bytes()
+    };
+    user.run::<&str>(&[], &on(1)).expect(0, "success", "created");
+    let slow = Fault::new(Vendor::Notion, Act::Delay(Duration::from_millis(2500)));
+    user.vendors.add_fault(slow.method("PATCH").path("/v1/pages").nth(1));
+    user.run(&["--deadline", "1500ms"], &on(2)).expect_error(75, "unavailable");
+    user.run::<&str>(&[], &on(3)).expect(0, "success", "updated");
+    std::thread::sleep(Duration::from_millis(1500));
+    user.run(&["replay", "--now"], b"").expect(0, "success", "updated");
+    assert_eq!(user.times_in_notion("Last Call: 2026-10-03T10:00"), 1, "{}", user.notion());
 }
