@@ -5,6 +5,8 @@
 mod replay;
 mod tools;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 use jiff::Timestamp;
@@ -40,7 +42,8 @@ pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
         Ok(config) => config,
         Err(failure) => return print_failure(output, &failure),
     };
-    let mut app = App { tools: Tools::new(config, now), output, now, worst: 0, documents: 0 };
+    let mut app =
+        App { tools: Tools::new(config, now), output, now, worst: 0, documents: 0, alerted: RefCell::default() };
     let ended = match &args.command {
         Some(_) if args.sync.any() => {
             let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing to a subcommand";
@@ -71,6 +74,8 @@ struct App<'a> {
     now: fn() -> Timestamp,
     worst: u8,
     documents: usize,
+    /// Kinds of failure that the chat has been told of.
+    alerted: RefCell<BTreeSet<String>>,
 }
 
 /// What is done with an event that is not skipped at once.
@@ -146,12 +151,13 @@ impl App<'_> {
         if treatment == Treatment::Enqueue {
             return delivery::enqueue(store, &event, body);
         }
-        if !self.tools.config.dry_run {
-            if let Some(outcome) = delivery::receive(store, &event, body)? {
-                return Ok(outcome);
-            }
+        if self.tools.config.dry_run {
+            return self.tools.work(&Work::Event(Box::new(event)));
         }
-        self.tools.work(&Work::Event(event))
+        match delivery::receive(store, &event, body)? {
+            Some(outcome) => Ok(outcome),
+            None => self.tools.work(&Work::Event(Box::new(event))),
+        }
     }
 
     fn ended(&mut self, ended: Result<Outcome, Unfinished>) {
@@ -191,6 +197,10 @@ impl App<'_> {
             return;
         }
         critical::log(&config.dir, &critical::Line { at: (self.now)(), kind, message, event_id, request_id });
+        // Every failure gets its line; the chat hears of each kind once, however many events fail the same way.
+        if !self.alerted.borrow_mut().insert(kind.to_owned()) {
+            return;
+        }
         match config.alert() {
             Ok(Some(url)) => critical::alert(&self.tools.agent, url, message),
             Ok(None) => {}

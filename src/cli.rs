@@ -119,11 +119,11 @@ pub struct SyncArgs {
     pub signature: Option<String>,
 
     /// Header `webhook-id` of the Standard Webhooks scheme
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true, requires = "signature")]
     pub webhook_id: Option<String>,
 
     /// Header `webhook-timestamp` of the Standard Webhooks scheme
-    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, requires = "signature")]
     pub webhook_timestamp: Option<String>,
 
     /// Refuse a payload that comes without a signature; receivers must set this

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::{Args, SyncArgs};
 use crate::domain::id::DatabaseId;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::http::{BaseUrl, Deadline, Window};
 use crate::secret::Secret;
 use crate::store::{Patience, Place};
@@ -148,13 +148,13 @@ impl Config {
         })?;
         let base = base(self.environment.get(&["NOTION_API_BASE"]).unwrap_or(NOTION_BASE), "NOTION_API_BASE")?;
         let version = self.environment.get(&["NOTION_VERSION"]).unwrap_or(NOTION_VERSION);
-        version.parse::<jiff::civil::Date>().map_err(|_| {
-            Failure::config(
-                format!("NOTION_VERSION={version:?} is no version"),
-                "versions are dates; the default is 2022-06-28",
-            )
-        })?;
-        let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_secs(60) };
+        // The parser takes other spellings of a date too; Notion takes only this one.
+        let is_version = version.parse::<jiff::civil::Date>().is_ok_and(|date| date.to_string() == version);
+        if !is_version {
+            let message = format!("NOTION_VERSION={version:?} is no version");
+            return Err(Failure::config(message, "versions are dates; the default is 2022-06-28"));
+        }
+        let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_mins(1) };
         Ok((Access { key: Secret::new(key), base, window }, version.to_owned()))
     }
 
@@ -258,11 +258,11 @@ fn deadline(text: Option<&str>) -> Result<Option<Duration>, Failure> {
 /// A span like `5m`, `50s`, `6h` or `30d` (days of 24 hours).
 fn duration(text: &str, name: &str) -> Result<SignedDuration, Failure> {
     let days = || text.trim().strip_suffix('d')?.trim().parse::<i64>().ok()?.checked_mul(24);
-    let span = days().map(SignedDuration::from_hours).or_else(|| text.parse().ok());
+    let span = days().and_then(SignedDuration::try_from_hours).or_else(|| text.parse().ok());
+    let kind = if name.starts_with("--") { Kind::Usage } else { Kind::Config };
+    let message = || format!("{name}: {text:?} is no length of time");
     let span = span.filter(SignedDuration::is_positive);
-    span.ok_or_else(|| {
-        Failure::config(format!("{name}: {text:?} is no length of time"), "write it like 50s, 5m, 6h or 30d")
-    })
+    span.ok_or_else(|| Failure::new(kind, message(), "write it like 50s, 5m, 6h or 30d"))
 }
 
 fn base(url: &str, name: &str) -> Result<BaseUrl, Failure> {

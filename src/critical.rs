@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::http::{Agent, BaseUrl, Deadline, Request, Vendor, VendorSpec, Window};
+use crate::json_line;
 
 /// Files that get each line; the first is the owner's, the second what systems before this one wrote.
 const FILES: [&str; 2] = ["sync_errors.log", "critical_errors.log"];
@@ -43,7 +44,7 @@ pub fn log(dir: &Path, line: &Line) {
         "request_id": line.request_id,
     });
     for name in FILES {
-        if let Err(err) = append(dir, name, format!("{json}\n").as_bytes()) {
+        if let Err(err) = append(dir, name, format!("{}\n", json_line::render(&json)).as_bytes()) {
             log::error!("cannot write to {}: {err}", dir.join(name).display());
         }
     }

@@ -8,20 +8,25 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use crate::domain::event::{ArtifactKind, Event, FOLLOW_UP, FollowUp, Subject};
-use crate::domain::id::{ActivityId, EventId};
-use crate::domain::outcome::{Action, Outcome, Reason, Synced};
+use crate::domain::id::{ActivityId, EventId, PageId};
+use crate::domain::outcome::{Action, Outcome, Reason, Synced, Warning};
+use crate::domain::phone::Phone;
 use crate::failure::Failure;
 use crate::store::{Arrival, Finish, HistoryLine, Lock, Patience, Standing, Store, Trouble};
 use crate::sync::{self, Sync};
 
 /// Wait before Quo is asked for what no delivery announces.
 const FOLLOW_UP_AFTER: Duration = Duration::from_secs(30);
+/// Added to the hint of a failure whose event is kept.
+const KEPT: &str = "; the event is kept, `quotion replay` tries again";
+/// Added to the hint of the last failure.
+const LAST_ATTEMPT: &str = "; it was the last attempt: the event is kept, and `quotion replay --dead` tries again";
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
     /// A vendor's event.
-    Event(Event),
+    Event(Box<Event>),
     /// A question that was put off.
     FollowUp(FollowUp),
 }
@@ -34,7 +39,7 @@ impl Work {
     pub fn read(payload: &[u8]) -> Result<Self, Failure> {
         match read_follow_up(payload) {
             Some(follow_up) => Ok(Self::FollowUp(follow_up)),
-            None => Ok(Self::Event(crate::webhook::parse(payload)?)),
+            None => Ok(Self::Event(Box::new(crate::webhook::parse(payload)?))),
         }
     }
 
@@ -43,6 +48,13 @@ impl Work {
         match self {
             Self::Event(event) => event.id.clone(),
             Self::FollowUp(follow_up) => follow_up.event_id(),
+        }
+    }
+
+    fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Event(event) => Some(&event.subject),
+            Self::FollowUp(_) => None,
         }
     }
 
@@ -105,12 +117,9 @@ pub fn postpone(store: &Store, id: &EventId, (mut failed, patience): (Unfinished
     let (failure, outcome) = &mut *failed;
     let trouble = Trouble { kind: failure.kind.name().to_owned(), message: failure.message.clone() };
     match store.postpone(id, &trouble, patience) {
-        Ok(true) => {
-            failure.hint.push_str("; it was the last attempt: the event is kept, `quotion replay --dead` tries again")
-        }
-        Ok(false) => failure.hint.push_str("; the event is kept, `quotion replay` tries again"),
+        Ok(dead) => failure.hint.push_str(if dead { LAST_ATTEMPT } else { KEPT }),
         // The first failure says more; that the store fails too is told beside it.
-        Err(err) => outcome.warnings.push(crate::domain::outcome::Warning::new("store", err.to_string())),
+        Err(err) => outcome.warnings.push(Warning::new("store", err.to_string())),
     }
     failed
 }
@@ -120,12 +129,12 @@ fn settle(
     (id, work): (&EventId, &Work),
     (outcome, took): (Outcome, Duration),
 ) -> Result<Outcome, Unfinished> {
-    let kept = match outcome.skipped {
-        Some(Reason::NoClientNumber | Reason::MissingFields) => store.discard(id),
-        Some(_) | None => {
-            let follow_ups = follow_ups(work).into_iter().try_for_each(|arrival| store.receive(&arrival).map(|_| ()));
-            follow_ups.and_then(|()| store.finish(id, &finish(work, &outcome, took)))
-        }
+    let concerns_nobody = matches!(outcome.skipped, Some(Reason::NoClientNumber | Reason::MissingFields));
+    let kept = if concerns_nobody {
+        store.discard(id)
+    } else {
+        let follow_ups = follow_ups(work).into_iter().try_for_each(|arrival| store.receive(&arrival).map(|_| ()));
+        follow_ups.and_then(|()| store.finish(id, &finish(work, &outcome, took)))
     };
     match kept {
         Ok(()) => Ok(outcome),
@@ -136,11 +145,11 @@ fn settle(
 fn finish(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
     let pages =
         outcome.synced.iter().map(|synced| (synced.phone.clone(), synced.page.clone(), synced.client_name.clone()));
-    let context = match work {
-        Work::Event(Event { subject: Subject::Call(news), .. }) => Some((&news.context, true)),
-        Work::Event(Event { subject: Subject::Message(message), .. }) => Some((&message.context, false)),
-        Work::Event(_) | Work::FollowUp(_) => None,
-    };
+    let context = work.subject().and_then(|subject| match subject {
+        Subject::Call(news) => Some((&news.context, true)),
+        Subject::Message(message) => Some((&message.context, false)),
+        Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => None,
+    });
     let activity = context.map(|(context, is_call)| HistoryLine {
         id: context.id.clone(),
         is_call,
@@ -150,10 +159,7 @@ fn finish(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
     Finish { pages: pages.collect(), activity, took }
 }
 
-fn duplicate(
-    outcome: Outcome,
-    pages: Vec<(crate::domain::phone::Phone, Option<crate::domain::id::PageId>, String)>,
-) -> Outcome {
+fn duplicate(outcome: Outcome, pages: Vec<(Phone, Option<PageId>, String)>) -> Outcome {
     let synced = pages.into_iter().map(|(phone, page, client_name)| Synced {
         phone,
         action: Action::Skipped,
@@ -177,7 +183,7 @@ fn arrival(event: &Event, payload: Vec<u8>) -> Arrival {
 
 /// Questions to be put off, one for each artifact that no delivery announces.
 fn follow_ups(work: &Work) -> Vec<Arrival> {
-    let Work::Event(Event { subject: Subject::Call(news), .. }) = work else { return Vec::new() };
+    let Some(Subject::Call(news)) = work.subject() else { return Vec::new() };
     let question = |kind: &ArtifactKind| {
         let follow_up = FollowUp { activity: news.context.id.clone(), kind: *kind };
         Arrival {

@@ -119,7 +119,7 @@ const TUNING: Tuning = Tuning {
     backoff: Duration::from_millis(500),
     busy: Duration::from_secs(1),
     cap: Duration::from_secs(30),
-    patience: Duration::from_secs(120),
+    patience: Duration::from_mins(2),
     attempt: Duration::from_secs(65),
     body_bytes: 32 * 1024 * 1024,
 };

@@ -7,6 +7,7 @@ use log::{LevelFilter, Record};
 use serde_json::json;
 
 use crate::cli::{LogFormat, LogTo};
+use crate::json_line;
 
 pub use env_logger::Target;
 
@@ -23,8 +24,8 @@ pub enum Format {
 pub fn start(target: Target, format: Format, filter: &str) {
     let mut builder = Builder::new();
     builder.parse_filters(filter).target(target);
-    // These print whole addresses, and at their finest level keys.
-    for library in ["ureq", "ureq_proto", "rustls"] {
+    // These print whole addresses and numbers, at their finest level keys; the store's migrations are no news.
+    for library in ["ureq", "ureq_proto", "rustls", "rlibphonenumber", "refinery_core"] {
         builder.filter_module(library, LevelFilter::Warn);
     }
     builder.format(match format {
@@ -38,20 +39,19 @@ pub fn start(target: Target, format: Format, filter: &str) {
 fn text(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
     let style = out.default_level_style(record.level());
     let message = escaped(&record.args().to_string());
+    // Errors are ours and have their hint on a second line; elsewhere a line end comes from a payload.
     if record.level() == log::Level::Error {
         return writeln!(out, "{style}quotion:{style:#} {message}");
     }
+    let message = message.replace('\n', "\\n");
     writeln!(out, "{} {style}{:5}{style:#} {message}", out.timestamp_millis(), record.level())
 }
 
 fn as_json(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
     let time = out.timestamp_millis().to_string();
     let message = record.args().to_string();
-    writeln!(
-        out,
-        "{}",
-        json!({"time": time, "level": record.level().as_str(), "module": record.target(), "message": message})
-    )
+    let line = json!({"time": time, "level": record.level().as_str(), "module": record.target(), "message": message});
+    writeln!(out, "{}", json_line::render(&line))
 }
 
 /// Text of a payload is data: its control characters are shown, never obeyed by the terminal.

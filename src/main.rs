@@ -12,11 +12,11 @@ use quotion::failure::{Failure, Kind};
 use quotion::logs;
 
 fn main() -> ExitCode {
-    let mut output = io::stdout().lock();
+    // Not locked: with `--log-to stdout` other threads log there too, and would wait for ever.
+    let mut output = io::stdout();
     let code = match Args::try_parse() {
         Ok(args) => start(&args, &mut output),
         Err(err) if matches!(err.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            drop(output);
             // A closed pipe (`quotion --help | head -1`) is no failure.
             let _ = err.print();
             0
@@ -24,8 +24,10 @@ fn main() -> ExitCode {
         Err(err) => {
             let text = err.render().to_string();
             logs::start(logs::Target::Stderr, logs::Format::Text, "error");
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            app::print_failure(&mut output, &Failure::new(Kind::Usage, first, "quotion --help shows every option"))
+            // What was expected stands on the lines below the first, up to the blank one.
+            let first = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+            let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
+            app::print_failure(&mut output, &Failure::new(Kind::Usage, message, "quotion --help shows every option"))
         }
     };
     ExitCode::from(code)
@@ -36,7 +38,7 @@ fn start(args: &Args, output: &mut impl Write) -> u8 {
     let filter = environment.as_ref().map_or("warn", Environment::log_filter);
     logs::start(args.log_to.into(), args.log_format.into(), filter);
     match environment {
-        Ok(environment) => app::run(args, environment, World { input: &mut io::stdin().lock(), output, now: now }),
+        Ok(environment) => app::run(args, environment, World { input: &mut io::stdin().lock(), output, now }),
         Err(failure) => app::print_failure(output, &failure),
     }
 }

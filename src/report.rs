@@ -3,9 +3,11 @@
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::domain::id::{ActivityId, PageId};
 use crate::domain::outcome::{Action, Outcome, PlannedStep, Reason, Synced, Warning};
 use crate::domain::plan::{NewEntry, Step};
 use crate::failure::Failure;
+use crate::json_line;
 use crate::notion::{blocks, property};
 
 #[derive(Serialize)]
@@ -85,14 +87,14 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
         client_name: first.map(|synced| synced.client_name.as_str()),
         event_id: outcome.event_id.as_deref(),
         event_type: outcome.event_type.as_deref(),
-        activity_id: outcome.activity_id.as_ref().map(|id| id.as_str()),
+        activity_id: outcome.activity_id.as_ref().map(ActivityId::as_str),
         error: failure.map(error_part),
         synced: outcome.synced.iter().map(synced_part).collect(),
         warnings: outcome.warnings.iter().map(warning_part).collect(),
         dry_run: outcome.plan.as_ref().map(|_| true),
         plan: outcome.plan.as_ref().map(|plan| plan.iter().map(step_part).collect()),
     };
-    serde_json::to_string(&line).expect("strings, numbers and lists always serialise")
+    json_line::render(&line)
 }
 
 fn status(outcome: &Outcome, failure: Option<&Failure>) -> &'static str {
@@ -123,7 +125,7 @@ fn synced_part(synced: &Synced) -> SyncedPart<'_> {
 }
 
 fn page_id(synced: &Synced) -> Option<&str> {
-    synced.page.as_ref().map(|page| page.as_str())
+    synced.page.as_ref().map(PageId::as_str)
 }
 
 fn warning_part(warning: &Warning) -> WarningPart<'_> {

@@ -165,6 +165,12 @@ impl Store {
         self.db.save_entries(entries)
     }
 
+    /// Records what is about to be written, durably and in one transaction: entries, and the page whose values are
+    /// not certain until the answer is there.
+    pub fn intend(&self, page: Option<(&Phone, &KnownPage)>, entries: &[EntryRecord]) -> Result<()> {
+        self.db.intend(page, entries)
+    }
+
     /// Forgets an entry whose page or block is gone.
     pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
         self.db.forget_entry(activity, phone)

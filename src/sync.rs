@@ -17,6 +17,7 @@ mod gather;
 pub mod people;
 pub mod plan;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -78,6 +79,8 @@ pub struct Sync<'a> {
     pub deadline: Deadline,
     /// When to go on without enrichment.
     pub quo_deadline: Deadline,
+    /// True once Quo has failed this event: it is not asked for further enrichment.
+    pub quo_failed: Cell<bool>,
     /// Plan, but write nothing.
     pub dry_run: bool,
 }
@@ -88,8 +91,14 @@ impl<'a> Sync<'a> {
         self.quo.map(|access| Quo::new(&access.vendor, &access.base, deadline))
     }
 
+    /// Quo, for enrichment: until its own deadline, and not again after a failure.
+    fn quo_for_enrichment(&self) -> Option<Quo<'a>> {
+        if self.quo_failed.get() { None } else { self.quo_until(self.quo_deadline) }
+    }
+
     /// Notes a failure of Quo that the event survives. A denied key is an alarm too, once a day.
     fn quo_failed(&self, err: &quo::Error, consequence: &str, outcome: &mut Outcome) -> Result<(), Error> {
+        self.quo_failed.set(true);
         let denied = matches!(err, quo::Error::Denied(_));
         let code = if denied { "quo_denied" } else { "quo_unavailable" };
         let cause = std::error::Error::source(err).map_or(String::new(), |cause| format!(": {cause}"));

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use self::wire::{Body, Notes, read};
 use crate::domain::event::{Direction, Event, Subject};
 use crate::domain::id::EventId;
+use crate::surrogate;
 
 mod artifact;
 mod call;
@@ -79,7 +80,8 @@ impl std::error::Error for PayloadError {}
 /// Reads one JSON document. Types that need nothing are `Subject::Unsupported`, whatever else the document holds; one
 /// without a usable id is then known by the hash of its bytes.
 pub fn parse(document: &[u8]) -> Result<Event, PayloadError> {
-    let envelope = Envelope::open(utf8(document)?)?;
+    let mended = surrogate::mend(document);
+    let envelope = Envelope::open(utf8(&mended)?)?;
     let event_type = envelope.event_type()?;
     let Some(kind) = Kind::of(&event_type) else {
         let (id, oddities) = envelope.id().map_or_else(|_| hashed(document), |id| Ok((id, Vec::new())))?;

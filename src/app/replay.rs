@@ -97,11 +97,8 @@ impl App<'_> {
                 Err(crate::delivery::postpone(store, id, (Box::new((failure, outcome)), patience)))
             }
         };
-        if ended.is_ok() {
-            tally.done += 1
-        } else {
-            tally.kept += 1
-        }
+        let counter = if ended.is_ok() { &mut tally.done } else { &mut tally.kept };
+        *counter += 1;
         self.ended(ended);
         Ok(())
     }

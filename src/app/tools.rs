@@ -1,6 +1,7 @@
 //! What the work needs: the store and the vendors, each made when the first event needs it.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -8,7 +9,7 @@ use crate::config::{self, Access, Config};
 use crate::delivery::{self, Unfinished, Work};
 use crate::domain::outcome::Outcome;
 use crate::failure::Failure;
-use crate::http::{self, Agent, Vendor, VendorSpec};
+use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
 use crate::notion::Notion;
 use crate::secret::Secret;
 use crate::store::{Mode, Store};
@@ -62,6 +63,7 @@ impl Tools {
             settings: &vendors.settings,
             deadline,
             quo_deadline: deadline.earlier(ENRICHMENT),
+            quo_failed: Cell::new(false),
             dry_run: self.config.dry_run,
         };
         match work {
@@ -78,27 +80,31 @@ impl Tools {
         }
         let settings = self.config.sync()?;
         let (access, version) = self.config.notion()?;
+        let quo = self.config.quo()?;
+        let shared = self.store()?.rates()?;
         let bearer = Secret::new(&format!("Bearer {}", access.key.expose()));
-        let notion = Notion::new(self.vendor("notion", access, bearer)?, version);
-        let quo = match self.config.quo()? {
-            None => None,
-            Some(access) => {
-                let (base, key) = (access.base.clone(), access.key.clone());
-                Some(QuoAccess { vendor: self.vendor("quo", access, key)?, base })
-            }
-        };
+        let notion = Notion::new(self.vendor("notion", (access, bearer), &shared), version);
+        let quo = quo.map(|access| {
+            let (base, key) = (access.base.clone(), access.key.clone());
+            QuoAccess { vendor: self.vendor("quo", (access, key), &shared), base }
+        });
         Ok(self.vendors.get_or_init(|| Vendors { notion, quo, settings }))
     }
 
-    fn vendor(&self, name: &'static str, access: Access, authorization: Secret) -> Result<Vendor, Failure> {
+    fn vendor(
+        &self,
+        name: &'static str,
+        (access, authorization): (Access, Secret),
+        shared: &Arc<dyn SharedWindow>,
+    ) -> Vendor {
         let spec = VendorSpec {
             name,
             base: access.base,
             headers: vec![("Authorization", authorization)],
             window: access.window,
-            shared: Some(self.store()?.rates()?),
+            shared: Some(Arc::clone(shared)),
             request_id_header: if name == "notion" { "x-notion-request-id" } else { "x-correlation-id" },
         };
-        Ok(Vendor::new(&self.agent, spec))
+        Vendor::new(&self.agent, spec)
     }
 }

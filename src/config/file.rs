@@ -90,8 +90,8 @@ impl File {
             }
         };
         let file: Self = toml::from_str(&text).map_err(|err| {
-            let line =
-                err.span().map_or(String::new(), |span| format!(" line {}", text[..span.start].lines().count().max(1)));
+            let line = |start: usize| 1 + text[..start].matches('\n').count();
+            let line = err.span().map_or(String::new(), |span| format!(" line {}", line(span.start)));
             Failure::config(format!("{shown}{line}: {}", err.message()), "the README lists every key with its default")
         })?;
         file.check()

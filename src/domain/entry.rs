@@ -15,7 +15,7 @@ use super::phone::Phone;
 use super::plan::Part;
 
 /// Between the parts of a line.
-const DOT: &str = " · ";
+pub const DOT: &str = " · ";
 
 /// A block, before the vendor's limits are met.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +98,16 @@ pub fn call(context: &Context, facts: &CallFacts, names: &Names) -> Block {
         Some(Direction::Incoming) | None => "Incoming call",
     })];
     line.push(plain(format!("{DOT}{}", outcome(&facts.outcome, names))));
-    push_time_and_links(&mut line, context, names, facts.duration_secs.filter(|secs| *secs > 0));
+    let talked = !matches!(facts.outcome, CallOutcome::Missed | CallOutcome::NoAnswer | CallOutcome::Voicemail);
+    // What deliveries call the duration of an unanswered call is how long it rang, and only some tell it.
+    let length = facts.duration_secs.filter(|secs| talked && *secs > 0);
+    push_time_and_links(&mut line, context, names, length);
     Block::Toggle(line)
+}
+
+/// True if the line of an incoming call says that it was answered, but not by whom.
+pub fn names_nobody(line: &str) -> bool {
+    line.starts_with(&format!("Incoming call{DOT}answered{DOT}"))
 }
 
 /// True if the line of a call says that it was missed, so that a voicemail changes it.
@@ -140,7 +148,9 @@ pub fn part(artifact: &Artifact, names: &Names) -> Part {
     match artifact {
         Artifact::Recording(parts) => parts.iter().for_each(|audio| push_audio(&mut spans, audio)),
         Artifact::Voicemail { audio, transcript } => {
-            audio.iter().for_each(|audio| push_audio(&mut spans, audio));
+            if let Some(audio) = audio {
+                push_audio(&mut spans, audio);
+            }
             spans.extend(transcript.iter().map(|text| plain(format!("\n{text}"))));
         }
         Artifact::Summary(summary) => push_summary(&mut spans, summary),

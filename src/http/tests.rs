@@ -682,7 +682,7 @@ fn slow_read_is_tried_again_while_time_is_left() {
 fn backoff_beyond_the_deadline_ends_at_once() {
     let server = Server::start(vec![say(500, "{}")]);
     let mut vendor = server.vendor();
-    vendor.tuning.backoff = Duration::from_secs(60);
+    vendor.tuning.backoff = Duration::from_mins(1);
     let started = Instant::now();
     let err = failure(&vendor, &read(), soon());
     assert!(matches!(err, Error::NotNow { status: Some(500), .. }), "{err:?}");

@@ -62,10 +62,10 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// Joins base, path and query; keys and values of the query are encoded here. `None` when the path could
-/// lead elsewhere than below the base.
+/// Joins base, path and query; keys and values of the query are encoded here. An empty path is the base itself.
+/// `None` when the path could lead elsewhere than below the base.
 pub(super) fn join(base: &BaseUrl, path: &str, query: &[(String, String)]) -> Option<String> {
-    if !is_plain_path(path) {
+    if !path.is_empty() && !is_plain_path(path) {
         return None;
     }
     let mut url = format!("{base}{path}");
@@ -182,9 +182,10 @@ mod tests {
     #[test]
     fn path_stays_below_the_base() {
         let base = BaseUrl::parse("https://api.quo.com/v1").unwrap();
-        for path in ["", "calls", "/../x", "/a/./b", "/a?b", "/a#b", "/a b", "/a\nb", "/a\\b", "/é"] {
+        for path in ["calls", "/../x", "/a/./b", "/a?b", "/a#b", "/a b", "/a\nb", "/a\\b", "/é"] {
             assert_eq!(join(&base, path, &[]), None, "{path:?}");
         }
         assert!(join(&base, "/webhooks/WH-1_2~3", &[]).is_some());
+        assert_eq!(join(&base, "", &[]).as_deref(), Some("https://api.quo.com/v1"));
     }
 }

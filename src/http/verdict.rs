@@ -13,12 +13,13 @@ use super::error::{Error, kept, one_line};
 use super::wire::{Broken, Flaw, Received};
 use super::{Answer, Effect};
 use crate::secret::Secret;
+use crate::surrogate;
 
 /// Shorter header values (a version date) are no secrets and may well occur in a text.
 const SECRET_LEN: usize = 12;
 
 /// A vendor that asks for more is asked again after this.
-const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_ASKED: Duration = Duration::from_hours(24);
 
 /// What the errors of one call say about it, the same for each of its attempts.
 #[derive(Debug, Clone)]
@@ -124,7 +125,8 @@ fn judge_success(origin: &Origin, received: Received) -> Verdict {
         Some(Flaw::TooLarge) => "the body is too large".to_owned(),
         None if is_json_or_empty(&received.body) => {
             let request_id = request_id(origin, &received, &Value::Null);
-            let (status, body, origin) = (received.status, received.body, origin.clone());
+            let body = surrogate::mended(received.body);
+            let (status, origin) = (received.status, origin.clone());
             return Verdict::Answer(Answer { status, body, request_id, origin });
         }
         None => "the body is not JSON".to_owned(),

@@ -69,15 +69,12 @@ pub fn groups(blocks: Vec<Json>) -> Vec<Vec<Json>> {
     for block in blocks {
         let (size, number) = (block.to_string().len(), 1 + children(&block).len());
         let fits = |group: &Vec<Json>| group.len() < BLOCKS && bytes + size <= BYTES && count + number <= BLOCKS_IN_ALL;
-        match groups.last_mut().filter(|group| fits(group)) {
-            Some(group) => {
-                group.push(block);
-                (bytes, count) = (bytes + size, count + number);
-            }
-            None => {
-                groups.push(vec![block]);
-                (bytes, count) = (size, number);
-            }
+        if let Some(group) = groups.last_mut().filter(|group| fits(group)) {
+            group.push(block);
+            (bytes, count) = (bytes + size, count + number);
+        } else {
+            groups.push(vec![block]);
+            (bytes, count) = (size, number);
         }
     }
     groups

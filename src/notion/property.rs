@@ -63,7 +63,7 @@ fn write(value: &Written) -> Json {
         Written::Text(content) => Json::Array(text::plain(content)),
         Written::Number(number) => json!(number),
         Written::Choice(name) => named(name),
-        Written::Choices(names) => names.iter().map(named).collect(),
+        Written::Choices(options) => options.iter().map(named).collect(),
         Written::Date(at) => json!({"start": at.to_string()}),
         Written::Checkbox(flag) => json!(flag),
         Written::Line(content) => json!(content),

@@ -94,8 +94,13 @@ fn by_value(message: &str, sent: &[Property]) -> Vec<usize> {
     let carries = |property: &Property| match &property.value {
         Written::Choice(name) => name == value,
         Written::Choices(names) => names.iter().any(|name| name == value),
-        Written::Text(_) | Written::Number(_) | Written::Date(_) | Written::Checkbox(_) => false,
-        Written::Line(_) | Written::Files(_) | Written::Relation(_) => false,
+        Written::Text(_)
+        | Written::Number(_)
+        | Written::Date(_)
+        | Written::Checkbox(_)
+        | Written::Line(_)
+        | Written::Files(_)
+        | Written::Relation(_) => false,
     };
     sent.iter().enumerate().filter(|(_, property)| carries(property)).map(|(index, _)| index).collect()
 }

@@ -52,6 +52,14 @@ pub struct EntryRecord {
     pub age: SignedDuration,
 }
 
+impl EntryRecord {
+    /// The entry after it turned out to be gone: it has to be looked for, and written again.
+    #[must_use]
+    pub fn lost(self) -> Self {
+        Self { block: None, written: false, artifacts: BTreeSet::new(), pending: BTreeSet::new(), ..self }
+    }
+}
+
 /// A contact for the index: id, keys of its numbers, and the record as Quo gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedContact {

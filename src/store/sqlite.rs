@@ -47,7 +47,7 @@ impl Db {
             Mode::ReadOnly => open_untouched(path)?,
         };
         connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(Self { connection, mode, path: path.to_owned(), clock })
     }
 
@@ -56,6 +56,19 @@ impl Db {
             self.connection.prepare_cached(sql)?.execute(params)?;
         }
         Ok(())
+    }
+
+    /// A write that must outlive a power cut, before anything is built on it: an event's arrival, an intent. Results
+    /// need not: after a power cut they are looked for again.
+    fn write_durably(&self, sql: &str, params: impl Params) -> Result<()> {
+        self.durably(|| self.write(sql, params))
+    }
+
+    fn durably(&self, write: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let written = write();
+        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        written
     }
 
     /// Several statements that count together or not at all. A dry run leaves them out.
@@ -72,12 +85,16 @@ impl Db {
         stamp((self.clock)())
     }
 
-    fn from_now(&self, wait: Duration) -> String {
-        stamp((self.clock)().checked_add(wait).unwrap_or(Timestamp::MAX))
+    fn millis(&self) -> i64 {
+        (self.clock)().as_millisecond()
     }
 
-    fn before_now(&self, span: Duration) -> String {
-        stamp((self.clock)().checked_sub(span).unwrap_or(Timestamp::MIN))
+    fn millis_after(&self, wait: Duration) -> i64 {
+        self.millis().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn millis_before(&self, span: Duration) -> i64 {
+        self.millis().saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Time since a moment that the store wrote. A moment in the future, after a clock was set back, is now.

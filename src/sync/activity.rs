@@ -37,32 +37,30 @@ pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), E
         outcome.skipped = Some(Reason::NothingNew);
         return Ok(());
     }
-    // An entry that is only intended tells nothing: the call has to be known as if it were new.
-    let mut records = sync.store.entries(&news.context.id)?;
-    records.retain(|record| record.written);
+    let records = sync.store.entries(&news.context.id)?;
     let fetched = fetch_call(sync, news, &records)?;
+    let workspace = workspace::gather(sync, outcome)?;
     let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
     let facts = news.facts.clone().or_else(|| fetched.as_ref()?.facts.clone());
     let facts = facts.map(|facts| with_voicemail(facts, voicemail));
     let context = most_complete(&news.context, fetched.as_ref().map(|call| &call.context));
-    let workspace = workspace::gather(sync, outcome)?;
-    let phones = match (context.direction, records.is_empty()) {
-        (Some(direction), _) if context.parties != Parties::Unknown => {
+    let named = context.direction.filter(|_| context.parties != Parties::Unknown);
+    let phones = match named {
+        Some(direction) => {
             let outside =
                 people::outside(direction, &context.parties, &workspace).map_err(|_| Error::OwnNumbersNeeded)?;
             outcome.warnings.extend(outside.warnings);
             outside.clients
         }
-        (_, false) => records.iter().map(|record| record.phone.clone()).collect(),
-        (None, true) => {
+        None if records.is_empty() && context.direction.is_none() => {
             outcome.skipped = Some(Reason::MissingFields);
             return Ok(());
         }
-        (Some(_), true) => Vec::new(),
+        None => records.iter().map(|record| record.phone.clone()).collect(),
     };
     let line = facts.map(|facts| (&context, facts));
-    let content = Content::Call { line, artifacts: &news.artifacts };
-    let activity = Activity { id: &news.context.id, content, members: Vec::new(), workspace };
+    let told = Content::Call { line, artifacts: &news.artifacts };
+    let activity = Activity { id: &news.context.id, content: told, members: Vec::new(), workspace };
     write(sync, &activity, (&phones, &context.contacts), outcome)
 }
 
@@ -139,10 +137,14 @@ impl Activity<'_> {
             }
             Content::Call { line: None, .. } => (None, None),
         };
-        let parts = match &self.content {
+        let parts: Vec<_> = match &self.content {
             Content::Call { artifacts, .. } => artifacts.iter().map(|artifact| entry::part(artifact, &names)).collect(),
             Content::Message(_) => Vec::new(),
         };
+        if block.is_none() && standing.is_none() && !parts.is_empty() {
+            // It stood there when the call was last heard of; once forgotten, the call is read from Quo again.
+            return Err(Error::Unsettled(format!("the entry of {} is no longer on its page", self.id)));
+        }
         let reword = standing.as_ref().is_some_and(|standing| self.rewords(&standing.record));
         let (existing, inside) = standing.map(|standing| (standing.record, standing.inside)).unzip();
         let inside = inside.unwrap_or_default();
@@ -174,7 +176,12 @@ impl Activity<'_> {
             let Some(record) = records.iter().find(certain).filter(|record| !self.adds_to(record)) else {
                 return Ok(None);
             };
-            let title = sync.store.page(phone)?.map_or_else(|| phone.written(), |known| known.title);
+            let known = sync.store.page(phone)?;
+            if known.as_ref().is_some_and(|known| known.body == "null") {
+                // The entry was written, and perhaps not the properties beside it.
+                return Ok(None);
+            }
+            let title = known.map_or_else(|| phone.written(), |known| known.title);
             let page = record.page.clone();
             synced.push(Synced { phone: phone.clone(), action: Action::Skipped, page, client_name: title });
         }
@@ -186,10 +193,17 @@ impl Activity<'_> {
         self.rewords(record) || artifacts.iter().any(|artifact| !record.artifacts.contains(&artifact.kind()))
     }
 
-    /// A line that says "missed" is replaced when more is known.
+    /// A line is replaced when more is known of how the call went.
     fn rewords(&self, record: &EntryRecord) -> bool {
         let Content::Call { line: Some((_, facts)), .. } = &self.content else { return false };
-        facts.outcome != CallOutcome::Missed && entry::says_missed(&record.line)
+        match &facts.outcome {
+            CallOutcome::Missed | CallOutcome::NoAnswer => false,
+            CallOutcome::Answered(Some(_)) => entry::says_missed(&record.line) || entry::names_nobody(&record.line),
+            CallOutcome::Answered(None)
+            | CallOutcome::Voicemail
+            | CallOutcome::Forwarded(_)
+            | CallOutcome::HandledByAi => entry::says_missed(&record.line),
+        }
     }
 
     fn names(&self, sync: &Sync, all: &[Facts]) -> Names {
@@ -202,25 +216,33 @@ impl Activity<'_> {
             let name = title.filter(|title| !title.is_empty()).or_else(|| facts.profile.as_ref()?.name.clone());
             phones.extend(name.map(|name| (facts.phone.clone(), name)));
         }
-        Names { users: self.workspace.users.clone(), phones, zone: sync.settings.zone.clone() }
+        // The first line of an entry is where it is recognised: no name may break it.
+        for name in phones.values_mut() {
+            *name = one_line(name);
+        }
+        let users = self.workspace.users.iter().map(|(id, name)| (id.clone(), one_line(name))).collect();
+        Names { users, phones, zone: sync.settings.zone.clone() }
     }
 }
 
-/// Reads the call from Quo if the delivery and the store together do not say enough.
+/// Reads the call from Quo if the delivery and the store together do not say enough. An entry that is only intended,
+/// or lost, says nothing: its call has to be known as if it were new.
 fn fetch_call(sync: &Sync, news: &CallNews, records: &[EntryRecord]) -> Result<Option<CallNews>, Error> {
-    let unheard_of = news.facts.is_none() && records.is_empty();
-    let nobody_named = news.context.parties == Parties::Unknown && records.is_empty();
+    let unwritten = records.is_empty() || records.iter().any(|record| !record.written);
+    let nobody_named = news.context.parties == Parties::Unknown && unwritten;
+    let needed = nobody_named || (news.facts.is_none() && unwritten);
     let left_message = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
-    let to_reword =
-        left_message && news.facts.is_none() && records.iter().any(|record| entry::says_missed(&record.line));
-    if !(unheard_of || nobody_named || to_reword) {
+    let may_say_more =
+        |record: &EntryRecord| left_message && entry::says_missed(&record.line) || entry::names_nobody(&record.line);
+    let worth_asking = news.facts.is_none() && records.iter().any(may_say_more);
+    if !(needed || worth_asking) {
         return Ok(None);
     }
     let id = &news.context.id;
     let found = sync.quo_until(sync.deadline).map(|quo| quo.fetch_call(id)).transpose();
     match found {
         Ok(Some(Some(call))) => Ok(Some(call)),
-        _ if !unheard_of && !nobody_named => Ok(None),
+        _ if !needed => Ok(None),
         Ok(Some(None)) => Err(Error::Unknown(format!("quo does not have the call {id} (yet)"))),
         Ok(None) => {
             Err(Error::Misconfigured(format!("the call {id} has to be read from quo, and no OPENPHONE_API_KEY is set")))
@@ -238,6 +260,10 @@ fn fetch_message(sync: &Sync, news: &Message) -> Result<Message, Error> {
     };
     let found = quo.fetch_message(id)?;
     found.ok_or_else(|| Error::Unknown(format!("quo does not have the message {id} (yet)")))
+}
+
+fn one_line(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {

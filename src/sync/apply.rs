@@ -6,6 +6,7 @@
 mod rejection;
 
 use std::collections::BTreeSet;
+use std::thread;
 
 use jiff::SignedDuration;
 use serde_json::Value as Json;
@@ -55,7 +56,12 @@ impl<E: Into<Error>> From<E> for Stop {
 /// Carries out the plan for one client.
 pub fn client(sync: &Sync, table: &ClientsTable, (phone, plan): (&Phone, &ClientPlan)) -> Result<Applied, Stop> {
     let mut writer = Writer { sync, table, phone, title: &plan.title, applied: Applied::default() };
-    for step in &plan.steps {
+    let mut steps = plan.steps.as_slice();
+    if let [Step::UpdatePage { page, properties }, Step::AppendEntries { entries, .. }, rest @ ..] = steps {
+        writer.update_and_append(page, properties, entries)?;
+        steps = rest;
+    }
+    for step in steps {
         log::debug!("{phone}: {}", step.name());
         match step {
             Step::CreatePage { properties, entries } => writer.create(properties, entries)?,
@@ -74,6 +80,10 @@ struct Rendered<'a> {
     blocks: EntryBlocks,
 }
 
+fn render(entries: &[NewEntry]) -> Vec<Rendered<'_>> {
+    entries.iter().map(|new| Rendered { new, blocks: blocks::entry(new) }).collect()
+}
+
 /// The entries' blocks, dealt out to requests.
 fn heads(rendered: &[Rendered]) -> Vec<Vec<Json>> {
     blocks::groups(rendered.iter().map(|entry| entry.blocks.head.clone()).collect())
@@ -89,7 +99,8 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn create(&mut self, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
-        let rendered = self.intend(None, entries)?;
+        let rendered = render(entries);
+        self.sync.store.intend(None, &self.records(&rendered, None))?;
         let mut groups = heads(&rendered).into_iter();
         let first = groups.next().unwrap_or_default();
         let essential = [self.table.phone.id.as_str(), "title"];
@@ -98,7 +109,7 @@ impl Writer<'_> {
         };
         let sent = rejection::without_refused(properties, &essential, create);
         let ((page, body), warnings) = self.judged(sent)?;
-        self.applied.warnings.extend(warnings);
+        self.refused(warnings)?;
         self.remember(&page, body.as_ref())?;
         let (with_page, after) = rendered.split_at(first.len());
         self.done(with_page, &page, Vec::new())?;
@@ -107,20 +118,46 @@ impl Writer<'_> {
     }
 
     fn update(&mut self, page: &PageId, properties: &[Property]) -> Result<(), Stop> {
-        // The intent: until the answer is there, what is known of the page's values is not certain.
-        self.remember(page, None)?;
+        self.sync.store.intend(Some((self.phone, &self.uncertain(page))), &[])?;
+        self.applied.page = Some(page.clone());
         let update = |properties: &[Property]| self.sync.notion.update_page(page, properties, self.sync.deadline);
         let sent = rejection::without_refused(properties, &[], update);
         let (body, warnings) = self.judged(sent)?;
-        self.applied.warnings.extend(warnings);
+        self.refused(warnings)?;
         if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
+    }
+
+    /// Two requests side by side: neither needs the other's answer.
+    fn update_and_append(&mut self, page: &PageId, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
+        self.applied.page = Some(page.clone());
+        let rendered = render(entries);
+        let intended = self.records(&rendered, Some(page));
+        self.sync.store.intend(Some((self.phone, &self.uncertain(page))), &intended)?;
+        let (notion, deadline) = (self.sync.notion, self.sync.deadline);
+        let update = |properties: &[Property]| notion.update_page(page, properties, deadline);
+        let (sent, appended) = thread::scope(|scope| {
+            let sent = scope.spawn(|| rejection::without_refused(properties, &[], update));
+            let appended = self.append_intended(page, &rendered);
+            (sent.join().expect("writing properties does not panic"), appended)
+        });
+        // What came of the one is recorded although the other failed.
+        let updated = self.judged(sent).and_then(|(body, warnings)| {
+            self.refused(warnings)?;
+            if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
+        });
+        appended.and(updated)
     }
 
     fn append(&mut self, page: &PageId, entries: &[NewEntry]) -> Result<(), Stop> {
         self.applied.page = Some(page.clone());
-        let rendered = self.intend(Some(page), entries)?;
-        self.append_groups(page, &rendered, heads(&rendered).into_iter())?;
-        self.finish_all(&rendered)
+        let rendered = render(entries);
+        self.sync.store.intend(None, &self.records(&rendered, Some(page)))?;
+        self.append_intended(page, &rendered)
+    }
+
+    fn append_intended(&mut self, page: &PageId, rendered: &[Rendered]) -> Result<(), Stop> {
+        self.append_groups(page, rendered, heads(rendered).into_iter())?;
+        self.finish_all(rendered)
     }
 
     /// Appends entries, dealt out to requests, to the end of the page.
@@ -164,7 +201,7 @@ impl Writer<'_> {
         let Some(mut record) = self.record(activity)? else { return Ok(()) };
         self.applied.page.clone_from(&record.page);
         record.pending.extend(parts.iter().map(|part| part.kind));
-        self.save(&record)?;
+        self.sync.store.intend(None, &[record])?;
         let missing = blocks::without(parts.iter().flat_map(blocks::part).collect(), present);
         for group in blocks::groups(missing) {
             let sent = self.sync.notion.append(block, &group, self.sync.deadline);
@@ -177,19 +214,20 @@ impl Writer<'_> {
         let Some(record) = self.record(activity)? else { return Ok(()) };
         self.applied.page.clone_from(&record.page);
         // The intent: until the answer is there, the line has to be looked at.
-        self.save(&EntryRecord { block: None, ..record.clone() })?;
+        self.sync.store.intend(None, &[EntryRecord { block: None, ..record.clone() }])?;
         let sent = self.sync.notion.reword(block, text, self.sync.deadline);
         self.entry_judged(sent, activity)?;
         self.save(&EntryRecord { line: first_line(text), block: Some(block.clone()), ..record })
     }
 
-    /// Records entries as intended, in one transaction.
-    fn intend<'e>(&self, page: Option<&PageId>, entries: &'e [NewEntry]) -> Result<Vec<Rendered<'e>>, Stop> {
-        let render = |new| Rendered { new, blocks: blocks::entry(new) };
-        let rendered: Vec<Rendered> = entries.iter().map(render).collect();
-        let records: Vec<EntryRecord> = rendered.iter().map(|entry| self.entry_record(entry, page, None)).collect();
-        self.sync.store.save_entries(&records)?;
-        Ok(rendered)
+    /// Entries as they are intended.
+    fn records(&self, rendered: &[Rendered], page: Option<&PageId>) -> Vec<EntryRecord> {
+        rendered.iter().map(|entry| self.entry_record(entry, page, None)).collect()
+    }
+
+    /// The page while its values are being written: until the answer is there, only its id is certain.
+    fn uncertain(&self, page: &PageId) -> KnownPage {
+        KnownPage { id: page.clone(), title: self.title.to_owned(), body: "null".into() }
     }
 
     /// Records entries as written; what of them is still to be appended stays pending.
@@ -239,13 +277,20 @@ impl Writer<'_> {
     /// Keeps the page as Notion gave it; without that only the id, so that it is read next time.
     fn remember(&mut self, id: &PageId, body: Option<&Json>) -> Result<(), Stop> {
         self.applied.page = Some(id.clone());
-        match body.and_then(|body| Some((page::read(body)?, body))) {
-            Some((row, body)) => gather::page::save(self.sync, self.phone, (&row, body))?,
-            None => {
-                let known = KnownPage { id: id.clone(), title: self.title.to_owned(), body: "null".into() };
-                self.sync.store.save_page(self.phone, &known)?;
-            }
+        if let Some((row, body)) = body.and_then(|body| Some((page::read(body)?, body))) {
+            gather::page::save(self.sync, self.phone, (&row, body))?;
+        } else {
+            self.sync.store.save_page(self.phone, &self.uncertain(id))?;
         }
+        Ok(())
+    }
+
+    /// Notes what Notion did not take: the user may have changed the columns, so they are read anew next time.
+    fn refused(&mut self, warnings: Vec<Warning>) -> Result<(), Stop> {
+        if !warnings.is_empty() {
+            gather::table::forget(self.sync)?;
+        }
+        self.applied.warnings.extend(warnings);
         Ok(())
     }
 
@@ -270,8 +315,9 @@ impl Writer<'_> {
     fn entry_judged<T>(&self, sent: notion::Result<T>, activity: &ActivityId) -> Result<T, Stop> {
         let gone =
             |err: &notion::Error| err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
-        if sent.as_ref().err().is_some_and(gone) {
-            self.sync.store.forget_entry(activity, self.phone)?;
+        let is_gone = sent.as_ref().err().is_some_and(gone);
+        if let Some(record) = self.record(activity)?.filter(|_| is_gone) {
+            self.save(&record.lost())?;
         }
         self.judged(sent)
     }

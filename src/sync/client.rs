@@ -86,6 +86,7 @@ impl Job<'_> {
                 Err(Stop::Again(why)) if attempt < ATTEMPTS && !self.sync.deadline.passed() => {
                     log::warn!("{}: {why}; looking again", facts.phone);
                     facts.page = gather::reread(self.sync, self.table, &facts.phone)?;
+                    progress.was_there &= facts.page != PageFact::Absent;
                 }
                 Err(Stop::Again(why) | Stop::Fatal(why)) => return Err(*why),
             }

@@ -8,11 +8,12 @@ pub mod profile;
 pub mod table;
 pub mod workspace;
 
-use std::thread;
+use std::thread::{self, Scope};
 
 use crate::domain::event::ContactLookup;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
+use crate::notion;
 use crate::store::KnownPage;
 
 use super::facts::{Facts, PageFact};
@@ -37,10 +38,10 @@ pub fn clients(
     let wanted = profile::wanted(sync, phones, contacts)?;
     let known: Vec<Option<KnownPage>> = phones.iter().map(|phone| sync.store.page(phone)).collect::<Result<_, _>>()?;
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
-    let quo = sync.quo_until(sync.quo_deadline);
+    let quo = sync.quo_for_enrichment();
     let (answer, pages) = thread::scope(|scope| {
-        let asked = quo.filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
-        let pages: Vec<_> = phones.iter().zip(&known).map(|(phone, known)| look.find(phone, known.as_ref())).collect();
+        let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
+        let pages = side_by_side(scope, &look, (phones, &known));
         let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
         (answer.unwrap_or_default(), pages)
     });
@@ -53,6 +54,25 @@ pub fn clients(
         facts.push(Facts { phone: phone.clone(), profile, page: found.page });
     }
     Ok(Gathered { facts })
+}
+
+/// Looks for the pages of all clients at once; for a single one without a thread.
+fn side_by_side<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    look: &'env Look,
+    (phones, known): (&'env [Phone], &'env [Option<KnownPage>]),
+) -> Vec<notion::Result<Found>> {
+    let Some(((first, rest), (known_first, known_rest))) = phones.split_first().zip(known.split_first()) else {
+        return Vec::new();
+    };
+    let others: Vec<_> = rest
+        .iter()
+        .zip(known_rest)
+        .map(|(phone, known)| scope.spawn(move || look.find(phone, known.as_ref())))
+        .collect();
+    let found = look.find(first, known_first.as_ref());
+    let others = others.into_iter().map(|other| other.join().expect("looking for a page does not panic"));
+    std::iter::once(found).chain(others).collect()
 }
 
 /// Looks at a client's page again, because the store's copy may be out of date or a write's outcome is unknown.

@@ -48,17 +48,16 @@ struct Planner<'a> {
     warnings: Vec<Warning>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     fn new_page(&mut self, facts: &Facts, drafts: &[Draft]) -> ClientPlan {
         let profile = facts.profile.clone().unwrap_or_default();
         let title = profile.name.clone().unwrap_or_else(|| facts.phone.written());
         let names = self.layout.names;
         let mut properties = Vec::new();
-        let key = self.layout.columns.phone(names);
-        if let Some(column) = self.layout.columns.title().filter(|column| key.is_none_or(|key| key.id != column.id)) {
+        if let Some(column) = self.name_column() {
             properties.extend(self.fit(column, &Value::Text(title.clone())));
         }
-        if let Some(column) = key {
+        if let Some(column) = self.layout.columns.phone(names) {
             properties.extend(self.fit(column, &Value::Text(facts.phone.to_string())));
         }
         properties.extend(self.put(&names.status, &Value::Text(names.new_status.clone())));
@@ -104,8 +103,7 @@ impl Planner<'_> {
         let names = self.layout.names;
         let mut fills = Vec::new();
         if let (Some(name), true) = (&profile.name, title_is_empty(row, facts)) {
-            let title = self.layout.columns.title();
-            fills.extend(title.and_then(|column| self.fit(column, &Value::Text(name.clone()))));
+            fills.extend(self.name_column().and_then(|column| self.fit(column, &Value::Text(name.clone()))));
         }
         for (name, value) in profile_values(profile, names) {
             if self.is_empty(row, name) {
@@ -114,6 +112,12 @@ impl Planner<'_> {
         }
         fills.extend(self.tags(row, &profile.tags));
         fills
+    }
+
+    /// The title, unless the phone number stands there: a name in its place would hide the page.
+    fn name_column(&self) -> Option<&'a Column> {
+        let key = self.layout.columns.phone(self.layout.names);
+        self.layout.columns.title().filter(|title| key.is_none_or(|key| key.id != title.id))
     }
 
     /// A column that does not exist counts as empty, so that it is warned about.
@@ -177,13 +181,12 @@ impl Planner<'_> {
     }
 
     fn put(&mut self, name: &str, value: &Value) -> Option<Property> {
-        match self.layout.columns.find(name) {
-            Some(column) => self.fit(column, value),
-            None => {
-                let message = format!("the database has no column {name:?}; its value was left out");
-                self.warnings.push(Warning::property("property_missing", name, message));
-                None
-            }
+        if let Some(column) = self.layout.columns.find(name) {
+            self.fit(column, value)
+        } else {
+            let message = format!("the database has no column {name:?}; its value was left out");
+            self.warnings.push(Warning::property("property_missing", name, message));
+            None
         }
     }
 

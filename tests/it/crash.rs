@@ -40,7 +40,6 @@ enum Recovery {
 fn user(database: Option<&str>) -> User {
     let mut user = User::new();
     user.vendors.set_rate_limits(false);
-    std::fs::write(user.path("quotion.toml"), "[notion]\nsettle = \"1ms\"\n").expect("settings");
     if let Some(url) = database {
         user.set("QUOTION_STATE", url);
     }

@@ -55,7 +55,10 @@ impl User {
             ("NO_PROXY", "127.0.0.1".to_owned()),
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { vendors, home: tempfile::tempdir().expect("a folder"), environment }
+        let home = tempfile::tempdir().expect("a folder");
+        // Nothing in these tests is slow to appear in Notion, unless a test says so.
+        std::fs::write(home.path().join("quotion.toml"), "[notion]\nsettle = \"1ms\"\n").expect("settings");
+        Self { vendors, home, environment }
     }
 
     /// Sets a variable of the environment; an empty value removes it.
@@ -81,9 +84,28 @@ impl User {
         Run::of(feed(self.command(args).spawn().expect("the program starts"), input))
     }
 
+    /// Runs the program as `run` does, and gives what it printed unread, as it need not be JSON.
+    pub fn output<A: AsRef<OsStr>>(&self, args: &[A], input: &[u8]) -> Output {
+        feed(self.command(args).spawn().expect("the program starts"), input)
+    }
+
     /// Syncs one sample of `fixtures/quo`, without further options.
     pub fn sync(&self, sample: &str) -> Run {
         self.run::<&str>(&[], &self::sample(sample))
+    }
+
+    /// Lifts the rate limits of both sides, for streams of many events.
+    pub fn without_rate_limits(&self) {
+        self.vendors.set_rate_limits(false);
+        let rates = "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 1000000\n[quo]\nrequests_per_second = 1000000\n";
+        std::fs::write(self.path("quotion.toml"), rates).expect("a file");
+    }
+
+    /// Names and contents of all files in the user's folder and below, without the settings that stand there from the
+    /// start.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let settings = self.path("quotion.toml");
+        files_below(self.home.path()).into_iter().filter(|(path, _)| *path != settings).collect()
     }
 
     /// Path of a file in the user's folder.
@@ -162,6 +184,30 @@ pub fn feed(mut child: Child, input: &[u8]) -> Output {
     let output = child.wait_with_output().expect("it ends");
     writer.join().expect("the writer ends");
     output
+}
+
+fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let read = |path: PathBuf| {
+        let bytes = std::fs::read(&path).expect("a file");
+        vec![(path, bytes)]
+    };
+    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { read(path) }).collect()
+}
+
+/// True if `part` stands in `bytes`.
+pub fn holds(bytes: &[u8], part: &str) -> bool {
+    bytes.windows(part.len()).any(|window| window == part.as_bytes())
+}
+
+/// Names of all sample deliveries of `fixtures/quo`, in order.
+pub fn samples() -> Vec<String> {
+    let names = std::fs::read_dir(fixtures().join("quo")).expect("a folder").map(|entry| entry.expect("an entry"));
+    let names = names.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned()));
+    let mut names: Vec<String> =
+        names.filter(|name| name.starts_with("legacy-") || name.starts_with("v2026-")).collect();
+    names.sort();
+    names
 }
 
 /// Bytes of a sample delivery of `fixtures/quo`, named without `.json`.

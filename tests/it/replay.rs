@@ -113,7 +113,7 @@ fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() 
     summary(&run, "replay: 0 done, 1 failed; 1 in the inbox");
     check("failed", 2, 115..=120);
 
-    store(&user).execute("UPDATE inbox SET next_try_at = '2026-01-01T00:00:00.000Z'", []).expect("time passes");
+    store(&user).execute("UPDATE inbox SET next_try_at = 0", []).expect("time passes");
     let run = user.run(&["replay"], b"");
     run.expect_error(75, "unavailable");
     assert!(run.line()["error"]["hint"].as_str().expect("hint").contains("replay --dead"), "{}", run.stdout);
@@ -254,7 +254,7 @@ fn payloads_of_long_finished_events_are_dropped_and_their_keys_kept() {
     notion_is_down(&user);
     assert_eq!(user.run::<&str>(&[], &renamed("v2026-03-30.message.received.media", 1)).code, 69);
     user.vendors.clear_faults();
-    let age = "UPDATE inbox SET updated_at = '2026-01-01T00:00:00.000Z' WHERE event_id <> ?1";
+    let age = "UPDATE inbox SET updated_at = 0 WHERE event_id <> ?1";
     store(&user).execute(age, [event_of(STRANGER)]).expect("time passes");
     assert_eq!(user.run(&["replay"], b"").code, 0);
     let kept =

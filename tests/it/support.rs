@@ -123,8 +123,7 @@ pub fn store(user: &User) -> Connection {
 
 /// State, attempts and seconds until the next try of each event in the inbox, by id.
 pub fn inbox(user: &User) -> Vec<(String, String, u32, Option<i64>)> {
-    let sql =
-        "SELECT event_id, state, attempts, CAST(round((julianday(next_try_at) - julianday('now')) * 86400) AS INTEGER)
+    let sql = "SELECT event_id, state, attempts, next_try_at / 1000 - unixepoch()
                FROM inbox ORDER BY event_id";
     let store = store(user);
     let mut statement = store.prepare(sql).expect("inbox");

@@ -85,7 +85,7 @@ impl Default for Settings {
             rate_limits: true,
             quo_per_second: 10,
             notion_per_window: 180,
-            notion_window: Duration::from_secs(60),
+            notion_window: Duration::from_mins(1),
             local_media: false,
         }
     }

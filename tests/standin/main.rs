@@ -1,5 +1,7 @@
 //! The stand-in, runnable by hand: `cargo run --example standin -- [--port N] [--world FILE] [--port-file FILE]`.
-//! Prints shell exports on stdout (`eval "$(head -n …)"` or `source <(…)`), then serves until killed.
+//! Prints shell exports on stdout (`eval "$(head -n …)"` or `source <(…)`), then serves until killed. With
+//! `--render URL` it starts nothing, and prints what stands in the Notion databases of one that runs: `scripts/demo`
+//! must do without curl.
 #![allow(
     clippy::format_push_string,
     clippy::format_collect,
@@ -8,7 +10,8 @@
     clippy::disallowed_methods
 )]
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,10 +45,17 @@ struct Args {
     /// Adds the samples' client pages
     #[arg(long)]
     seed_pages: bool,
+    /// Prints the databases of the stand-in that runs there (`http://127.0.0.1:PORT…`), and ends
+    #[arg(long, value_name = "URL")]
+    render: Option<String>,
 }
 
 fn main() {
     let args = Args::parse();
+    if let Some(url) = &args.render {
+        print!("{}", rendered(url));
+        return;
+    }
     let mut world = match &args.world {
         None => World::default_demo(),
         Some(file) => {
@@ -81,4 +91,14 @@ fn main() {
     loop {
         std::thread::park();
     }
+}
+
+/// What a running stand-in answers on `/_render`; of its address only host and port count.
+fn rendered(url: &str) -> String {
+    let address = url.trim_start_matches("http://").split('/').next().expect("host and port");
+    let mut stream = TcpStream::connect(address).expect("a stand-in that runs");
+    stream.write_all(b"GET /_render HTTP/1.1\r\nHost: standin\r\nConnection: close\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
 }

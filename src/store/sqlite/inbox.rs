@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value as Json, json};
 
 use crate::domain::event::Direction;
-use crate::domain::id::{EventId, NumberId, PageId};
+use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 use crate::domain::phone::Phone;
 
 use super::super::{Arrival, Finish, HistoryLine, Patience, Result, Selection, Standing, Trouble, Waiting};
@@ -21,9 +22,12 @@ impl Db {
     pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
         let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
                    VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?6) ON CONFLICT (event_id) DO NOTHING";
-        let activity = arrival.activity.as_ref().map(|id| id.as_str());
-        let due = self.from_now(arrival.delay);
-        self.write(sql, params![arrival.id.as_str(), arrival.event_type, activity, arrival.payload, due, self.now()])?;
+        let activity = arrival.activity.as_ref().map(ActivityId::as_str);
+        let due = self.millis_after(arrival.delay);
+        self.write_durably(
+            sql,
+            params![arrival.id.as_str(), arrival.event_type, activity, arrival.payload, due, self.millis()],
+        )?;
         Ok(self.standing(&arrival.id)?.unwrap_or(Standing::Waiting { attempts: 0 }))
     }
 
@@ -39,11 +43,11 @@ impl Db {
     }
 
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
-        let now = self.now();
+        let (now, millis) = (self.now(), self.millis());
         self.transaction(|connection| {
             let sql = "UPDATE inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, error_message = NULL,
                        result = ?2, updated_at = ?3 WHERE event_id = ?1";
-            connection.prepare_cached(sql)?.execute(params![id.as_str(), write_pages(&finish.pages), now])?;
+            connection.prepare_cached(sql)?.execute(params![id.as_str(), write_pages(&finish.pages), millis])?;
             if let Some(line) = &finish.activity {
                 count(connection, line, &now)?;
                 history(connection, (line, finish), &now)?;
@@ -58,10 +62,10 @@ impl Db {
         let attempts = before.unwrap_or(0) + 1;
         let wait = patience.wait(attempts);
         let state = if wait.is_some() { "failed" } else { "dead" };
-        let next = wait.map(|wait| self.from_now(wait));
+        let next = wait.map(|wait| self.millis_after(wait));
         let sql = "UPDATE inbox SET state = ?2, attempts = ?3, next_try_at = ?4, error_kind = ?5, error_message = ?6,
                    updated_at = ?7 WHERE event_id = ?1 AND state <> 'done'";
-        self.write(sql, params![id.as_str(), state, attempts, next, trouble.kind, trouble.message, self.now()])?;
+        self.write(sql, params![id.as_str(), state, attempts, next, trouble.kind, trouble.message, self.millis()])?;
         Ok(wait.is_none())
     }
 
@@ -91,16 +95,17 @@ impl Db {
         let sql = "UPDATE inbox SET payload = NULL, result = NULL, error_message = NULL WHERE event_id IN
                    (SELECT event_id FROM inbox WHERE state = 'done' AND payload IS NOT NULL AND updated_at < ?1 LIMIT ?2)";
         let limit = i64::try_from(EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
-        Ok(self.connection.execute(sql, params![self.before_now(keep), limit])?)
+        Ok(self.connection.execute(sql, params![self.millis_before(keep), limit])?)
     }
 
     /// The condition of a selection, with `?1` in it, and that value.
-    fn condition(&self, selection: &Selection) -> (&'static str, String) {
+    fn condition(&self, selection: &Selection) -> (&'static str, Value) {
+        let now = Value::Integer(self.millis());
         match selection {
-            Selection::Due => ("state IN ('queued', 'failed') AND next_try_at <= ?1", self.now()),
-            Selection::All => ("state IN ('queued', 'failed', 'dead') AND ?1 <> ''", self.now()),
-            Selection::Dead => ("state = 'dead' AND ?1 <> ''", self.now()),
-            Selection::One(id) => ("state <> 'done' AND event_id = ?1", id.to_string()),
+            Selection::Due => ("state IN ('queued', 'failed') AND next_try_at <= ?1", now),
+            Selection::All => ("state IN ('queued', 'failed', 'dead') AND ?1 > 0", now),
+            Selection::Dead => ("state = 'dead' AND ?1 > 0", now),
+            Selection::One(id) => ("state <> 'done' AND event_id = ?1", Value::Text(id.to_string())),
         }
     }
 }

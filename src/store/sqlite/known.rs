@@ -30,11 +30,8 @@ impl Db {
     }
 
     pub fn save_page(&self, phone: &Phone, page: &KnownPage) -> Result<()> {
-        let sql = "INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, body, cached_at)
-                   VALUES ('phone', ?1, ?2, ?3, ?4, ?5)
-                   ON CONFLICT (lookup_type, lookup_key) DO UPDATE SET canvas_id = excluded.canvas_id,
-                   canvas_name = excluded.canvas_name, body = excluded.body, cached_at = excluded.cached_at";
-        self.write(sql, params![phone.as_str(), page.id.as_str(), page.title, page.body, self.now()])
+        let now = self.now();
+        self.transaction(|connection| save_page(connection, (phone, page), &now))
     }
 
     pub fn forget_page(&self, phone: &Phone) -> Result<()> {
@@ -103,6 +100,15 @@ impl Db {
         self.transaction(|connection| entries.iter().try_for_each(|entry| save_entry(connection, entry, &now)))
     }
 
+    pub fn intend(&self, page: Option<(&Phone, &KnownPage)>, entries: &[EntryRecord]) -> Result<()> {
+        let now = self.now();
+        let save = |connection: &Connection| {
+            page.map_or(Ok(()), |(phone, page)| save_page(connection, (phone, page), &now))?;
+            entries.iter().try_for_each(|entry| save_entry(connection, entry, &now))
+        };
+        self.durably(|| self.transaction(save))
+    }
+
     pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
         let sql = "DELETE FROM entries WHERE activity_id = ?1 AND phone = ?2";
         self.write(sql, [activity.as_str(), phone.as_str()])
@@ -121,6 +127,16 @@ impl Db {
             age: self.since(&raw.intended_at),
         })
     }
+}
+
+fn save_page(connection: &Connection, (phone, page): (&Phone, &KnownPage), now: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, body, cached_at)
+               VALUES ('phone', ?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (lookup_type, lookup_key) DO UPDATE SET canvas_id = excluded.canvas_id,
+               canvas_name = excluded.canvas_name, body = excluded.body, cached_at = excluded.cached_at";
+    let values = params![phone.as_str(), page.id.as_str(), page.title, page.body, now];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
 }
 
 /// A row of `entries` as it stands.

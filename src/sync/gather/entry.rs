@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use crate::domain::entry;
+use crate::domain::entry::{self, DOT};
 use crate::domain::id::{ActivityId, PageId};
 use crate::domain::phone::Phone;
 use crate::http;
@@ -86,8 +86,20 @@ pub fn wait_until_settled(sync: &Sync, age: SignedDuration) -> Result<bool, Erro
 
 /// Looks for an entry on a page, and for what is inside it; keeps what it finds.
 fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Standing>, Error> {
-    let blocks = sync.notion.list(&page.as_block(), sync.deadline)?;
-    let Some(block) = blocks.into_iter().rev().find(|block| carries(block, &record.activity)) else { return Ok(None) };
+    let blocks = match sync.notion.list(&page.as_block(), sync.deadline) {
+        Err(err) if err.refusal(404).is_some() => {
+            sync.store.forget_page(&record.phone)?;
+            Vec::new()
+        }
+        listed => listed?,
+    };
+    let Some(block) = blocks.into_iter().rev().find(|block| carries(block, &record.activity)) else {
+        if record.written {
+            // A person deleted it: without this, its call would not be read again.
+            sync.store.save_entries(&[record.clone().lost()])?;
+        }
+        return Ok(None);
+    };
     let inside = if block.has_children { sync.notion.list(&block.id, sync.deadline)? } else { Vec::new() };
     let inside: Vec<String> = inside.into_iter().map(|child| child.text).collect();
     // Of what is pending the beginning may be there and the end missing: that stays to be compared.
@@ -104,11 +116,13 @@ fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Stand
     Ok(Some(Standing { record, inside }))
 }
 
-/// True if the first line of the block names the activity, as a whole word.
+/// True if the first line of the block carries the activity's id, as a whole word and set off as in an entry: a
+/// person may mention it in a note, or go on writing behind it.
 fn carries(block: &ListedBlock, activity: &ActivityId) -> bool {
-    let line = first_line(&block.text);
-    let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-    words.any(|word| word == activity.as_str())
+    let word = |part: &str| {
+        part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').next() == Some(activity.as_str())
+    };
+    first_line(&block.text).split(DOT).skip(1).any(word)
 }
 
 fn first_line(text: &str) -> String {

@@ -72,7 +72,7 @@ pub fn wanted(sync: &Sync, phones: &[Phone], lookup: &ContactLookup) -> Result<W
 }
 
 /// Asks. Ends at the first failure and keeps what came before it.
-pub fn ask(quo: Quo, wanted: &Wanted) -> Answer {
+pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
     let mut answer = Answer::default();
     match wanted {
         Wanted::Nothing => {}
@@ -125,7 +125,7 @@ pub fn settle(
 
 /// Renews one contact of the index: read from Quo again, because a delivery carries less than the API.
 pub fn renew(sync: &Sync, contact: &Contact, outcome: &mut Outcome) -> Result<(), Error> {
-    let Some(quo) = sync.quo_until(sync.quo_deadline) else { return Ok(()) };
+    let Some(quo) = sync.quo_for_enrichment() else { return Ok(()) };
     match quo.fetch_contact(&contact.id) {
         Ok(Some(record)) => sync.store.save_contact(&indexable(&record))?,
         Ok(None) => sync.store.drop_contact(&contact.id)?,

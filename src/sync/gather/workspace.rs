@@ -20,7 +20,7 @@ pub fn gather(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
     if let Some(kept) = kept.as_deref().filter(|_| age.is_some_and(|age| age < FRESH)) {
         return Ok(workspace(kept));
     }
-    let Some(quo) = sync.quo_until(sync.quo_deadline) else {
+    let Some(quo) = sync.quo_for_enrichment() else {
         return Ok(kept.as_deref().map(workspace).unwrap_or_default());
     };
     match quo.fetch_numbers() {

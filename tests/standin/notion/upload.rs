@@ -31,12 +31,23 @@ pub(super) fn create(notion: &mut NotionState, call: &Call<'_>) -> Answer {
         "upload_url": format!("https://api.notion.com/v1/file_uploads/{id}/send"), "archived": false,
         "in_trash": false, "status": "pending", "filename": name, "content_type": map.get("content_type"),
         "content_length": null, "mode": mode});
-    notion.uploads.insert(id, upload.clone());
-    Ok(upload)
+    let answer = shown(&upload);
+    notion.uploads.insert(id, upload);
+    Ok(answer)
+}
+
+/// An upload as Notion shows it: how it is sent is not told, and where to send it only while it is pending.
+fn shown(upload: &Value) -> Value {
+    let mut upload = upload.clone();
+    let sent = upload["status"] != "pending";
+    if let Some(map) = upload.as_object_mut() {
+        map.retain(|key, _| key != "mode" && !(sent && key == "upload_url"));
+    }
+    upload
 }
 
 pub(super) fn retrieve(notion: &NotionState, id: &str) -> Answer {
-    notion.uploads.get(id).cloned().ok_or_else(|| Refusal::missing("file_upload", id))
+    notion.uploads.get(id).map(shown).ok_or_else(|| Refusal::missing("file_upload", id))
 }
 
 pub(super) fn send(notion: &mut NotionState, request: &Request, id: &str) -> Answer {
@@ -57,13 +68,13 @@ pub(super) fn send(notion: &mut NotionState, request: &Request, id: &str) -> Ans
     if upload["mode"] != "multi_part" {
         upload["status"] = json!("uploaded");
     }
-    Ok(upload.clone())
+    Ok(shown(upload))
 }
 
 pub(super) fn complete(notion: &mut NotionState, id: &str) -> Answer {
     let Some(upload) = notion.uploads.get_mut(id) else { return Err(Refusal::missing("file_upload", id)) };
     upload["status"] = json!("uploaded");
-    Ok(upload.clone())
+    Ok(shown(upload))
 }
 
 /// Length of the field named `file` in a multipart body.

@@ -1,4 +1,5 @@
 -- Exactly once, and never lost: every event before anything is done about it, and how far it has got.
+-- Times in milliseconds since 1970, because there may be a million rows.
 CREATE TABLE inbox (
     event_id      TEXT PRIMARY KEY,
     event_type    TEXT NOT NULL,
@@ -6,12 +7,12 @@ CREATE TABLE inbox (
     payload       BLOB,                      -- as received; null once only the key is kept
     state         TEXT NOT NULL CHECK (state IN ('queued', 'done', 'failed', 'dead')),
     attempts      INTEGER NOT NULL DEFAULT 0,
-    next_try_at   TEXT,                      -- null when done or dead
+    next_try_at   INTEGER,                   -- null when done or dead
     error_kind    TEXT,
     error_message TEXT,
     result        TEXT,                      -- of a finished event: the clients' pages, JSON
-    received_at   TEXT NOT NULL,
-    updated_at    TEXT NOT NULL
+    received_at   INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE INDEX inbox_waiting ON inbox (next_try_at) WHERE state IN ('queued', 'failed');
