@@ -82,7 +82,7 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
     let line = Line {
         status: status(outcome, failure),
         action: action.map(action_name),
-        reason: outcome.skipped.map(reason_name),
+        reason: outcome.skipped.map(reason_name).filter(|_| failure.is_none()),
         notion_page_id: first.and_then(page_id),
         client_name: first.map(|synced| synced.client_name.as_str()),
         event_id: outcome.event_id.as_deref(),
@@ -212,5 +212,7 @@ mod tests {
             failure(&refused, &Outcome::default()),
             r#"{"status":"error","error":{"kind":"payload","message":"not JSON","retryable":false,"hint":"look"}}"#
         );
+        let skipped = Outcome { skipped: Some(Reason::Duplicate), ..Outcome::default() };
+        assert!(!super::failure(&refused, &skipped).contains("duplicate"), "what failed was not skipped");
     }
 }

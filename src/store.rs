@@ -50,7 +50,10 @@ impl fmt::Display for Error {
             Self::Newer { found, known } => {
                 write!(f, "store has schema {found}, and this program knows only up to {known}")
             }
-            Self::Broken(cause) => write!(f, "store: {cause:#}"),
+            // Some causes quote a whole statement.
+            Self::Broken(cause) => {
+                write!(f, "store: {}", format!("{cause:#}").lines().next().unwrap_or_default())
+            }
         }
     }
 }

@@ -158,7 +158,8 @@ fn run_migrations(connection: &mut Connection) -> Result<()> {
     let migrations: std::result::Result<Vec<Migration>, _> =
         MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect();
     let broken = |err: refinery::Error| Error::Broken(anyhow::Error::new(err).context("cannot migrate the store"));
-    Runner::new(&migrations.map_err(broken)?).run(connection).map_err(broken)?;
+    // In one transaction with the note that they were made: whoever is killed meanwhile leaves nothing half done.
+    Runner::new(&migrations.map_err(broken)?).set_grouped(true).run(connection).map_err(broken)?;
     Ok(())
 }
 

@@ -188,7 +188,7 @@ impl Writer<'_> {
             for group in &entry.blocks.rest {
                 self.judged(self.sync.notion.append(&block, group, self.sync.deadline))?;
             }
-            self.settled(&entry.new.activity)?;
+            self.settled(&entry.new.activity, &entry.new.parts)?;
         }
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Writer<'_> {
             let sent = self.sync.notion.append(block, &group, self.sync.deadline);
             self.entry_judged(sent, activity)?;
         }
-        self.settled(activity)
+        self.settled(activity, parts)
     }
 
     fn reword(&mut self, (block, activity): (&BlockId, &ActivityId), text: &Block) -> Result<(), Stop> {
@@ -238,10 +238,13 @@ impl Writer<'_> {
         Ok(self.sync.store.save_entries(&records)?)
     }
 
-    /// Records that everything pending of an entry is there.
-    fn settled(&self, activity: &ActivityId) -> Result<(), Stop> {
+    /// Records that these parts of an entry are there. What another event left pending stays so.
+    fn settled(&self, activity: &ActivityId, parts: &[Part]) -> Result<(), Stop> {
         let Some(mut record) = self.record(activity)? else { return Ok(()) };
-        record.artifacts.append(&mut record.pending);
+        for part in parts {
+            record.pending.remove(&part.kind);
+            record.artifacts.insert(part.kind);
+        }
         self.save(&record)
     }
 

@@ -1,5 +1,6 @@
 //! The whole program as a user runs it: real binary, real files, stdin and stdout, against the stand-in of both APIs.
 #![allow(clippy::disallowed_methods, reason = "tests sleep, read the clock and the environment")]
+#![allow(clippy::print_stdout, reason = "tests tell what they skipped and how much they tried")]
 
 mod audit;
 mod crash;
@@ -11,15 +12,21 @@ mod fill;
 mod first;
 mod harness;
 mod input;
+mod interleave;
 mod kit;
 mod logs;
 mod packages;
+mod race;
 mod receivers;
+mod replay;
 mod samples;
 mod settings;
 #[path = "../standin/lib.rs"]
 mod standin;
 mod store;
+mod store_trouble;
 mod strict;
+mod support;
 mod tidy;
 mod timers;
+mod trouble;

@@ -32,7 +32,9 @@ pub fn settle(sync: &Sync, record: EntryRecord, page: Option<&PageId>) -> Result
     }
     let Some(page) = page else { return Ok(None) };
     let found = find(sync, &record, page)?;
-    if found.is_some() || !wait_until_settled(sync, record.age)? {
+    // The entry may stand there while what is to go into it is still under way.
+    let certain = found.is_some() && record.pending.is_empty();
+    if certain || !wait_until_settled(sync, record.age)? {
         return Ok(found);
     }
     find(sync, &record, page)

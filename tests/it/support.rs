@@ -1,0 +1,151 @@
+//! What several suites need: a user of any store, altered samples, many processes at once, a look into the inbox.
+
+use std::path::Path;
+use std::process::Child;
+
+use rusqlite::Connection;
+
+use crate::harness::{Run, User, feed, sample, sample_json};
+
+/// Gives the address of a new, empty store for each user; `None` is a `SQLite` file in the user's folder.
+pub type Database<'a> = &'a (dyn Fn() -> Option<String> + Sync);
+
+/// The default store.
+pub fn sqlite() -> Option<String> {
+    None
+}
+
+/// A user with that `quotion.toml`, and vendors that count no requests.
+pub fn user(database: Database, settings: &str) -> User {
+    let mut user = User::new();
+    user.vendors.set_rate_limits(false);
+    std::fs::write(user.path("quotion.toml"), settings).expect("settings");
+    if let Some(url) = database() {
+        user.set("QUOTION_STATE", &url);
+    }
+    user
+}
+
+/// A sample as another event about another activity; the same number gives the same again.
+pub fn renamed(name: &str, number: usize) -> Vec<u8> {
+    let text = String::from_utf8(sample(name)).expect("samples are UTF-8");
+    let json = sample_json(name);
+    let activity = activity_of(name);
+    let text = text.replace(&activity, &format!("AC9{number:031}"));
+    text.replace(json["id"].as_str().expect("an event id"), &format!("EV9{number:031}")).into_bytes()
+}
+
+/// A sample delivered by another subscription: only the event's own id differs.
+pub fn redelivered(name: &str, number: usize) -> Vec<u8> {
+    let text = String::from_utf8(sample(name)).expect("samples are UTF-8");
+    text.replace(&event_of(name), &format!("EV8{number:031}")).into_bytes()
+}
+
+/// Id of the event of a sample.
+pub fn event_of(name: &str) -> String {
+    sample_json(name)["id"].as_str().expect("an event id").to_owned()
+}
+
+/// Id of the call or message that a sample speaks of.
+pub fn activity_of(name: &str) -> String {
+    let data = &sample_json(name)["data"];
+    let of = |key: &str| data[key]["callId"].as_str().or(data[key]["id"].as_str()).map(str::to_owned);
+    of("resource").or_else(|| of("object")).expect("an activity id")
+}
+
+/// Starts the program without feeding it.
+pub fn start(user: &User, args: &[&str]) -> Child {
+    user.command(args).spawn().expect("the program starts")
+}
+
+/// Runs all these at once.
+pub fn at_once(user: &User, runs: &[(&[&str], Vec<u8>)]) -> Vec<Run> {
+    let children: Vec<Child> = runs.iter().map(|(args, _)| start(user, args)).collect();
+    let inputs = runs.iter().map(|(_, input)| input);
+    std::thread::scope(|scope| {
+        let feeding: Vec<_> = children
+            .into_iter()
+            .zip(inputs)
+            .map(|(child, input)| scope.spawn(|| Run::of(feed(child, input))))
+            .collect();
+        feeding.into_iter().map(|run| run.join().expect("it ends")).collect()
+    })
+}
+
+/// Does the work on every item, some at a time, because most of it is waiting.
+pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8.min(items.len()) {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
+                    work(item);
+                }
+            });
+        }
+    });
+}
+
+/// What stands in "Notion", whatever the order in which it came there.
+pub fn canonical(user: &User) -> String {
+    let text = user.notion();
+    sorted(&text.lines().collect::<Vec<_>>(), "")
+}
+
+/// Pages, then properties and entries, then what is inside an entry, in the order of their texts.
+fn sorted(lines: &[&str], indent: &str) -> String {
+    let (own, deeper) = match indent.len() {
+        0 => ("", "  "),
+        2 => ("  ", "    - "),
+        _ => ("    - ", "      "),
+    };
+    let begins = |line: &&str| line.starts_with(own) && !line.starts_with(deeper) && !line.starts_with("     ");
+    let mut parts: Vec<Vec<&str>> = Vec::new();
+    for line in lines {
+        match parts.last_mut() {
+            Some(part) if !begins(line) => part.push(line),
+            _ => parts.push(vec![line]),
+        }
+    }
+    let inner = |part: &Vec<&str>| match indent.len() {
+        0 | 2 if part.len() > 1 => format!("{}\n{}", part[0], sorted(&part[1..], &format!("{indent}  "))),
+        _ => part.join("\n"),
+    };
+    let mut texts: Vec<String> = parts.iter().map(inner).collect();
+    texts.sort();
+    texts.join("\n")
+}
+
+/// The store of a user who has the default one.
+pub fn store(user: &User) -> Connection {
+    Connection::open(user.path(".tmp/quotion.db")).expect("the store")
+}
+
+/// State, attempts and seconds until the next try of each event in the inbox, by id.
+pub fn inbox(user: &User) -> Vec<(String, String, u32, Option<i64>)> {
+    let sql = "SELECT event_id, state, attempts, next_try_at / 1000 - unixepoch()
+               FROM inbox ORDER BY event_id";
+    let store = store(user);
+    let mut statement = store.prepare(sql).expect("inbox");
+    let row = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    statement.query_map([], row).expect("rows").collect::<Result<_, _>>().expect("rows")
+}
+
+/// State of an event in the inbox.
+pub fn state(user: &User, event: &str) -> Option<String> {
+    inbox(user).into_iter().find(|(id, ..)| id == event).map(|(_, state, ..)| state)
+}
+
+/// Copies a folder.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("folder");
+    for entry in std::fs::read_dir(from).expect("folder") {
+        let entry = entry.expect("entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("type").is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copy");
+        }
+    }
+}
