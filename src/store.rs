@@ -188,6 +188,12 @@ impl Store {
         either!(self, db => db.page_intended(phone))
     }
 
+    /// Time since something was last written to the page of `phone` without the answer being known; `None` when its
+    /// values are certain.
+    pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<jiff::SignedDuration>> {
+        either!(self, db => db.page_uncertain(phone))
+    }
+
     /// Remembers entries, or what has become of them, in one transaction.
     pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
         either!(self, db => db.save_entries(entries))

@@ -84,11 +84,16 @@ pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFa
     Ok(found.page)
 }
 
-/// A search that finds no page is not believed while one may be in the making: then it is made again, later.
+/// What was read is not believed while a write may still be under way: no page while one may be in the making, and no
+/// values while others may be on their way to the page. Then it is read again, later.
 fn certain(sync: &Sync, look: &Look, (phone, found): (&Phone, Found)) -> Result<Found, Error> {
-    let open = if found.page == PageFact::Absent { sync.store.page_intended(phone)? } else { None };
+    let open = match &found.page {
+        PageFact::Absent => sync.store.page_intended(phone)?,
+        PageFact::Known { fresh: true, .. } => sync.store.page_uncertain(phone)?,
+        PageFact::Known { fresh: false, .. } => None,
+    };
     match open {
-        Some(age) if entry::wait_until_settled(sync, age)? => Ok(look.find(phone, None)?),
+        Some(age) if entry::wait_until_settled(sync, age)? => Ok(look.find(phone, sync.store.page(phone)?.as_ref())?),
         Some(_) | None => Ok(found),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::harness::{Run, User, feed, sample};
 use crate::standin::{Act, Fault, Vendor, When};
+use crate::support::{Database, has_postgres, postgres, sqlite};
 
 /// What is synced before the run that is killed, and what that run syncs.
 struct Case {
@@ -94,7 +95,7 @@ fn pages(user: &User) -> String {
     user.notion()
 }
 
-fn matrix(recovery: Recovery, database: &dyn Fn() -> Option<String>) -> usize {
+fn matrix(recovery: Recovery, database: Database) -> usize {
     let mut tried = 0;
     for case in &CASES {
         let undisturbed = prepared(case, database().as_deref());
@@ -122,12 +123,23 @@ fn matrix(recovery: Recovery, database: &dyn Fn() -> Option<String>) -> usize {
 
 #[test]
 fn killed_at_any_request_and_sent_again_the_same_pages_stand_there() {
-    let tried = matrix(Recovery::Resend, &|| None);
+    let tried = matrix(Recovery::Resend, &sqlite);
+    println!("kills: {tried}");
     assert!(tried > 60, "{tried}");
 }
 
 #[test]
 fn killed_at_any_request_and_replayed_the_same_pages_stand_there() {
-    let tried = matrix(Recovery::Replay, &|| None);
+    let tried = matrix(Recovery::Replay, &sqlite);
+    println!("kills: {tried}");
     assert!(tried > 60, "{tried}");
+}
+
+#[test]
+fn killed_at_any_request_the_same_pages_stand_there_on_postgres() {
+    if has_postgres() {
+        let tried = matrix(Recovery::Resend, &postgres) + matrix(Recovery::Replay, &postgres);
+        println!("kills on PostgreSQL: {tried}");
+        assert!(tried > 120, "{tried}");
+    }
 }

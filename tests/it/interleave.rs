@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::harness::{User, sample};
-use crate::support::{Database, at_once, canonical, redelivered, sqlite, user};
+use crate::support::{Database, at_once, canonical, has_postgres, postgres, redelivered, sqlite, user};
 
 /// Three clients and a group, every kind of artifact, all generations, older events after newer ones.
 const EVENTS: [&str; 20] = [
@@ -105,4 +105,12 @@ fn any_order_and_repetition_gives_the_same_pages() {
 #[test]
 fn any_order_and_repetition_in_three_processes_at_once_gives_the_same_pages() {
     any_order(8, &sqlite, at_once_in_three);
+}
+
+#[test]
+fn any_order_and_repetition_gives_the_same_pages_on_postgres() {
+    if has_postgres() {
+        any_order(8, &postgres, one_after_another);
+        any_order(4, &postgres, at_once_in_three);
+    }
 }

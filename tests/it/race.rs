@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Run, User, feed, sample};
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, Seen, Vendor};
-use crate::support::{Database, activity_of, at_once, renamed, sqlite, start, user};
+use crate::support::{Database, activity_of, at_once, has_postgres, postgres, renamed, sqlite, start, user};
 
 const STRANGER: &str = "v2026-03-30.message.received.no-contact";
 const GROUP: &str = "v2026-03-30.message.received.group";
@@ -44,6 +44,13 @@ fn twenty_four_processes_on_one_unknown_caller_make_one_page_with_twenty_four_en
     unknown_caller(&sqlite);
 }
 
+#[test]
+fn twenty_four_processes_on_one_unknown_caller_make_one_page_with_twenty_four_entries_on_postgres() {
+    if has_postgres() {
+        unknown_caller(&postgres);
+    }
+}
+
 fn same_event(database: Database) {
     let user = user(database, "");
     let inputs: Vec<_> = (0..8).map(|_| (&[][..], sample(STRANGER))).collect();
@@ -58,6 +65,13 @@ fn same_event(database: Database) {
 #[test]
 fn same_event_in_eight_processes_is_written_once_and_all_name_its_page() {
     same_event(&sqlite);
+}
+
+#[test]
+fn same_event_in_eight_processes_is_written_once_and_all_name_its_page_on_postgres() {
+    if has_postgres() {
+        same_event(&postgres);
+    }
 }
 
 #[test]
@@ -90,6 +104,13 @@ fn who_waits_longer_than_its_deadline_for_the_same_client_comes_back_later() {
     patience_with_another_writer(&sqlite);
 }
 
+#[test]
+fn who_waits_longer_than_its_deadline_for_the_same_client_comes_back_later_on_postgres() {
+    if has_postgres() {
+        patience_with_another_writer(&postgres);
+    }
+}
+
 fn one_group(database: Database) {
     let user = user(database, "");
     user.vendors.set_hide_new_pages(Duration::from_secs(1));
@@ -104,6 +125,13 @@ fn one_group(database: Database) {
 #[test]
 fn eight_events_of_one_group_at_once_make_one_page_per_member() {
     one_group(&sqlite);
+}
+
+#[test]
+fn eight_events_of_one_group_at_once_make_one_page_per_member_on_postgres() {
+    if has_postgres() {
+        one_group(&postgres);
+    }
 }
 
 fn call_and_artifacts(database: Database) {
@@ -128,6 +156,13 @@ fn call_and_artifacts(database: Database) {
 #[test]
 fn call_and_its_four_artifacts_at_once_are_one_toggle_with_four_blocks() {
     call_and_artifacts(&sqlite);
+}
+
+#[test]
+fn call_and_its_four_artifacts_at_once_are_one_toggle_with_four_blocks_on_postgres() {
+    if has_postgres() {
+        call_and_artifacts(&postgres);
+    }
 }
 
 fn replays_and_sync(database: Database) {
@@ -156,6 +191,13 @@ fn two_replays_and_a_sync_at_once_do_each_event_once() {
     replays_and_sync(&sqlite);
 }
 
+#[test]
+fn two_replays_and_a_sync_at_once_do_each_event_once_on_postgres() {
+    if has_postgres() {
+        replays_and_sync(&postgres);
+    }
+}
+
 fn shared_quo_limit(database: Database) {
     let user = user(database, "[quo]\nrequests_per_second = 5\n");
     let inputs: Vec<_> = (0..3)
@@ -180,6 +222,13 @@ fn three_processes_share_one_limit_of_requests_to_quo() {
     shared_quo_limit(&sqlite);
 }
 
+#[test]
+fn three_processes_share_one_limit_of_requests_to_quo_on_postgres() {
+    if has_postgres() {
+        shared_quo_limit(&postgres);
+    }
+}
+
 fn shared_notion_limit(database: Database) {
     let user = user(database, "[notion]\nrequests_per_minute = 6\n");
     let inputs: Vec<_> = (0..3)
@@ -197,6 +246,13 @@ fn shared_notion_limit(database: Database) {
 #[test]
 fn three_processes_share_one_limit_of_requests_to_notion() {
     shared_notion_limit(&sqlite);
+}
+
+#[test]
+fn three_processes_share_one_limit_of_requests_to_notion_on_postgres() {
+    if has_postgres() {
+        shared_notion_limit(&postgres);
+    }
 }
 
 fn pause_of_one_is_a_pause_of_all(database: Database) {
@@ -225,9 +281,16 @@ fn too_many_requests_in_one_process_pauses_the_others() {
     pause_of_one_is_a_pause_of_all(&sqlite);
 }
 
+#[test]
+fn too_many_requests_in_one_process_pauses_the_others_on_postgres() {
+    if has_postgres() {
+        pause_of_one_is_a_pause_of_all(&postgres);
+    }
+}
+
 fn killed_holder(database: Database) {
     let user = user(database, "[notion]\nsettle = \"1ms\"\n");
-    user.vendors.add_fault(Fault::new(Vendor::Notion, Act::Hang(Duration::from_secs(60))).path("/v1/pages").nth(1));
+    user.vendors.add_fault(Fault::new(Vendor::Notion, Act::Hang(Duration::from_mins(1))).path("/v1/pages").nth(1));
     let mut holder = start(&user, &[]);
     std::io::Write::write_all(&mut holder.stdin.take().expect("a pipe"), &renamed(STRANGER, 1)).expect("input");
     wait_for(&user, |seen| seen.path == "/v1/pages");
@@ -243,6 +306,13 @@ fn killed_holder(database: Database) {
 #[test]
 fn killed_holder_of_locks_frees_them() {
     killed_holder(&sqlite);
+}
+
+#[test]
+fn killed_holder_of_locks_frees_them_on_postgres() {
+    if has_postgres() {
+        killed_holder(&postgres);
+    }
 }
 
 fn requests(user: &User, vendor: Vendor) -> Vec<Seen> {

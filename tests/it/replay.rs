@@ -6,7 +6,9 @@ use serde_json::json;
 
 use crate::harness::{Run, User, sample};
 use crate::standin::{Act, Fault, Vendor};
-use crate::support::{Database, activity_of, event_of, inbox, redelivered, renamed, sqlite, state, store, user};
+use crate::support::{
+    Database, activity_of, event_of, has_postgres, inbox, postgres, redelivered, renamed, sqlite, state, store, user,
+};
 
 const TEXT: &str = "v2026-03-30.message.received";
 const STRANGER: &str = "v2026-03-30.message.received.no-contact";
@@ -185,6 +187,13 @@ fn second_delivery_is_skipped_with_the_page_of_the_first_and_without_a_request()
 }
 
 #[test]
+fn second_delivery_is_skipped_with_the_page_of_the_first_and_without_a_request_on_postgres() {
+    if has_postgres() {
+        duplicates(&postgres);
+    }
+}
+
+#[test]
 fn call_missed_told_by_two_subscriptions_is_one_entry() {
     let user = user(&sqlite, "");
     user.sync("v2026-03-30.call.missed").expect(0, "success", "created");
@@ -299,6 +308,13 @@ fn outage(database: Database) {
 #[test]
 fn events_of_an_outage_are_all_kept_and_all_synced_after_it() {
     outage(&sqlite);
+}
+
+#[test]
+fn events_of_an_outage_are_all_kept_and_all_synced_after_it_on_postgres() {
+    if has_postgres() {
+        outage(&postgres);
+    }
 }
 
 #[test]

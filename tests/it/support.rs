@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::process::Child;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use postgres::{Client, NoTls};
 use rusqlite::Connection;
 
 use crate::harness::{Run, User, feed, sample, sample_json};
@@ -13,6 +15,28 @@ pub type Database<'a> = &'a (dyn Fn() -> Option<String> + Sync);
 /// The default store.
 pub fn sqlite() -> Option<String> {
     None
+}
+
+/// A schema of its own in the PostgreSQL server of the tests.
+#[allow(clippy::unnecessary_wraps, reason = "a `Database`, as `sqlite` is")]
+pub fn postgres() -> Option<String> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let url = std::env::var("QUOTION_TEST_DATABASE_URL").expect("asked before");
+    let name = format!("users_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut client = Client::connect(&url, NoTls).expect("the server answers");
+    client.batch_execute(&format!("CREATE SCHEMA {name}")).expect("a schema");
+    Some(format!("{url}?schema={name}&sslmode=prefer&supa=base-pooler.x"))
+}
+
+/// True if there is a PostgreSQL server to test with; in CI there must be one.
+#[allow(clippy::print_stderr, reason = "who runs the tests must see what they left out")]
+pub fn has_postgres() -> bool {
+    let there = std::env::var("QUOTION_TEST_DATABASE_URL").is_ok();
+    assert!(there || std::env::var("CI").is_err(), "QUOTION_TEST_DATABASE_URL is not set, and CI must test PostgreSQL");
+    if !there {
+        eprintln!("SKIPPED: no PostgreSQL; QUOTION_TEST_DATABASE_URL=$(scripts/postgres start .tmp/postgres)");
+    }
+    there
 }
 
 /// A user with that `quotion.toml`, and vendors that count no requests.

@@ -131,6 +131,14 @@ impl Db {
         Ok(rows.first().and_then(|row| row.get::<_, Option<i64>>(0)).map(age))
     }
 
+    pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
+        let sql = "SELECT (extract(epoch FROM now() - max(cached_at)) * 1000)::bigint FROM canvas_cache
+                   LEFT JOIN quotion_pages ON phone = lookup_key AND page_id = canvas_id::text
+                   WHERE lookup_type = 'phone' AND lookup_key = $1 AND coalesce(body, 'null') = 'null'";
+        let rows = self.read(sql, &[(&phone.as_str(), Type::TEXT)])?;
+        Ok(rows.first().and_then(|row| row.get::<_, Option<i64>>(0)).map(age))
+    }
+
     pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
         self.put(None, entries)
     }

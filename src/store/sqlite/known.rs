@@ -93,6 +93,13 @@ impl Db {
         Ok(last.map(|last| self.since(&last)))
     }
 
+    pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
+        let sql = "SELECT max(cached_at) FROM canvas_cache
+                   WHERE lookup_type = 'phone' AND lookup_key = ?1 AND body = 'null'";
+        let last: Option<String> = self.connection.query_row(sql, [phone.as_str()], |row| row.get(0))?;
+        Ok(last.map(|last| self.since(&last)))
+    }
+
     pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
         let now = self.now();
         self.transaction(|connection| entries.iter().try_for_each(|entry| save_entry(connection, entry, &now)))
