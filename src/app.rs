@@ -2,6 +2,8 @@
 //!
 //! Gets its streams and the time from `main`, so that nothing else touches them.
 
+mod backfill;
+mod progress;
 mod replay;
 mod tools;
 
@@ -19,6 +21,7 @@ use crate::documents::{Broken, Documents, MAX_BYTES};
 use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::failure::{self, Failure, Kind};
+use crate::logs;
 use crate::report;
 use crate::sync;
 use crate::webhook::{self, signature};
@@ -40,22 +43,46 @@ pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
     let World { input, output, now } = world;
     let config = match Config::load(args, environment) {
         Ok(config) => config,
-        Err(failure) => return print_failure(output, &failure),
+        Err(failure) => return refuse(args, output, &failure),
     };
+    if args.command.is_some() && args.sync.any() {
+        let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing to a subcommand";
+        let hint = "leave them out; quotion --help shows which belong together";
+        return refuse(args, output, &Failure::new(Kind::Usage, message, hint));
+    }
     let mut app =
         App { tools: Tools::new(config, now), output, now, worst: 0, documents: 0, alerted: RefCell::default() };
     let ended = match &args.command {
-        Some(_) if args.sync.any() => {
-            let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing to a subcommand";
-            Err(Failure::new(Kind::Usage, message, "leave them out; quotion --help shows which belong together"))
-        }
         None => app.sync_all(input, args.sync.enqueue),
         Some(Command::Replay(replay)) => app.replay(replay, input),
+        Some(Command::Backfill(backfill)) => {
+            app.backfill(backfill);
+            Ok(())
+        }
     };
     if let Err(failure) = ended {
         app.failed(&failure, &Outcome::default());
     }
     app.worst
+}
+
+/// Where logs go. What a backfill prints is read by a program that expects events.
+pub fn log_target(args: &Args) -> logs::Target {
+    match args.command {
+        Some(Command::Backfill(_)) => logs::Target::Stderr,
+        Some(Command::Replay(_)) | None => args.log_to.into(),
+    }
+}
+
+/// Ends before anything is begun, in the way of the command. Returns the exit code.
+pub fn refuse(args: &Args, output: &mut dyn Write, failure: &Failure) -> u8 {
+    match args.command {
+        Some(Command::Backfill(_)) => {
+            log_failure(failure, None);
+            failure.exit_code()
+        }
+        Some(Command::Replay(_)) | None => print_failure(output, failure),
+    }
 }
 
 /// Prints the one result line of a failure that comes before any document. Returns the exit code.

@@ -12,6 +12,7 @@ EXAMPLES
   quotion --dry-run < payload.json               show what would be written, write nothing
   quotion --require-signature --signature \"$HTTP_OPENPHONE_SIGNATURE\" < body
                                                  what a webhook receiver runs
+  quotion backfill --since 24h | quotion         what no webhook brought (cron)
   quotion --enqueue … < body; quotion replay     answer at once, work later (cron)
 ENVIRONMENT (or a file .env in the working directory)
   NOTION_API_KEY                 token of the Notion integration; required
@@ -87,6 +88,12 @@ pub struct Args {
 pub enum Command {
     /// Finish what is queued, or has failed and is due again (for cron)
     Replay(ReplayArgs),
+    /// Print the events Quo has had lately, one JSON per line: pipe into `quotion`
+    ///
+    /// Asks Quo for the calls and texts of each conversation, and prints those that are not synced yet as a webhook
+    /// would have delivered them, with ids that are the same in every run. Nothing else goes to standard output:
+    /// failures, and a summary, go to standard error. The same command goes on where an interrupted run stopped.
+    Backfill(BackfillArgs),
 }
 
 /// Options of `replay`.
@@ -111,6 +118,30 @@ pub struct ReplayArgs {
     /// Take at most so many
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub limit: usize,
+}
+
+/// Options of `backfill`.
+#[derive(Debug, clap::Args)]
+pub struct BackfillArgs {
+    /// Calls and texts made since so long ago, such as 24h or 30d
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<String>,
+
+    /// Only recordings, transcripts and summaries that synced calls made since so long ago still lack
+    #[arg(long, value_name = "DURATION")]
+    pub pending: Option<String>,
+
+    /// Nothing made later than so long ago
+    #[arg(long, value_name = "DURATION")]
+    pub until: Option<String>,
+
+    /// Only this number of the workspace, by id (PN…) or as +1…; may be repeated [default: all]
+    #[arg(long, value_name = "NUMBER")]
+    pub number: Vec<String>,
+
+    /// What is synced already too
+    #[arg(long, conflicts_with = "pending")]
+    pub all: bool,
 }
 
 /// Options of the main job.

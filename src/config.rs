@@ -262,7 +262,7 @@ fn deadline(text: Option<&str>) -> Result<Option<Duration>, Failure> {
 }
 
 /// A span like `5m`, `50s`, `6h` or `30d` (days of 24 hours).
-fn duration(text: &str, name: &str) -> Result<SignedDuration, Failure> {
+pub fn duration(text: &str, name: &str) -> Result<SignedDuration, Failure> {
     let days = || text.trim().strip_suffix('d')?.trim().parse::<i64>().ok()?.checked_mul(24);
     let span = days().and_then(SignedDuration::try_from_hours).or_else(|| text.parse().ok());
     let kind = if name.starts_with("--") { Kind::Usage } else { Kind::Config };

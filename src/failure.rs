@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::backfill;
 use crate::documents::{Broken, MAX_BYTES};
 use crate::http;
 use crate::notion;
@@ -222,6 +223,22 @@ impl From<sync::Error> for Failure {
             }
             sync::Error::Unsettled(_) => {
                 Self::new(Kind::Unavailable, message, "run the same payload again; it is looked for first")
+            }
+        }
+    }
+}
+
+impl From<backfill::Error> for Failure {
+    fn from(err: backfill::Error) -> Self {
+        let message = err.to_string();
+        match err {
+            backfill::Error::Quo(err) => from_quo(&err, message),
+            backfill::Error::Store(err) => err.into(),
+            backfill::Error::Output(_) => {
+                Self::new(Kind::Store, message, "check the other end of the pipe; the same command begins anew")
+            }
+            backfill::Error::NoSuchNumber(_, there) => {
+                Self::new(Kind::Usage, message, format!("there are: {}", there.join(", ")))
             }
         }
     }

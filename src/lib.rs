@@ -22,7 +22,7 @@
 //! | 6 | [`app`] the program: documents in, lines out |
 //! | 5 | [`config`] settings, the only reader of the environment; [`delivery`] an event from arrival to end; [`logs`]; [`report`] the result JSON |
 //! | 4 | [`cli`] the command line as typed; [`failure`] bad endings, the only place that knows exit codes |
-//! | 3 | [`sync`] the main job: gather, plan, apply |
+//! | 3 | [`sync`] the main job: gather, plan, apply; [`backfill`] what Quo has had, as events |
 //! | 2 | [`quo`], [`notion`] a vendor's words each; [`store`] what is remembered; [`critical`] what the operator must see |
 //! | 1 | [`webhook`] raw bytes to events; [`http`] the only place that sends, waits and retries; [`documents`] |
 //! | 0 | [`domain`] plain values and the rules about them; [`secret`] what never prints; [`surrogate`] half characters of a text cut; [`json_line`] JSON that is safe to show |
@@ -32,6 +32,7 @@
 //! door; no loop, retry or body without a limit.
 
 pub mod app;
+pub mod backfill;
 pub mod cli;
 pub mod config;
 pub mod critical;

@@ -36,10 +36,10 @@ fn main() -> ExitCode {
 fn start(args: &Args, output: &mut impl Write) -> u8 {
     let environment = Environment::read();
     let filter = environment.as_ref().map_or("warn", Environment::log_filter);
-    logs::start(args.log_to.into(), args.log_format.into(), filter);
+    logs::start(app::log_target(args), args.log_format.into(), filter);
     match environment {
         Ok(environment) => app::run(args, environment, World { input: &mut io::stdin().lock(), output, now }),
-        Err(failure) => app::print_failure(output, &failure),
+        Err(failure) => app::refuse(args, output, &failure),
     }
 }
 

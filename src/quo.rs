@@ -5,11 +5,15 @@
 //! wherever it can answer, and 2026-03-30 ("dated"), without prefix and with a version header, which alone can read
 //! calls with more than two parties.
 
+pub mod announcement;
 pub mod artifacts;
 pub mod calls;
 pub mod contacts;
+pub mod conversations;
+pub mod history;
 pub mod messages;
 pub mod numbers;
+pub mod paging;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -21,8 +25,12 @@ pub use self::contacts::{Page, Record};
 pub use self::numbers::OwnNumber;
 pub use self::refusal::{Error, Refusal};
 
+use serde_json::Value;
+
+use self::conversations::Conversation;
+use self::history::{Activity, Query};
 use crate::domain::event::{Artifact, ArtifactKind, CallNews, Message};
-use crate::domain::id::{ActivityId, ContactId, UserId};
+use crate::domain::id::{ActivityId, ContactId, NumberId, UserId};
 use crate::http::{BaseUrl, Deadline, Request, Vendor};
 
 /// Asks Quo, until a deadline. Cheap to make: one for each task that has a deadline of its own.
@@ -48,9 +56,9 @@ impl<'a> Quo<'a> {
         contacts::parse_page(&self.send(Surface::V1, contacts::list(token))?)
     }
 
-    /// Fetches all contacts, page by page; ends after the first error. See [`contacts::pages`] for the bound.
+    /// Fetches all contacts, page by page; ends after the first error. See [`paging::pages`] for the bound.
     pub fn fetch_contacts(&self) -> impl Iterator<Item = Result<Vec<Record>, Error>> {
-        contacts::pages(|token| self.fetch_contact_page(token))
+        paging::pages(|token| self.fetch_contact_page(token))
     }
 
     /// Fetches the workspace's own numbers, and the same as JSON text for [`numbers::parse`].
@@ -69,6 +77,30 @@ impl<'a> Quo<'a> {
     /// [`Availability::Absent`]; a 404 may also mean that it is not made yet, which Quo does not document.
     pub fn fetch_artifact(&self, id: &ActivityId, kind: ArtifactKind) -> Result<Availability<Artifact>, Error> {
         artifacts::fetch(id, kind, |surface, request| self.send(surface, request))
+    }
+
+    /// Fetches the same as Quo's own JSON, without a look at the dated surface; `None` when it is not there or not ready.
+    pub fn fetch_artifact_record(&self, id: &ActivityId, kind: ArtifactKind) -> Result<Option<Value>, Error> {
+        artifacts::fetch_record(id, kind, |request| self.send(Surface::V1, request))
+    }
+
+    /// Fetches up to 100 conversations of an own number; see [`conversations::list`].
+    pub fn fetch_conversation_page(
+        &self,
+        number: &NumberId,
+        token: Option<&str>,
+    ) -> Result<paging::Page<Conversation>, Error> {
+        conversations::parse_page(&self.send(Surface::V1, conversations::list(number, token))?)
+    }
+
+    /// Fetches up to 100 calls of a thread with one other, the newest first.
+    pub fn fetch_call_page(&self, query: &Query, token: Option<&str>) -> Result<paging::Page<Activity>, Error> {
+        history::parse_calls(&self.send(Surface::V1, query.calls(token))?)
+    }
+
+    /// Fetches up to 100 messages of a thread, the newest first.
+    pub fn fetch_message_page(&self, query: &Query, token: Option<&str>) -> Result<paging::Page<Activity>, Error> {
+        history::parse_messages(&self.send(Surface::V1, query.messages(token))?)
     }
 
     /// Fetches a message; `None` when Quo does not have it.

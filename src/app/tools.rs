@@ -80,15 +80,19 @@ impl Tools {
         }
         let settings = self.config.sync()?;
         let (access, version) = self.config.notion()?;
-        let quo = self.config.quo()?;
+        let quo = self.quo_access()?;
         let shared = self.store()?.rates()?;
         let bearer = Secret::new(&format!("Bearer {}", access.key.expose()));
         let notion = Notion::new(self.vendor("notion", (access, bearer), &shared), version);
-        let quo = quo.map(|access| {
-            let (base, key) = (access.base.clone(), access.key.clone());
-            QuoAccess { vendor: self.vendor("quo", (access, key), &shared), base }
-        });
         Ok(self.vendors.get_or_init(|| Vendors { notion, quo, settings }))
+    }
+
+    /// Access to Quo, and to nothing else; `None` without a key.
+    pub fn quo_access(&self) -> Result<Option<QuoAccess>, Failure> {
+        let Some(access) = self.config.quo()? else { return Ok(None) };
+        let (base, key) = (access.base.clone(), access.key.clone());
+        let shared = self.store()?.rates()?;
+        Ok(Some(QuoAccess { vendor: self.vendor("quo", (access, key), &shared), base }))
     }
 
     fn vendor(

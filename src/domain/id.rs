@@ -59,6 +59,9 @@ quo_id!(
     /// A phone number of the workspace (`PN…`).
     NumberId, "phone number id");
 quo_id!(
+    /// A conversation of one of the workspace's numbers (`CN…`).
+    ConversationId, "conversation id");
+quo_id!(
     /// A person of the workspace (`US…`) or a system actor such as the AI agent (`SY…`).
     UserId, "user id");
 

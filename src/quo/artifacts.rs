@@ -71,6 +71,28 @@ where
         }
         other => other.and_then(|body| parse(&body, kind)),
     };
+    or_absent(read, (id, kind))
+}
+
+/// Fetches what belongs to a call as Quo's own JSON, if it is ready.
+pub(super) fn fetch_record<F>(id: &ActivityId, kind: ArtifactKind, send: F) -> Result<Option<Value>, Error>
+where
+    F: Fn(Request) -> Result<Vec<u8>, Error>,
+{
+    let read = send(get(id, kind)).and_then(|body| {
+        Ok(match parse(&body, kind)? {
+            Availability::Ready(_) => Availability::Ready(wire::data("part of a call", &body)?),
+            Availability::Pending => Availability::Pending,
+            Availability::Absent => Availability::Absent,
+        })
+    });
+    or_absent(read, (id, kind)).map(Availability::ready)
+}
+
+fn or_absent<T>(
+    read: Result<Availability<T>, Error>,
+    (id, kind): (&ActivityId, ArtifactKind),
+) -> Result<Availability<T>, Error> {
     match read {
         Err(Error::Refused(refusal) | Error::Denied(refusal)) if matches!(refusal.status, 403 | 404) => {
             log::debug!("quo: no {} of {id}: {refusal}", kind.label().to_lowercase());

@@ -3,22 +3,18 @@
 //! Apart because no surface of Quo can look a contact up by phone number: who needs that keeps an index of the raw
 //! records and reads them again with [`parse_contact`]. <https://www.quo.com/docs/mdx/api-reference/contacts/list-contacts>
 
-use std::collections::HashSet;
-
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::refusal::{Error, found};
-use super::wire;
+use super::{paging, wire};
 use crate::domain::id::ContactId;
 use crate::domain::profile::{Contact, Field, non_blank};
 use crate::http::Request;
 
 /// Most that Quo gives on one page.
 const PAGE_SIZE: usize = 50;
-/// Most pages that are read in one walk: 100,000 contacts.
-const MAX_PAGES: usize = 2_000;
 
 /// A contact, and its JSON text as Quo sent it, for keeping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +26,7 @@ pub struct Record {
 }
 
 /// One page of contacts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Those that could be read.
-    pub records: Vec<Record>,
-    /// Leads to the next page; `None` on the last.
-    pub next: Option<String>,
-}
+pub type Page = paging::Page<Record>;
 
 /// `GET /v1/contacts/{id}`.
 pub fn get(id: &ContactId) -> Request {
@@ -45,11 +35,7 @@ pub fn get(id: &ContactId) -> Request {
 
 /// `GET /v1/contacts`.
 pub fn list(token: Option<&str>) -> Request {
-    let request = Request::get("/contacts").with_query("maxResults", PAGE_SIZE.to_string());
-    match token {
-        Some(token) => request.with_query("pageToken", token),
-        None => request,
-    }
+    paging::ask("/contacts", PAGE_SIZE, token)
 }
 
 /// Fetches one contact. An id that is refused as it stands is tried again without its `CT` prefix: which
@@ -72,11 +58,7 @@ pub fn parse_one(body: &[u8]) -> Result<Record, Error> {
 
 /// Reads the reply to [`list`]. A record that cannot be read is left out with a warning.
 pub fn parse_page(body: &[u8]) -> Result<Page, Error> {
-    let page: WirePage = wire::value("list of contacts", body)?;
-    Ok(Page {
-        records: wire::each(&page.data, parse_record),
-        next: page.next_page_token.filter(|token| !token.is_empty()),
-    })
+    paging::parse("list of contacts", body, parse_record)
 }
 
 /// Reads one contact from its JSON text.
@@ -97,32 +79,6 @@ pub fn parse_contact(raw: &str) -> Result<Contact, Error> {
     })
 }
 
-/// Walks all pages that `fetch` gives, token by token, until one without token or the first error. A token that
-/// comes back, or more than 2,000 pages, is [`Error::Endless`].
-pub fn pages<F>(mut fetch: F) -> impl Iterator<Item = Result<Vec<Record>, Error>>
-where
-    F: FnMut(Option<&str>) -> Result<Page, Error>,
-{
-    let mut seen = HashSet::new();
-    let mut token = None;
-    let mut over = false;
-    std::iter::from_fn(move || {
-        if over {
-            return None;
-        }
-        let page = fetch(token.as_deref()).and_then(|page| step(&mut seen, page));
-        token = page.as_ref().ok().and_then(|page| page.next.clone());
-        over = token.is_none();
-        Some(page.map(|page| page.records))
-    })
-}
-
-/// Lets a page through unless its next token leads back or too far.
-fn step(seen: &mut HashSet<String>, page: Page) -> Result<Page, Error> {
-    let fresh = page.next.clone().is_none_or(|next| seen.insert(next));
-    if fresh && seen.len() < MAX_PAGES { Ok(page) } else { Err(Error::Endless { pages: seen.len() }) }
-}
-
 fn parse_record(raw: &str) -> Result<Record, Error> {
     Ok(Record { contact: parse_contact(raw)?, raw: raw.to_owned() })
 }
@@ -132,13 +88,6 @@ fn field(wire: WireCustomField) -> Option<Field> {
     let values = wire::texts(&wire.value);
     let key = wire.key.unwrap_or_else(|| wire.name.clone());
     (!values.is_empty()).then_some(Field { name: wire.name, key, values })
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WirePage {
-    data: Vec<Box<RawValue>>,
-    next_page_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -185,10 +134,6 @@ mod tests {
     use super::super::tests::refused;
     use super::*;
 
-    fn page(next: Option<usize>) -> Page {
-        Page { records: Vec::new(), next: next.map(|number| number.to_string()) }
-    }
-
     #[test]
     fn list_asks_for_full_pages_and_never_for_a_phone() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -223,47 +168,6 @@ mod tests {
         check(bare, &[404], Ok(false), &[bare]);
         check(bare, &[400], Err(400), &[bare]);
         check("CT123", &[400], Err(400), &["CT123"]);
-    }
-
-    #[test]
-    fn walk_follows_tokens_to_the_last_page() {
-        let mut asked = Vec::new();
-        let walked = pages(|token| {
-            asked.push(token.map(str::to_owned));
-            Ok(page((asked.len() < 3).then_some(asked.len())))
-        });
-        assert_eq!(walked.filter_map(Result::ok).count(), 3);
-        assert_eq!(asked, [None, Some("1".into()), Some("2".into())]);
-    }
-
-    #[test]
-    fn walk_stops_at_a_token_that_comes_back() {
-        let tokens = [1, 2, 1, 2];
-        let mut asked = 0;
-        let walked: Vec<_> = pages(|_| {
-            asked += 1;
-            Ok(page(Some(tokens[asked - 1])))
-        })
-        .collect();
-        assert!(matches!(walked[..], [Ok(_), Ok(_), Err(Error::Endless { pages: 2 })]), "{walked:?}");
-    }
-
-    #[test]
-    fn walk_stops_after_2000_pages() {
-        let mut asked = 0;
-        let last = pages(|_| {
-            asked += 1;
-            Ok(page(Some(asked)))
-        })
-        .last();
-        assert!(matches!(last, Some(Err(Error::Endless { pages: 2000 }))), "{last:?}");
-        assert_eq!(asked, MAX_PAGES);
-    }
-
-    #[test]
-    fn walk_ends_after_an_error() {
-        let walked: Vec<_> = pages(|_| Err(Error::Endless { pages: 0 })).collect();
-        assert_eq!(walked.len(), 1);
     }
 
     #[test]

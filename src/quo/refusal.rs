@@ -71,7 +71,7 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => write!(f, "quo refuses: {refusal}"),
             Self::Failed(error) => error.fmt(f),
             Self::Unreadable { what, cause, .. } => write!(f, "cannot read the {what} that quo sent: {cause}"),
-            Self::Endless { pages } => write!(f, "quo's list of contacts does not end: stopped after {pages} pages"),
+            Self::Endless { pages } => write!(f, "quo's list does not end: stopped after {pages} pages"),
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "tests tell what they skipped and how much they tried")]
 
 mod audit;
+mod backfill;
 mod crash;
 mod door;
 mod enrich;

@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["domain", "json_line", "secret", "surrogate"],
     &["documents", "http", "webhook"],
     &["critical", "notion", "quo", "store"],
-    &["sync"],
+    &["backfill", "sync"],
     &["cli", "failure"],
     &["config", "delivery", "logs", "report"],
     &["app"],
@@ -32,6 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("env::", &["config.rs"]),
     ("ExitCode", &["main.rs"]),
     ("hmac::", &["webhook/signature.rs"]),
+    ("indicatif::", &["app/progress.rs"]),
     ("io::stdin", &["main.rs"]),
     ("io::stdout", &["main.rs"]),
     ("refinery::", &["store/"]),
@@ -285,7 +286,9 @@ fn readme_names_every_dependency() {
 #[test]
 fn readme_names_every_flag_of_help() {
     let shown = |args: &[&str]| User::new().command(args).output().expect("it runs").stdout;
-    let help = String::from_utf8([shown(&["--help"]), shown(&["replay", "--help"])].concat()).expect("UTF-8");
+    let help =
+        String::from_utf8([shown(&["--help"]), shown(&["replay", "--help"]), shown(&["backfill", "--help"])].concat())
+            .expect("UTF-8");
     let is_flag = |sign: char| sign.is_ascii_lowercase() || sign == '-';
     let flags: BTreeSet<_> =
         help.split(|sign: char| !is_flag(sign)).filter(|word| word.starts_with("--") && word.len() > 2).collect();

@@ -1,0 +1,343 @@
+//! What Quo has had in a span of time, as events: thread after thread, what is synced already left out.
+//!
+//! ```text
+//! own numbers ─▶ conversations ─▶ threads, in the order of their ids ─▶ calls and texts ─▶ events, oldest first
+//!                                          ▲                                                   │
+//!                                          └── mark: how far an interrupted run got ◀──────────┘
+//! ```
+//! Apart from `sync`, which it does not know: events go out and come back like a webhook's. Writes nothing but its mark.
+
+mod mark;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value as Json;
+
+use crate::domain::event::{ArtifactKind, Party};
+use crate::domain::phone::Phone;
+use crate::http::{BaseUrl, Deadline, Vendor};
+use crate::quo::history::{Activity, MOST_PARTICIPANTS, Query, State, Thread};
+use crate::quo::{self, OwnNumber, Quo, announcement, paging};
+use crate::store::{self, Store};
+
+use mark::{Mark, Span};
+
+/// Kinds that are asked for; of a voicemail the event of the missed call takes care.
+const KINDS: [ArtifactKind; 3] = [ArtifactKind::Recording, ArtifactKind::Summary, ArtifactKind::Transcript];
+/// Asked for beyond the span on both sides, because Quo does not tell whether its bounds count themselves.
+const MARGIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// What a backfill works with.
+pub struct Sources<'a> {
+    /// What is synced, and how far an interrupted run got.
+    pub store: &'a Store,
+    /// Quo.
+    pub vendor: &'a Vendor,
+    /// Its address.
+    pub base: &'a BaseUrl,
+    /// Longest time for one request, retries included.
+    pub patience: Option<Duration>,
+}
+
+/// What is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Made at this moment or later.
+    pub from: Timestamp,
+    /// Made before this moment.
+    pub to: Timestamp,
+    /// Ids or numbers of own numbers; empty for all.
+    pub numbers: Vec<String>,
+    /// Which of them.
+    pub scope: Scope,
+    /// Under which name a mark is kept: the same command finds its own again.
+    pub key: String,
+}
+
+/// Which calls and texts are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// What is not synced yet.
+    Unsynced,
+    /// Everything.
+    All,
+    /// Only what is missing of calls that are synced.
+    Pending,
+}
+
+/// What happens on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happening<'a> {
+    /// So many threads are to be read.
+    Threads(usize),
+    /// Another thread is done.
+    Done,
+    /// An event.
+    Event(&'a Json),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Events told.
+    pub events: usize,
+    /// Threads read.
+    pub threads: usize,
+    /// Calls and texts left out because they are synced.
+    pub synced: usize,
+    /// Threads with several others, whose calls Quo does not list.
+    pub groups: usize,
+    /// Threads that Quo refused.
+    pub refused: usize,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Error {
+    /// Quo, or one thread of it.
+    Quo(quo::Error),
+    /// The store.
+    Store(store::Error),
+    /// An event could not be handed on.
+    Output(std::io::Error),
+    /// No own number is called so; these are there.
+    NoSuchNumber(String, Vec<String>),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quo(err) => err.fmt(f),
+            Self::Store(err) => err.fmt(f),
+            Self::Output(err) => write!(f, "cannot write to standard output: {err}"),
+            Self::NoSuchNumber(name, _) => write!(f, "--number: {name:?} is no number of the workspace"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<quo::Error> for Error {
+    fn from(err: quo::Error) -> Self {
+        Self::Quo(err)
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(err: store::Error) -> Self {
+        Self::Store(err)
+    }
+}
+
+/// Who hears of what happens; an error ends the run.
+pub type Listener<'a> = &'a mut dyn FnMut(Happening) -> std::io::Result<()>;
+
+/// Finds the events and tells each. What was found before a failure has been told by then, and the same command goes
+/// on there, unless nobody listened any more.
+pub fn run(sources: &Sources, options: &Options, listener: Listener) -> (Tally, Result<(), Error>) {
+    let mut run = Run { sources, options, listener, tally: Tally::default(), refusal: None };
+    let ended = run.all();
+    (run.tally, ended)
+}
+
+struct Run<'a> {
+    sources: &'a Sources<'a>,
+    options: &'a Options,
+    listener: Listener<'a>,
+    tally: Tally,
+    /// The first refusal of a single thread.
+    refusal: Option<quo::Error>,
+}
+
+impl Run<'_> {
+    fn all(&mut self) -> Result<(), Error> {
+        let before = Mark::load(self.sources.store, &self.options.key)?;
+        if before.is_some() {
+            log::info!("an interrupted backfill is continued");
+        }
+        let from = before.as_ref().map_or(self.options.from, |mark| mark.from.min(self.options.from));
+        let mut mark = Mark::at_outset(from, self.options.to);
+        let threads = self.threads(before.as_ref())?;
+        self.tell(Happening::Threads(threads.len()))?;
+        for thread in &threads {
+            let place = mark::place(thread);
+            let span = mark::span(before.as_ref(), self.options, &place);
+            let told = self.tally.events;
+            let read = self.thread(thread, &span, &mut mark);
+            let ended = self.forgive(read);
+            if ended.is_ok() {
+                mark.finish(place);
+            }
+            self.keep(&mark, (before.as_ref(), &ended), self.tally.events > told)?;
+            ended?;
+            self.tally.threads += 1;
+            self.tell(Happening::Done)?;
+        }
+        self.sources.store.forget_snapshot(&self.options.key)?;
+        self.refusal.take().map_or(Ok(()), |err| Err(err.into()))
+    }
+
+    /// Keeps how far this run got, when something depends on it. A run that went on from a mark and has not come as
+    /// far leaves that one. Nobody knows what became of events that were written into a broken pipe: then the next
+    /// run begins anew.
+    fn keep(&self, mark: &Mark, (before, ended): (Option<&Mark>, &Result<(), Error>), told: bool) -> Result<(), Error> {
+        let key = &self.options.key;
+        match ended {
+            Err(Error::Output(_)) => Ok(self.sources.store.forget_snapshot(key)?),
+            Ok(()) if !told => Ok(()),
+            Ok(()) | Err(_) if before.is_some_and(|before| before.is_beyond(mark)) => Ok(()),
+            Ok(()) | Err(_) => Ok(mark.save(self.sources.store, key)?),
+        }
+    }
+
+    /// A thread that Quo refuses does not keep the others from being read; the run fails at its end.
+    fn forgive(&mut self, read: Result<(), Error>) -> Result<(), Error> {
+        match read {
+            Err(Error::Quo(err)) if err.refusal().is_some_and(|refusal| refusal.status != 401) => {
+                log::error!("a conversation is left out: {err}");
+                self.tally.refused += 1;
+                self.refusal.get_or_insert(err);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Threads in which something may have happened in their spans, in the order of their places. Two conversations
+    /// with the same others are one thread: Quo lists by participants.
+    fn threads(&self, before: Option<&Mark>) -> Result<Vec<Thread>, Error> {
+        let (all, _) = self.quo().fetch_numbers()?;
+        let mut threads = Vec::new();
+        for number in chosen(&all, &self.options.numbers)? {
+            let pages = paging::pages(|token| self.quo().fetch_conversation_page(&number.id, token));
+            let mut seen = BTreeSet::new();
+            for page in pages {
+                for conversation in page? {
+                    let last = conversation.last;
+                    let Some(thread) = thread(number, conversation, &all) else { continue };
+                    let from = mark::span(before, self.options, &mark::place(&thread)).from;
+                    if last.is_none_or(|last| last >= from) && seen.insert(sorted(&thread.others)) {
+                        threads.push(thread);
+                    }
+                }
+            }
+        }
+        threads.sort_by_cached_key(mark::place);
+        Ok(threads)
+    }
+
+    fn thread(&mut self, thread: &Thread, span: &Span, mark: &mut Mark) -> Result<(), Error> {
+        for activity in self.activities(thread, span)? {
+            let events = self.events(thread, &activity)?;
+            for event in &events {
+                self.tell(Happening::Event(event))?;
+                self.tally.events += 1;
+            }
+            mark.reach(mark::place(thread), &activity);
+        }
+        Ok(())
+    }
+
+    /// Calls and texts of a thread that are over, oldest first.
+    fn activities(&mut self, thread: &Thread, span: &Span) -> Result<Vec<Activity>, Error> {
+        let query = Query { thread, after: span.from - MARGIN, before: span.to + MARGIN };
+        let mut all = Vec::new();
+        if thread.others.len() == 1 {
+            collect(&mut all, |token| self.quo().fetch_call_page(&query, token))?;
+        } else {
+            self.tally.groups += 1;
+            log::info!("{}: calls of this group are left out: Quo's v1 does not list them", thread.id);
+        }
+        if self.options.scope != Scope::Pending {
+            collect(&mut all, |token| self.quo().fetch_message_page(&query, token))?;
+        }
+        all.retain(|activity| activity.state != State::Open && span.holds(activity));
+        all.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
+        all.dedup_by(|a, b| a.id == b.id);
+        Ok(all)
+    }
+
+    /// The events of a call or text, all of them fetched before the first is told, so that none is told twice.
+    fn events(&mut self, thread: &Thread, activity: &Activity) -> Result<Vec<Json>, Error> {
+        let entries = self.sources.store.entries(&activity.id)?;
+        let synced = !entries.is_empty() && entries.iter().all(|entry| entry.written);
+        let wanted = match self.options.scope {
+            Scope::All => true,
+            Scope::Unsynced => !synced,
+            Scope::Pending if !synced => return Ok(Vec::new()),
+            Scope::Pending => false,
+        };
+        self.tally.synced += usize::from(!wanted);
+        let own = wanted.then(|| announcement::activity(thread, activity)).flatten();
+        let mut events: Vec<Json> = own.into_iter().collect();
+        if activity.state != State::Answered {
+            return Ok(events);
+        }
+        let stands = |kind| !entries.is_empty() && entries.iter().all(|entry| entry.artifacts.contains(&kind));
+        for kind in KINDS.into_iter().filter(|kind| self.options.scope == Scope::All || !stands(*kind)) {
+            let data = self.quo().fetch_artifact_record(&activity.id, kind)?;
+            events.extend(data.and_then(|data| announcement::artifact(thread, activity, (kind, &data))));
+        }
+        Ok(events)
+    }
+
+    fn tell(&mut self, happening: Happening) -> Result<(), Error> {
+        (self.listener)(happening).map_err(Error::Output)
+    }
+
+    /// Quo, for one request.
+    fn quo(&self) -> Quo<'_> {
+        let deadline = self.sources.patience.map_or_else(Deadline::none, Deadline::within);
+        Quo::new(self.sources.vendor, self.sources.base, deadline)
+    }
+}
+
+fn collect<F>(all: &mut Vec<Activity>, fetch: F) -> Result<(), quo::Error>
+where
+    F: FnMut(Option<&str>) -> Result<paging::Page<Activity>, quo::Error>,
+{
+    paging::pages(fetch).try_for_each(|page| page.map(|page| all.extend(page)))
+}
+
+/// The own numbers that are named by id or as a number in any spelling; all of them when none is.
+fn chosen<'a>(all: &'a [OwnNumber], names: &[String]) -> Result<Vec<&'a OwnNumber>, Error> {
+    if names.is_empty() {
+        return Ok(all.iter().collect());
+    }
+    let find = |name: &String| {
+        let found = all.iter().find(|number| number.id.as_str() == name || number.phone.matches(name));
+        found.ok_or_else(|| {
+            let there = all.iter().map(|number| format!("{} ({})", number.id, number.phone)).collect();
+            Error::NoSuchNumber(name.clone(), there)
+        })
+    };
+    let mut found = names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    found.dedup_by(|a, b| a.id == b.id);
+    Ok(found)
+}
+
+/// The thread of a conversation; `None` where nobody can be a client, or Quo cannot list it.
+fn thread(number: &OwnNumber, conversation: quo::conversations::Conversation, all: &[OwnNumber]) -> Option<Thread> {
+    let phones = conversation.participants.iter().map(Party::phone).collect::<Option<Vec<_>>>();
+    let usable = phones.filter(|phones| (1..=MOST_PARTICIPANTS).contains(&phones.len()));
+    let Some(others) = usable else {
+        log::info!("{} is left out: it is not with 1 to {MOST_PARTICIPANTS} phone numbers", conversation.id);
+        return None;
+    };
+    let is_own = |phone: &&Phone| all.iter().any(|number| number.phone == **phone);
+    if others.iter().all(is_own) {
+        return None;
+    }
+    let others = others.into_iter().cloned().collect();
+    Some(Thread { number: number.id.clone(), own: number.phone.clone(), id: conversation.id, others })
+}
+
+fn sorted(phones: &[Phone]) -> Vec<Phone> {
+    let mut phones = phones.to_vec();
+    phones.sort();
+    phones
+}

@@ -1,0 +1,128 @@
+//! How far an interrupted run got, and what is left for the next one.
+//!
+//! Apart because it is pure but for being kept. Threads are read in the order of their places (number and conversation),
+//! calls and texts in the order of time; so one place, and one moment in it, tell everything. Threads before the mark
+//! were read up to the moment at which that run began and are read from there; the others from where it would have.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::quo::history::{Activity, Thread};
+use crate::store::{self, Store};
+
+use super::Options;
+
+/// How long a mark counts: whoever repeats a command after that means its span as it is.
+const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How far a run got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Beginning of the run's span.
+    pub from: Timestamp,
+    /// End of the run's span.
+    pub to: Timestamp,
+    /// The last thread that was reached; empty at the outset.
+    place: String,
+    /// Time and id of the last that was told in it; `None` once all of it was.
+    within: Option<(Timestamp, String)>,
+}
+
+/// What is to be told of one thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Made at this moment or later.
+    pub from: Timestamp,
+    /// Made before this moment.
+    pub to: Timestamp,
+    /// Later than this one.
+    past: Option<(Timestamp, String)>,
+}
+
+impl Span {
+    /// True if the activity belongs to it.
+    pub fn holds(&self, activity: &Activity) -> bool {
+        let past = self.past.as_ref().is_none_or(|(at, id)| (activity.at, activity.id.as_str()) > (*at, id));
+        past && self.from <= activity.at && activity.at < self.to
+    }
+}
+
+/// Where a thread stands in the order of a run.
+pub fn place(thread: &Thread) -> String {
+    format!("{}/{}", thread.number, thread.id)
+}
+
+/// What is to be told of the thread at `place`, after a run that got as far as `before`.
+pub fn span(before: Option<&Mark>, options: &Options, place: &str) -> Span {
+    let to = options.to;
+    let Some(mark) = before else { return Span { from: options.from, to, past: None } };
+    let from = mark.from.min(options.from);
+    match (place.cmp(&mark.place), &mark.within) {
+        (std::cmp::Ordering::Less, _) | (std::cmp::Ordering::Equal, None) => Span { from: mark.to, to, past: None },
+        (std::cmp::Ordering::Equal, Some(past)) => Span { from, to, past: Some(past.clone()) },
+        (std::cmp::Ordering::Greater, _) => Span { from, to, past: None },
+    }
+}
+
+impl Mark {
+    /// The mark of a run that has done nothing.
+    pub fn at_outset(from: Timestamp, to: Timestamp) -> Self {
+        Self { from, to, place: String::new(), within: None }
+    }
+
+    /// Everything up to this activity is told.
+    pub fn reach(&mut self, place: String, activity: &Activity) {
+        self.place = place;
+        self.within = Some((activity.at, activity.id.to_string()));
+    }
+
+    /// The whole thread is told.
+    pub fn finish(&mut self, place: String) {
+        self.place = place;
+        self.within = None;
+    }
+
+    /// True if this one got further than `other`.
+    pub fn is_beyond(&self, other: &Self) -> bool {
+        let rank = |mark: &Self| (mark.place.clone(), mark.within.is_none(), mark.within.clone());
+        rank(self) > rank(other)
+    }
+
+    /// The mark that was kept under `key`, unless it is too old or cannot be read.
+    pub fn load(store: &Store, key: &str) -> store::Result<Option<Self>> {
+        let kept = store.snapshot(key)?.filter(|kept| kept.age < KEPT);
+        Ok(kept.and_then(|kept| serde_json::from_str(&kept.body).ok()))
+    }
+
+    /// Keeps the mark under `key`.
+    pub fn save(&self, store: &Store, key: &str) -> store::Result<()> {
+        store.save_snapshot(key, &serde_json::to_string(self).unwrap_or_else(|_| "null".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backfill::Scope;
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(hour * 3600).expect("a time")
+    }
+
+    #[test]
+    fn what_is_left_begins_where_each_thread_was_left() {
+        let options = Options { from: at(30), to: at(54), numbers: vec![], scope: Scope::Unsynced, key: String::new() };
+        let past = || (at(20), "AC1".to_owned());
+        let whole = Span { from: at(30), to: at(54), past: None };
+        assert_eq!(span(None, &options, "PN1/CN1"), whole);
+        let mut mark = Mark::at_outset(at(0), at(24));
+        assert_eq!(span(Some(&mark), &options, "PN1/CN1"), Span { from: at(0), ..whole.clone() });
+        mark = Mark { place: "PN1/CN2".into(), within: Some(past()), ..mark };
+        assert_eq!(span(Some(&mark), &options, "PN1/CN1"), Span { from: at(24), ..whole.clone() });
+        assert_eq!(span(Some(&mark), &options, "PN1/CN2"), Span { from: at(0), past: Some(past()), ..whole.clone() });
+        assert_eq!(span(Some(&mark), &options, "PN1/CN3"), Span { from: at(0), ..whole.clone() });
+        let done = Mark { within: None, ..mark.clone() };
+        assert_eq!(span(Some(&done), &options, "PN1/CN2"), Span { from: at(24), ..whole });
+        assert!(done.is_beyond(&mark) && !mark.is_beyond(&done));
+    }
+}
