@@ -185,7 +185,8 @@ fn arrival(event: &Event, payload: Vec<u8>) -> Arrival {
 fn follow_ups(work: &Work) -> Vec<Arrival> {
     let Some(Subject::Call(news)) = work.subject() else { return Vec::new() };
     let question = |kind: &ArtifactKind| {
-        let follow_up = FollowUp { activity: news.context.id.clone(), kind: *kind };
+        let (activity, link) = (news.context.id.clone(), news.context.link.clone());
+        let follow_up = FollowUp { activity, kind: *kind, link };
         Arrival {
             id: follow_up.event_id(),
             event_type: FOLLOW_UP.to_owned(),
@@ -198,14 +199,16 @@ fn follow_ups(work: &Work) -> Vec<Arrival> {
 }
 
 fn write_follow_up(follow_up: &FollowUp) -> Vec<u8> {
-    let json = json!({"type": FOLLOW_UP, "activity": follow_up.activity.as_str(), "artifact": follow_up.kind.label()});
+    let FollowUp { activity, kind, link } = follow_up;
+    let json = json!({"type": FOLLOW_UP, "activity": activity.as_str(), "artifact": kind.label(), "link": link});
     json.to_string().into_bytes()
 }
 
 fn read_follow_up(payload: &[u8]) -> Option<FollowUp> {
     let json: Json = serde_json::from_slice(payload).ok().filter(|json: &Json| json["type"] == FOLLOW_UP)?;
     let kind = ArtifactKind::ALL.into_iter().find(|kind| json["artifact"] == kind.label())?;
-    Some(FollowUp { activity: ActivityId::parse(json["activity"].as_str()?).ok()?, kind })
+    let link = json["link"].as_str().map(Into::into);
+    Some(FollowUp { activity: ActivityId::parse(json["activity"].as_str()?).ok()?, kind, link })
 }
 
 #[cfg(test)]
@@ -214,7 +217,9 @@ mod tests {
 
     #[test]
     fn follow_up_is_read_as_it_was_written() {
-        let follow_up = FollowUp { activity: ActivityId::parse("AC1").expect("id"), kind: ArtifactKind::Voicemail };
+        let link = Some("https://my.quo.com/inbox/PN1/c/CN1?at=AC1".to_owned());
+        let follow_up =
+            FollowUp { activity: ActivityId::parse("AC1").expect("id"), kind: ArtifactKind::Voicemail, link };
         assert_eq!(Work::read(&write_follow_up(&follow_up)), Ok(Work::FollowUp(follow_up.clone())));
         assert_eq!(follow_up.event_id().as_str(), "follow-up-voicemail-AC1");
     }

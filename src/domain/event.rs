@@ -152,14 +152,14 @@ pub struct CallNews {
 
 impl CallNews {
     /// An artifact of a call of which nothing else is told.
-    pub fn late(call: &ActivityId, artifact: Artifact) -> Self {
+    pub fn late(call: &ActivityId, link: Option<String>, artifact: Artifact) -> Self {
         let context = Context {
             id: call.clone(),
             at: None,
             direction: None,
             number_id: None,
             user_id: None,
-            link: None,
+            link,
             parties: Parties::Unknown,
             contacts: ContactLookup::None,
         };
@@ -177,6 +177,8 @@ pub struct FollowUp {
     pub activity: ActivityId,
     /// What may exist.
     pub kind: ArtifactKind,
+    /// The call's link to the conversation, which Quo's answers do not carry.
+    pub link: Option<String>,
 }
 
 impl FollowUp {

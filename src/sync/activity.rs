@@ -72,7 +72,9 @@ pub fn follow_up(sync: &Sync, follow_up: &FollowUp, outcome: &mut Outcome) -> Re
         ));
     };
     match quo.fetch_artifact(&follow_up.activity, follow_up.kind)? {
-        Availability::Ready(artifact) => call(sync, &CallNews::late(&follow_up.activity, artifact), outcome),
+        Availability::Ready(artifact) => {
+            call(sync, &CallNews::late(&follow_up.activity, follow_up.link.clone(), artifact), outcome)
+        }
         Availability::Pending => {
             let kind = follow_up.kind.label().to_lowercase();
             Err(Error::Unknown(format!("the {kind} of {} is still being made", follow_up.activity)))

@@ -215,6 +215,8 @@ fn missed_call_without_voicemail_event_is_asked_for_later() {
     let found = (user.times_in_notion(" · missed · "), user.times_in_notion(" · voicemail · "));
     assert_eq!(found, (0, 1), "{}", user.notion());
     assert_eq!(user.times_in_notion("please call me back"), 1, "{}", user.notion());
+    let line = user.notion().lines().find(|line| line.contains("· voicemail ·")).map(str::to_owned).expect("a line");
+    assert!(line.contains("Open in Quo"), "the link stays: {line}");
     assert_eq!(state(&user, &follow_up).as_deref(), Some("done"));
     assert_eq!(user.run::<&str>(&[], &redelivered(VOICEMAIL, 1)).line()["reason"], "duplicate");
     assert_eq!(user.run(&["replay", "--now"], b"").lines.len(), 0, "asked for once");
