@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use crate::harness::{QUOTION, Run, User, feed, sample};
 use crate::standin::World;
-use crate::support::{copy_folder, event_of, in_parallel, sqlite, state, store, user};
+use crate::support::{copy_folder, event_of, has_postgres, in_parallel, postgres, sqlite, state, store, user};
 
 const KNOWN: &str = "v2026-03-30.message.received";
 const CALL: &str = "legacy-v4.call.completed.answered";
@@ -34,7 +34,7 @@ fn has_strace() -> bool {
 fn under_strace(user: &User, inject: &str, args: &[&str], input: &[u8]) -> Run {
     let inner = user.command(args);
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync,pwrite64", "-e"]);
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync,pwrite64,sendto,writev,recvfrom", "-e"]);
     command.arg(format!("inject={inject}")).arg(inner.get_program()).args(inner.get_args());
     command.current_dir(user.home.path()).env_clear();
     command.env("PATH", std::env::var("PATH").unwrap_or_default());
@@ -127,6 +127,52 @@ fn killed_at_any_write_to_the_store_and_sent_again_the_same_pages_stand_there() 
         tried.fetch_add(commits + writes, std::sync::atomic::Ordering::SeqCst);
     });
     assert!(tried.into_inner() > 60);
+}
+
+/// The same with PostgreSQL: each statement is a commit, so the program is killed before one is sent (which has then not
+/// happened) and before its answer is taken (which then has); the vendors' requests go over the same system calls.
+fn kill_everywhere_on_postgres(case: &'static Case, call: &str, (first, step): (usize, usize)) -> usize {
+    let prepared = || {
+        let user = user(&postgres, SETTINGS);
+        for sample in case.before {
+            assert_eq!(user.sync(sample).code, 0);
+        }
+        user
+    };
+    let undisturbed = prepared();
+    assert_eq!(undisturbed.sync(case.sample).code, 0);
+    for (tried, nth) in (first..).step_by(step).enumerate() {
+        let user = prepared();
+        let killed = under_strace(&user, &format!("{call}:signal=KILL:when={nth}"), &[], &sample(case.sample));
+        let what = format!("{}, killed at {call} {nth}", case.name);
+        if killed.code == 0 {
+            return tried;
+        }
+        assert_eq!(killed.code, -1, "{what}: {}\n{}", killed.stdout, killed.stderr);
+        let run = user.sync(case.sample);
+        assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
+        assert_eq!(user.notion(), undisturbed.notion(), "{what}");
+        assert_eq!(user.sync(case.sample).line()["reason"], "duplicate", "{what}");
+    }
+    unreachable!("the numbers do not end")
+}
+
+#[test]
+fn killed_at_any_statement_to_postgres_and_sent_again_the_same_pages_stand_there() {
+    if !(has_postgres() && has_strace()) {
+        return;
+    }
+    let tried = std::sync::atomic::AtomicUsize::new(0);
+    in_parallel(&[0, 1, 2, 3, 4], |index| {
+        // A sample, another one for each case; or all.
+        let all = std::env::var("QUOTION_TEST_EVERY_WRITE").is_ok();
+        let step = if all { (1, 1) } else { (index + 1, 5) };
+        let sent = kill_everywhere_on_postgres(&CASES[*index], "sendto,writev", step);
+        let taken = kill_everywhere_on_postgres(&CASES[*index], "recvfrom", step);
+        println!("{}: killed before {sent} statements or requests, {taken} answers", CASES[*index].name);
+        tried.fetch_add(sent + taken, std::sync::atomic::Ordering::SeqCst);
+    });
+    assert!(tried.into_inner() > 40);
 }
 
 #[test]
