@@ -5,6 +5,7 @@
 mod backfill;
 mod progress;
 mod replay;
+mod stream;
 mod tools;
 
 use std::cell::RefCell;
@@ -16,14 +17,13 @@ use jiff::Timestamp;
 use crate::cli::{Args, Command};
 use crate::config::{Config, Environment};
 use crate::critical;
-use crate::delivery::{self, Unfinished, Work};
-use crate::documents::{Broken, Documents, MAX_BYTES};
-use crate::domain::event::Event;
+use crate::delivery::{self, Claim, Ended};
+use crate::documents::{Broken, MAX_BYTES};
 use crate::domain::outcome::Outcome;
 use crate::failure::{self, Failure, Kind};
 use crate::logs;
 use crate::report;
-use crate::sync;
+use crate::sync::{self, Work};
 use crate::webhook::{self, signature};
 
 use tools::Tools;
@@ -31,7 +31,7 @@ use tools::Tools;
 /// The program's streams and clock.
 pub struct World<'a> {
     /// Standard input.
-    pub input: &'a mut dyn Read,
+    pub input: &'a mut (dyn Read + Send),
     /// Standard output.
     pub output: &'a mut dyn Write,
     /// The clock.
@@ -114,8 +114,25 @@ enum Treatment {
     Enqueue,
 }
 
+/// A document, or what the inbox holds, on its way to its result.
+enum Item {
+    /// It has it.
+    Ended(Ended),
+    /// There is work to do; the event is kept.
+    Work(Work),
+}
+
+/// What came of items.
+#[derive(Default)]
+struct Tally {
+    done: usize,
+    kept: usize,
+    /// In the hands of another process.
+    elsewhere: usize,
+}
+
 impl App<'_> {
-    fn sync_all(&mut self, input: &mut dyn Read, enqueue: bool) -> Result<(), Failure> {
+    fn sync_all(&mut self, input: &mut (dyn Read + Send), enqueue: bool) -> Result<(), Failure> {
         let treatment = if enqueue { Treatment::Enqueue } else { Treatment::Sync };
         let settings = &self.tools.config.signature;
         if settings.headers.is_some() || settings.required {
@@ -134,10 +151,13 @@ impl App<'_> {
         Ok(())
     }
 
-    fn sync_each(&mut self, input: impl Read, treatment: Treatment) {
-        for document in Documents::new(input) {
-            self.sync_one(document, treatment);
-        }
+    /// Syncs documents, those together that come together.
+    fn sync_each(&mut self, input: impl Read + Send, treatment: Treatment) {
+        stream::windows(input, |window| {
+            self.documents += window.len();
+            let items = window.into_iter().map(|document| self.admit(document, treatment)).collect();
+            self.work_on(items, Claim::Wait);
+        });
     }
 
     fn verify(&self, body: &[u8]) -> Result<(), Failure> {
@@ -157,37 +177,85 @@ impl App<'_> {
         Err(Failure::new(Kind::Payload, "standard input is empty", "pass the body of the delivery on standard input"))
     }
 
-    fn sync_one(&mut self, document: Result<Vec<u8>, Broken>, treatment: Treatment) {
-        self.documents += 1;
+    /// Takes a document in: keeps its event, if there is work to do.
+    fn admit(&self, document: Result<Vec<u8>, Broken>, treatment: Treatment) -> Item {
         let parsed = document.map_err(Failure::from).and_then(|body| Ok((webhook::parse(&body)?, body)));
         let (event, body) = match parsed {
             Ok(parsed) => parsed,
-            Err(failure) => return self.failed(&failure, &Outcome::default()),
+            Err(failure) => return Item::Ended(Err(Box::new((failure, Outcome::default())))),
         };
-        let ended = match sync::skipped_at_once(&event) {
-            Some(outcome) => Ok(outcome),
-            None => self.deliver(event, body, treatment),
+        if let Some(outcome) = sync::skipped_at_once(&event) {
+            return Item::Ended(Ok(outcome));
+        }
+        if self.tools.config.dry_run && treatment == Treatment::Sync {
+            return Item::Work(Work::Event(Box::new(event)));
+        }
+        let store = match self.tools.store() {
+            Ok(store) => store,
+            Err(failure) => return Item::Ended(Err(Box::new((failure, sync::outset(&event))))),
         };
-        self.ended(ended);
-    }
-
-    /// Keeps the event before anything else, and then works on it.
-    fn deliver(&mut self, event: Event, body: Vec<u8>, treatment: Treatment) -> Result<Outcome, Unfinished> {
-        let at_outset = |failure| Box::new((failure, sync::outset(&event)));
-        let store = self.tools.store().map_err(at_outset)?;
         if treatment == Treatment::Enqueue {
-            return delivery::enqueue(store, &event, body);
+            return Item::Ended(delivery::enqueue(store, &event, body));
         }
-        if self.tools.config.dry_run {
-            return self.tools.work(&Work::Event(Box::new(event)));
-        }
-        match delivery::receive(store, &event, body)? {
-            Some(outcome) => Ok(outcome),
-            None => self.tools.work(&Work::Event(Box::new(event))),
+        match delivery::receive(store, &event, body) {
+            Ok(None) => Item::Work(Work::Event(Box::new(event))),
+            Ok(Some(outcome)) => Item::Ended(Ok(outcome)),
+            Err(unfinished) => Item::Ended(Err(unfinished)),
         }
     }
 
-    fn ended(&mut self, ended: Result<Outcome, Unfinished>) {
+    /// Works on what is left to do, group by group, and prints the results in the order of the items, each as soon as
+    /// those before it are there.
+    fn work_on(&mut self, items: Vec<Item>, claim: Claim) -> Tally {
+        let mut tally = Tally::default();
+        let (mut results, mut works) = (Vec::new(), Vec::new());
+        for (place, item) in items.into_iter().enumerate() {
+            match item {
+                Item::Ended(ended) => results.push(Some(ended)),
+                Item::Work(work) => {
+                    results.push(None);
+                    works.push((place, work));
+                }
+            }
+        }
+        let mut printed = self.print_ready(&mut results, (0, claim), &mut tally);
+        let all: Vec<&Work> = works.iter().map(|(_, work)| work).collect();
+        for group in self.tools.groups(&all) {
+            let chosen: Vec<&Work> = group.iter().map(|index| all[*index]).collect();
+            for (index, ended) in group.iter().zip(self.tools.work(&chosen, claim)) {
+                results[works[*index].0] = Some(ended);
+            }
+            printed = self.print_ready(&mut results, (printed, claim), &mut tally);
+        }
+        tally
+    }
+
+    /// Prints the results that are next in order. Returns how many are printed now.
+    fn print_ready(
+        &mut self,
+        results: &mut [Option<Ended>],
+        (printed, claim): (usize, Claim),
+        tally: &mut Tally,
+    ) -> usize {
+        let ready = results.iter_mut().skip(printed).map_while(Option::take);
+        let mut count = printed;
+        for ended in ready {
+            count += 1;
+            match &ended {
+                // Who leaves it to another process lets that one tell.
+                Ok(outcome) if outcome.queued && claim != Claim::Wait => {
+                    tally.elsewhere += 1;
+                    continue;
+                }
+                Ok(_) => tally.done += 1,
+                Err(_) => tally.kept += 1,
+            }
+            self.ended(ended);
+        }
+        count
+    }
+
+    fn ended(&mut self, ended: Ended) {
         match ended {
             Ok(outcome) => self.succeeded(&outcome),
             Err(failed) => self.failed(&failed.0, &failed.1),

@@ -1,4 +1,4 @@
-//! One event from its arrival to its end: kept, claimed, synced, settled.
+//! Events from their arrival to their end: kept, claimed, synced, settled.
 //!
 //! Apart because a delivery on standard input and a replay go the same way. An event is in the inbox before anything
 //! is done about it, and leaves only when it is finished.
@@ -12,8 +12,9 @@ use crate::domain::id::{ActivityId, EventId, PageId};
 use crate::domain::outcome::{Action, Outcome, Reason, Synced, Warning};
 use crate::domain::phone::Phone;
 use crate::failure::Failure;
-use crate::store::{Arrival, Finish, HistoryLine, Lock, Patience, Standing, Store, Trouble};
-use crate::sync::{self, Sync};
+use crate::http::Deadline;
+use crate::store::{Arrival, Finish, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble};
+use crate::sync::{self, Sync, Work};
 
 /// Wait before Quo is asked for what no delivery announces.
 const FOLLOW_UP_AFTER: Duration = Duration::from_secs(30);
@@ -22,53 +23,22 @@ const KEPT: &str = "; the event is kept, `quotion replay` tries again";
 /// Added to the hint of the last failure.
 const LAST_ATTEMPT: &str = "; it was the last attempt: the event is kept, and `quotion replay --dead` tries again";
 
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Work {
-    /// A vendor's event.
-    Event(Box<Event>),
-    /// A question that was put off.
-    FollowUp(FollowUp),
-}
-
 /// A failure, and what had been done by then.
 pub type Unfinished = Box<(Failure, Outcome)>;
 
-impl Work {
-    /// Reads what the inbox kept.
-    pub fn read(payload: &[u8]) -> Result<Self, Failure> {
-        match read_follow_up(payload) {
-            Some(follow_up) => Ok(Self::FollowUp(follow_up)),
-            None => Ok(Self::Event(Box::new(crate::webhook::parse(payload)?))),
-        }
-    }
+/// What came of an event.
+pub type Ended = Result<Outcome, Unfinished>;
 
-    /// Its key in the inbox.
-    pub fn event_id(&self) -> EventId {
-        match self {
-            Self::Event(event) => event.id.clone(),
-            Self::FollowUp(follow_up) => follow_up.event_id(),
-        }
-    }
-
-    fn subject(&self) -> Option<&Subject> {
-        match self {
-            Self::Event(event) => Some(&event.subject),
-            Self::FollowUp(_) => None,
-        }
-    }
-
-    /// What is known of the outcome before anything is done.
-    pub fn outset(&self) -> Outcome {
-        match self {
-            Self::Event(event) => sync::outset(event),
-            Self::FollowUp(follow_up) => sync::follow_up_outset(follow_up),
-        }
+/// Reads what the inbox kept.
+pub fn read_work(payload: &[u8]) -> Result<Work, Failure> {
+    match read_follow_up(payload) {
+        Some(follow_up) => Ok(Work::FollowUp(follow_up)),
+        None => Ok(Work::Event(Box::new(crate::webhook::parse(payload)?))),
     }
 }
 
 /// Keeps an event durably, and leaves the work to a replay.
-pub fn enqueue(store: &Store, event: &Event, payload: Vec<u8>) -> Result<Outcome, Unfinished> {
+pub fn enqueue(store: &Store, event: &Event, payload: Vec<u8>) -> Ended {
     let outcome = sync::outset(event);
     match store.receive(&arrival(event, payload)) {
         Ok(Standing::Done(pages)) => Ok(duplicate(outcome, pages)),
@@ -87,29 +57,92 @@ pub fn receive(store: &Store, event: &Event, payload: Vec<u8>) -> Result<Option<
     }
 }
 
-/// Does the work on an event that is in the inbox, alone among all processes, and notes what came of it.
-pub fn process(job: &Sync, work: &Work, patience: Patience) -> Result<Outcome, Unfinished> {
-    let id = work.event_id();
-    let failed = |err: crate::store::Error| Box::new((Failure::from(err), work.outset()));
-    let Some(_claim) = job.store.lock(&Lock::Event(id.clone()), job.deadline).map_err(failed)? else {
-        return Ok(Outcome { queued: true, ..work.outset() });
-    };
-    // While this process waited, the other one may have finished.
-    if let Some(Standing::Done(pages)) = job.store.standing(&id).map_err(failed)? {
-        return Ok(duplicate(work.outset(), pages));
-    }
-    let began = Instant::now();
-    let done = match work {
-        Work::Event(event) => sync::run(job, event),
-        Work::FollowUp(follow_up) => sync::follow_up(job, follow_up),
-    };
-    match done {
-        Ok(outcome) => settle(job.store, (&id, work), (outcome, began.elapsed())),
-        Err(failure) => {
-            let failure = Box::new((Failure::from(failure.error), failure.outcome));
-            Err(postpone(job.store, &id, (failure, patience)))
+/// What to do about an event that another process works on, or has worked on meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// Wait for it, and go on where it ended.
+    Wait,
+    /// Leave it to that one; the event has to belong to this selection still.
+    Leave(&'a Selection),
+}
+
+/// Does the work on events that are in the inbox and belong together, alone among all processes, and notes what came
+/// of it.
+pub fn process(job: &Sync, works: &[&Work], (patience, claim): (Patience, Claim)) -> Vec<Ended> {
+    let together = if works.len() > 1 { together(job, works, (patience, claim)) } else { vec![None; works.len()] };
+    let one_by_one = works.iter().zip(together);
+    one_by_one.map(|(work, ended)| ended.unwrap_or_else(|| alone(job, work, (patience, claim)))).collect()
+}
+
+/// `None` for what has to be done alone, or is in the hands of another process.
+fn together(job: &Sync, works: &[&Work], (patience, claim): (Patience, Claim)) -> Vec<Option<Ended>> {
+    let ids: Vec<EventId> = works.iter().map(|work| work.event_id()).collect();
+    let mut ended: Vec<Option<Ended>> = vec![None; works.len()];
+    // Where the store fails, each event tells for itself what is wrong with it.
+    let Ok((_claims, free)) = job.store.lock_free_events(&ids) else { return ended };
+    let mut open: Vec<usize> = Vec::new();
+    for place in (0..works.len()).filter(|place| free[*place]) {
+        // The same event again has its turn when the first one is finished.
+        if open.iter().any(|other| ids[*other] == ids[place]) {
+            continue;
+        }
+        match ended_meanwhile(job.store, works[place], claim) {
+            Ok(None) => open.push(place),
+            Ok(Some(outcome)) => ended[place] = Some(Ok(outcome)),
+            Err(_) => {}
         }
     }
+    let began = Instant::now();
+    let chosen: Vec<&Work> = open.iter().map(|place| works[*place]).collect();
+    let done = sync::run(job, &chosen);
+    let took = began.elapsed() / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
+    for (place, done) in open.into_iter().zip(done) {
+        ended[place] = done.map(|done| end(job.store, works[place], (done, took), patience));
+    }
+    ended
+}
+
+fn alone(job: &Sync, work: &Work, (patience, claim): (Patience, Claim)) -> Ended {
+    let id = work.event_id();
+    let failed = |err: crate::store::Error| Box::new((Failure::from(err), work.outset()));
+    let until = if claim == Claim::Wait { job.deadline } else { Deadline::within(Duration::ZERO) };
+    let Some(_claim) = job.store.lock(&Lock::Event(id), until).map_err(failed)? else {
+        return Ok(Outcome { queued: true, ..work.outset() });
+    };
+    if let Some(outcome) = ended_meanwhile(job.store, work, claim).map_err(failed)? {
+        return Ok(outcome);
+    }
+    let began = Instant::now();
+    let done = sync::run(job, &[work]).into_iter().next().flatten().expect("a single event gets its answer");
+    end(job.store, work, (done, began.elapsed()), patience)
+}
+
+/// What came of an event while this process did not hold its lock; `None` if it is still to be done.
+fn ended_meanwhile(store: &Store, work: &Work, claim: Claim) -> crate::store::Result<Option<Outcome>> {
+    let id = work.event_id();
+    match claim {
+        Claim::Leave(selection) if store.load(&id, selection)?.is_none() => {
+            Ok(Some(Outcome { queued: true, ..work.outset() }))
+        }
+        Claim::Leave(_) => Ok(None),
+        Claim::Wait => match store.standing(&id)? {
+            Some(Standing::Done(pages)) => Ok(Some(duplicate(work.outset(), pages))),
+            Some(Standing::Waiting { .. } | Standing::Dead) | None => Ok(None),
+        },
+    }
+}
+
+/// Notes what came of an event.
+fn end(store: &Store, work: &Work, (done, took): (sync::Ended, Duration), patience: Patience) -> Ended {
+    match done {
+        Ok(outcome) => settle(store, work, (outcome, took)),
+        Err(failed) => Err(postpone(store, &work.event_id(), (unfinished(*failed), patience))),
+    }
+}
+
+/// A failure as the program tells it.
+pub fn unfinished(failed: sync::Failed) -> Unfinished {
+    Box::new((Failure::from(&*failed.error), failed.outcome))
 }
 
 /// Notes why an event could not be finished.
@@ -124,11 +157,8 @@ pub fn postpone(store: &Store, id: &EventId, (mut failed, patience): (Unfinished
     failed
 }
 
-fn settle(
-    store: &Store,
-    (id, work): (&EventId, &Work),
-    (outcome, took): (Outcome, Duration),
-) -> Result<Outcome, Unfinished> {
+fn settle(store: &Store, work: &Work, (outcome, took): (Outcome, Duration)) -> Ended {
+    let id = &work.event_id();
     let concerns_nobody = matches!(outcome.skipped, Some(Reason::NoClientNumber | Reason::MissingFields));
     let kept = if concerns_nobody {
         store.discard(id)
@@ -145,7 +175,7 @@ fn settle(
 fn finish(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
     let pages =
         outcome.synced.iter().map(|synced| (synced.phone.clone(), synced.page.clone(), synced.client_name.clone()));
-    let context = work.subject().and_then(|subject| match subject {
+    let context = subject(work).and_then(|subject| match subject {
         Subject::Call(news) => Some((&news.context, true)),
         Subject::Message(message) => Some((&message.context, false)),
         Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => None,
@@ -157,6 +187,13 @@ fn finish(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
         number: context.number_id.clone(),
     });
     Finish { pages: pages.collect(), activity, took }
+}
+
+fn subject(work: &Work) -> Option<&Subject> {
+    match work {
+        Work::Event(event) => Some(&event.subject),
+        Work::FollowUp(_) => None,
+    }
 }
 
 fn duplicate(outcome: Outcome, pages: Vec<(Phone, Option<PageId>, String)>) -> Outcome {
@@ -183,7 +220,7 @@ fn arrival(event: &Event, payload: Vec<u8>) -> Arrival {
 
 /// Questions to be put off, one for each artifact that no delivery announces.
 fn follow_ups(work: &Work) -> Vec<Arrival> {
-    let Some(Subject::Call(news)) = work.subject() else { return Vec::new() };
+    let Some(Subject::Call(news)) = subject(work) else { return Vec::new() };
     let question = |kind: &ArtifactKind| {
         let (activity, link) = (news.context.id.clone(), news.context.link.clone());
         let follow_up = FollowUp { activity, kind: *kind, link };
@@ -220,7 +257,7 @@ mod tests {
         let link = Some("https://my.quo.com/inbox/PN1/c/CN1?at=AC1".to_owned());
         let follow_up =
             FollowUp { activity: ActivityId::parse("AC1").expect("id"), kind: ArtifactKind::Voicemail, link };
-        assert_eq!(Work::read(&write_follow_up(&follow_up)), Ok(Work::FollowUp(follow_up.clone())));
+        assert_eq!(read_work(&write_follow_up(&follow_up)), Ok(Work::FollowUp(follow_up.clone())));
         assert_eq!(follow_up.event_id().as_str(), "follow-up-voicemail-AC1");
     }
 }

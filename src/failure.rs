@@ -187,6 +187,12 @@ impl From<Refusal> for Failure {
 
 impl From<store::Error> for Failure {
     fn from(err: store::Error) -> Self {
+        Self::from(&err)
+    }
+}
+
+impl From<&store::Error> for Failure {
+    fn from(err: &store::Error) -> Self {
         let message = err.to_string();
         match err {
             store::Error::Busy(_) => Self::new(
@@ -205,13 +211,13 @@ impl From<store::Error> for Failure {
     }
 }
 
-impl From<sync::Error> for Failure {
-    fn from(err: sync::Error) -> Self {
+impl From<&sync::Error> for Failure {
+    fn from(err: &sync::Error) -> Self {
         let message = err.to_string();
         match err {
-            sync::Error::Notion(err) => from_notion(&err),
+            sync::Error::Notion(err) => from_notion(err),
             sync::Error::Store(err) => err.into(),
-            sync::Error::Quo(err) => from_quo(&err, message),
+            sync::Error::Quo(err) => from_quo(err, message),
             sync::Error::Unknown(_) => {
                 Self::new(Kind::Unavailable, message, "it may only be too early; run again later")
             }

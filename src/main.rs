@@ -38,7 +38,7 @@ fn start(args: &Args, output: &mut impl Write) -> u8 {
     let filter = environment.as_ref().map_or("warn", Environment::log_filter);
     logs::start(app::log_target(args), args.log_format.into(), filter);
     match environment {
-        Ok(environment) => app::run(args, environment, World { input: &mut io::stdin().lock(), output, now }),
+        Ok(environment) => app::run(args, environment, World { input: &mut io::stdin(), output, now }),
         Err(failure) => app::refuse(args, output, &failure),
     }
 }

@@ -10,6 +10,8 @@ mod record;
 mod sqlite;
 mod text;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -255,19 +257,40 @@ impl Store {
     /// Takes the locks of several clients, each once and in an order that cannot end in a deadlock. `None` when one
     /// of them is still held at the deadline.
     pub fn lock_clients(&self, phones: &[Phone], deadline: Deadline) -> Result<Option<Vec<Guard>>> {
-        let locks: Vec<Lock> = phones.iter().cloned().map(Lock::Client).collect();
-        let locks = match &self.db {
-            Db::Sqlite(_) => sqlite::in_order(locks),
-            Db::Postgres(_) => postgres::in_order(locks),
-        };
+        let locks: BTreeMap<String, Lock> =
+            phones.iter().cloned().map(Lock::Client).map(|lock| (self.place_of(&lock), lock)).collect();
         let mut guards = Vec::new();
-        for lock in locks {
-            match self.lock(&lock, deadline)? {
+        for lock in locks.values() {
+            match self.lock(lock, deadline)? {
                 Some(guard) => guards.push(guard),
                 None => return Ok(None),
             }
         }
         Ok(Some(guards))
+    }
+
+    /// Takes the locks of those of several events that nobody works on. Waits for none, so their order is no matter.
+    /// Returns the locks, and for each event whether its lock is among them.
+    pub fn lock_free_events(&self, events: &[EventId]) -> Result<(Vec<Guard>, Vec<bool>)> {
+        let mut taken: BTreeMap<String, Option<Guard>> = BTreeMap::new();
+        let mut free = Vec::new();
+        for event in events {
+            let lock = Lock::Event(event.clone());
+            let guard = match taken.entry(self.place_of(&lock)) {
+                Entry::Occupied(guard) => guard.into_mut(),
+                Entry::Vacant(place) => place.insert(self.lock(&lock, Deadline::within(Duration::ZERO))?),
+            };
+            free.push(guard.is_some());
+        }
+        Ok((taken.into_values().flatten().collect(), free))
+    }
+
+    /// What a lock stands on. Two locks can share it; who has the one has the other then, and must not ask for it.
+    fn place_of(&self, lock: &Lock) -> String {
+        match &self.db {
+            Db::Sqlite(_) => sqlite::place_of(lock),
+            Db::Postgres(_) => lock.name(),
+        }
     }
 
     /// Takes a lock, waiting until `deadline` for its holder. `None` when it is still held then.

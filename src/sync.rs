@@ -1,8 +1,9 @@
-//! The main job: one event through gather, plan and apply.
+//! The main job: events through gather, plan and apply.
 //!
 //! ```text
-//! event ─ own numbers, who is a client ─ gather (reads) ─▶ facts ─ plan (pure) ─▶ steps ─ apply (writes) ─▶ outcome
+//! events ─ own numbers, who is a client ─ gather (reads) ─▶ facts ─ plan (pure) ─▶ steps ─ apply (writes) ─▶ outcomes
 //! ```
+//! Events of one client go together ([`groups`]): one look-up, one update, one append. One event is a group of one.
 //! When something turns out different while writing, or a write's outcome is unknown, the same way is gone again:
 //! gathering looks at what is there, and the new plan holds only what is missing.
 
@@ -14,29 +15,39 @@ mod contact;
 mod error;
 pub mod facts;
 mod gather;
+mod group;
+mod news;
 pub mod people;
 pub mod plan;
 
-use std::cell::Cell;
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::domain::event::{Event, FOLLOW_UP, FollowUp, Subject};
-use crate::domain::id::DatabaseId;
-use crate::domain::outcome::{Alarm, Outcome, Reason, Warning};
+use crate::domain::id::{DatabaseId, EventId};
+use crate::domain::outcome::{Action, Alarm, Outcome, Reason, Synced, Warning};
 use crate::http::{BaseUrl, Deadline, Vendor};
 use crate::notion::Notion;
 use crate::quo::{self, Quo};
 use crate::store::Store;
 
+use client::Task;
 use columns::ColumnNames;
+use news::News;
+use people::Workspace;
 
 pub use error::Error;
+pub use group::groups;
 
-/// Longest that enrichment may take in all, per event.
-pub const ENRICHMENT: Duration = Duration::from_secs(10);
+/// Longest that enrichment may take in all, for one event.
+const ENRICHMENT: Duration = Duration::from_secs(10);
+/// And for each further one that is done together with it.
+const ENRICHMENT_EACH: Duration = Duration::from_millis(200);
 /// How long a denied Quo key is not reported again.
 const ALARM_REST: SignedDuration = SignedDuration::from_hours(24);
 
@@ -79,8 +90,10 @@ pub struct Sync<'a> {
     pub deadline: Deadline,
     /// When to go on without enrichment.
     pub quo_deadline: Deadline,
-    /// True once Quo has failed this event: it is not asked for further enrichment.
+    /// True once Quo has failed these events: it is not asked for further enrichment.
     pub quo_failed: Cell<bool>,
+    /// Own numbers and people, once they were needed.
+    pub workspace: OnceCell<Workspace>,
     /// Plan, but write nothing.
     pub dry_run: bool,
 }
@@ -94,6 +107,15 @@ impl<'a> Sync<'a> {
     /// Quo, for enrichment: until its own deadline, and not again after a failure.
     fn quo_for_enrichment(&self) -> Option<Quo<'a>> {
         if self.quo_failed.get() { None } else { self.quo_until(self.quo_deadline) }
+    }
+
+    /// The workspace's own numbers and people.
+    fn workspace(&self, outcome: &mut Outcome) -> Result<&Workspace, Error> {
+        if let Some(workspace) = self.workspace.get() {
+            return Ok(workspace);
+        }
+        let workspace = gather::workspace::gather(self, outcome)?;
+        Ok(self.workspace.get_or_init(|| workspace))
     }
 
     /// Notes a failure of Quo that the event survives. A denied key is an alarm too, once a day.
@@ -123,11 +145,38 @@ impl<'a> Sync<'a> {
     }
 }
 
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// A vendor's event.
+    Event(Box<Event>),
+    /// A question that was put off.
+    FollowUp(FollowUp),
+}
+
+impl Work {
+    /// Its key in the inbox.
+    pub fn event_id(&self) -> EventId {
+        match self {
+            Self::Event(event) => event.id.clone(),
+            Self::FollowUp(follow_up) => follow_up.event_id(),
+        }
+    }
+
+    /// What is known of the outcome before anything is done.
+    pub fn outset(&self) -> Outcome {
+        match self {
+            Self::Event(event) => outset(event),
+            Self::FollowUp(follow_up) => follow_up_outset(follow_up),
+        }
+    }
+}
+
 /// What failed, and what had been done by then.
 #[derive(Debug)]
 pub struct Failed {
-    /// Why.
-    pub error: Error,
+    /// Why; of events that were done together, all have failed for this.
+    pub error: Rc<Error>,
     /// Clients that are done, warnings, and which event it was.
     pub outcome: Outcome,
 }
@@ -143,8 +192,7 @@ pub fn outset(event: &Event) -> Outcome {
     }
 }
 
-/// The same for a question that was put off.
-pub fn follow_up_outset(follow_up: &FollowUp) -> Outcome {
+fn follow_up_outset(follow_up: &FollowUp) -> Outcome {
     Outcome {
         event_id: Some(follow_up.event_id().to_string()),
         event_type: Some(FOLLOW_UP.to_owned()),
@@ -167,28 +215,97 @@ pub fn skipped_at_once(event: &Event) -> Option<Outcome> {
     outcome.skipped.is_some().then_some(outcome)
 }
 
-/// Puts one event into Notion.
-pub fn run(sync: &Sync, event: &Event) -> Result<Outcome, Box<Failed>> {
-    if let Some(outcome) = skipped_at_once(event) {
-        return Ok(outcome);
+/// What came of an event.
+pub type Ended = Result<Outcome, Box<Failed>>;
+
+/// How long enrichment may take for so many events.
+pub fn enrichment(events: usize) -> Duration {
+    let further = u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX);
+    ENRICHMENT.saturating_add(ENRICHMENT_EACH.saturating_mul(further))
+}
+
+/// Puts events into Notion together. `None`: this one has to be done alone, because it does not go together with the
+/// others, or because Notion has refused what they wanted together. A single event always gets its answer.
+pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
+    let mut ended: Vec<Option<Ended>> = works.iter().map(|_| None).collect();
+    let mut told = Vec::new();
+    for (place, work) in works.iter().enumerate() {
+        let mut outcome = Outcome { plan: sync.dry_run.then(Vec::new), ..work.outset() };
+        match news(sync, work, &mut outcome) {
+            Ok(Some(news)) => told.push((place, news)),
+            Ok(None) => ended[place] = Some(Ok(outcome)),
+            Err(error) => ended[place] = Some(Err(Box::new(Failed { error: Rc::new(error), outcome }))),
+        }
     }
-    let outcome = Outcome { plan: sync.dry_run.then(Vec::new), ..outset(event) };
-    finish(outcome, |outcome| match &event.subject {
-        Subject::Call(news) => activity::call(sync, news, outcome),
-        Subject::Message(news) => activity::message(sync, news, outcome),
-        Subject::Contact(news) => contact::run(sync, news, outcome),
-        Subject::Unsupported | Subject::Incomplete { .. } => Ok(()),
-    })
+    let (mut tasks, tellers): (Vec<Task>, Vec<_>) =
+        news::topics(told).into_iter().map(|topic| (task(sync, topic.news), topic.tellers)).unzip();
+    client::write_all(sync, &mut tasks);
+    for (task, tellers) in tasks.iter().zip(tellers) {
+        if task.refused_together && works.len() > 1 {
+            continue;
+        }
+        for (rank, teller) in tellers.iter().enumerate() {
+            let outcome = for_teller(works[teller.place].outset(), task, (rank, teller.adds));
+            ended[teller.place] = Some(match &task.error {
+                None => Ok(outcome),
+                Some(error) => Err(Box::new(Failed { error: Rc::clone(error), outcome })),
+            });
+        }
+    }
+    ended
 }
 
-/// Asks Quo for an artifact that no delivery announces, and puts it where it belongs.
-pub fn follow_up(sync: &Sync, follow_up: &FollowUp) -> Result<Outcome, Box<Failed>> {
-    finish(follow_up_outset(follow_up), |outcome| activity::follow_up(sync, follow_up, outcome))
+/// What an event tells; `None` if nothing, and the outcome says why.
+fn news<'a>(sync: &Sync, work: &'a Work, outcome: &mut Outcome) -> Result<Option<News<'a>>, Error> {
+    let news = match work {
+        Work::FollowUp(follow_up) => activity::answer(sync, follow_up)?.map(|news| News::Call(Cow::Owned(news))),
+        Work::Event(event) => match &event.subject {
+            Subject::Call(news) if news.tells_nothing() => None,
+            Subject::Call(news) => Some(News::Call(Cow::Borrowed(news))),
+            Subject::Message(message) => Some(News::Message(Cow::Borrowed(message))),
+            Subject::Contact(news) => Some(News::Contact(news)),
+            Subject::Unsupported | Subject::Incomplete { .. } => {
+                *outcome = skipped_at_once(event).unwrap_or_default();
+                return Ok(None);
+            }
+        },
+    };
+    if news.is_none() {
+        outcome.skipped = Some(Reason::NothingNew);
+    }
+    Ok(news)
 }
 
-fn finish(mut outcome: Outcome, work: impl FnOnce(&mut Outcome) -> Result<(), Error>) -> Result<Outcome, Box<Failed>> {
-    match work(&mut outcome) {
-        Ok(()) => Ok(outcome),
-        Err(error) => Err(Box::new(Failed { error, outcome })),
+/// What is to be put onto which clients' pages.
+fn task<'a>(sync: &'a Sync, news: News<'a>) -> Task<'a> {
+    let mut task =
+        Task { outcome: Outcome { plan: sync.dry_run.then(Vec::new), ..Outcome::default() }, ..Task::default() };
+    let prepared = match news {
+        News::Call(news) => activity::call(sync, news, &mut task),
+        News::Message(message) => activity::message(sync, message, &mut task),
+        News::Contact(news) => contact::fill(sync, news, &mut task),
+    };
+    if let Err(error) = prepared {
+        task.fail(&Rc::new(error));
+    }
+    task
+}
+
+/// What came of a task, for one of the events that it was done for. What concerns the operator is told once.
+fn for_teller(outset: Outcome, task: &Task, (rank, adds): (usize, bool)) -> Outcome {
+    let came = &task.outcome;
+    let action = |action| match (rank, adds, action) {
+        (0, ..) | (_, true, Action::Skipped | Action::Updated) => action,
+        (_, true, Action::Created) => Action::Updated,
+        (_, false, _) => Action::Skipped,
+    };
+    let synced = came.synced.iter().map(|synced| Synced { action: action(synced.action), ..synced.clone() });
+    Outcome {
+        synced: synced.collect(),
+        skipped: came.skipped.or((!adds && task.error.is_none()).then_some(Reason::Duplicate)),
+        warnings: [outset.warnings, came.warnings.clone()].concat(),
+        plan: came.plan.clone(),
+        alarms: if rank == 0 { came.alarms.clone() } else { Vec::new() },
+        ..outset
     }
 }

@@ -5,27 +5,19 @@ use std::fs::File;
 use std::io::Read;
 
 use crate::cli::ReplayArgs;
-use crate::delivery::Work;
+use crate::delivery::{self, Claim};
 use crate::domain::id::EventId;
 use crate::domain::outcome::Outcome;
 use crate::failure::{Failure, Kind};
-use crate::store::{Lock, Selection};
+use crate::store::{Selection, Waiting};
 
-use super::{App, Treatment};
+use super::{App, Item, Tally, Treatment, stream};
 
 /// Events taken from the inbox at a time.
 const BATCH: usize = 100;
 
-/// What came of a replay.
-#[derive(Default)]
-struct Tally {
-    done: usize,
-    kept: usize,
-    elsewhere: usize,
-}
-
 impl App<'_> {
-    pub fn replay(&mut self, args: &ReplayArgs, input: &mut dyn Read) -> Result<(), Failure> {
+    pub fn replay(&mut self, args: &ReplayArgs, input: &mut (dyn Read + Send)) -> Result<(), Failure> {
         if !args.files.is_empty() {
             return self.replay_files(args, input);
         }
@@ -44,7 +36,7 @@ impl App<'_> {
         Ok(())
     }
 
-    fn replay_files(&mut self, args: &ReplayArgs, input: &mut dyn Read) -> Result<(), Failure> {
+    fn replay_files(&mut self, args: &ReplayArgs, input: &mut (dyn Read + Send)) -> Result<(), Failure> {
         for path in &args.files {
             if path.as_os_str() == "-" {
                 self.sync_each(&mut *input, Treatment::Sync);
@@ -70,37 +62,35 @@ impl App<'_> {
             if fresh.is_empty() {
                 break;
             }
+            let (mut items, mut bytes) = (Vec::new(), 0);
             for id in fresh {
-                self.replay_one(&id, &selection, &mut tally)?;
+                if bytes >= stream::BYTES {
+                    break;
+                }
+                if let Some(waiting) = self.tools.store()?.load(&id, &selection)? {
+                    bytes += waiting.payload.len();
+                    items.push(self.take_out(&waiting)?);
+                }
                 seen.insert(id);
             }
+            let round = self.work_on(items, Claim::Leave(&selection));
+            tally.done += round.done;
+            tally.kept += round.kept;
+            tally.elsewhere += round.elsewhere;
         }
         Ok(tally)
     }
 
-    fn replay_one(&mut self, id: &EventId, selection: &Selection, tally: &mut Tally) -> Result<(), Failure> {
-        let store = self.tools.store()?;
-        // Held by another process: that one answers for it. Let go at once, for the work takes it again.
-        let free =
-            store.lock(&Lock::Event(id.clone()), crate::config::starting_now(Some(std::time::Duration::ZERO)))?;
-        if free.is_none() {
-            tally.elsewhere += 1;
-            return Ok(());
-        }
-        drop(free);
-        let Some(waiting) = store.load(id, selection)? else { return Ok(()) };
-        let ended = match Work::read(&waiting.payload) {
-            Ok(work) => self.tools.work(&work),
+    fn take_out(&self, waiting: &Waiting) -> Result<Item, Failure> {
+        match delivery::read_work(&waiting.payload) {
+            Ok(work) => Ok(Item::Work(work)),
             Err(failure) => {
-                let outcome = Outcome { event_id: Some(id.to_string()), ..Outcome::default() };
-                let patience = self.tools.config.patience()?;
-                Err(crate::delivery::postpone(store, id, (Box::new((failure, outcome)), patience)))
+                let outcome = Outcome { event_id: Some(waiting.id.to_string()), ..Outcome::default() };
+                let (store, patience) = (self.tools.store()?, self.tools.config.patience()?);
+                let unfinished = delivery::postpone(store, &waiting.id, (Box::new((failure, outcome)), patience));
+                Ok(Item::Ended(Err(unfinished)))
             }
-        };
-        let counter = if ended.is_ok() { &mut tally.done } else { &mut tally.kept };
-        *counter += 1;
-        self.ended(ended);
-        Ok(())
+        }
     }
 }
 

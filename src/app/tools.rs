@@ -6,14 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config::{self, Access, Config};
-use crate::delivery::{self, Unfinished, Work};
-use crate::domain::outcome::Outcome;
+use crate::delivery::{self, Claim, Ended};
 use crate::failure::Failure;
 use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
 use crate::notion::Notion;
 use crate::secret::Secret;
 use crate::store::{Mode, Store};
-use crate::sync::{self, ENRICHMENT, QuoAccess, Settings, Sync};
+use crate::sync::{self, QuoAccess, Settings, Sync, Work};
 
 /// Settings, and what is made from them.
 pub struct Tools {
@@ -45,33 +44,57 @@ impl Tools {
         Ok(self.store.get_or_init(|| store))
     }
 
-    /// Works on an event that is in the inbox (or on a dry run's, that is not). A failure leaves it there.
-    pub fn work(&self, work: &Work) -> Result<Outcome, Unfinished> {
-        let at_outset = |failure| Box::new((failure, work.outset()));
-        let store = self.store().map_err(at_outset)?;
-        let patience = self.config.patience().map_err(at_outset)?;
+    /// Which of these belong together, by their places.
+    pub fn groups(&self, works: &[&Work]) -> Vec<Vec<usize>> {
+        let each_alone = || (0..works.len()).map(|place| vec![place]).collect();
+        // A dry run tells of each document what it would do. And what is wrong with the store each event tells itself.
+        match self.store() {
+            Ok(store) if !self.config.dry_run => sync::groups(store, works).unwrap_or_else(|_| each_alone()),
+            Ok(_) | Err(_) => each_alone(),
+        }
+    }
+
+    /// Works on events that are in the inbox (or on a dry run's, that are not) and belong together. A failure leaves
+    /// them there.
+    pub fn work(&self, works: &[&Work], claim: Claim) -> Vec<Ended> {
+        self.try_work(works, claim).unwrap_or_else(|failure| {
+            let failed = |work: &&Work| Err(Box::new((failure.clone(), work.outset())));
+            works.iter().map(failed).collect()
+        })
+    }
+
+    fn try_work(&self, works: &[&Work], claim: Claim) -> Result<Vec<Ended>, Failure> {
+        let store = self.store()?;
+        let patience = self.config.patience()?;
         let vendors = match self.vendors() {
             Ok(vendors) => vendors,
-            Err(failure) if self.config.dry_run => return Err(at_outset(failure)),
-            Err(failure) => return Err(delivery::postpone(store, &work.event_id(), (at_outset(failure), patience))),
+            Err(failure) if self.config.dry_run => return Err(failure),
+            Err(failure) => {
+                let postpone = |work: &&Work| {
+                    let unfinished = Box::new((failure.clone(), work.outset()));
+                    Err(delivery::postpone(store, &work.event_id(), (unfinished, patience)))
+                };
+                return Ok(works.iter().map(postpone).collect());
+            }
         };
-        let deadline = config::starting_now(self.config.deadline);
+        let events = u32::try_from(works.len()).unwrap_or(u32::MAX);
+        let deadline = config::starting_now(self.config.deadline.map(|each| each.saturating_mul(events)));
         let job = Sync {
             store,
             notion: &vendors.notion,
             quo: vendors.quo.as_ref(),
             settings: &vendors.settings,
             deadline,
-            quo_deadline: deadline.earlier(ENRICHMENT),
+            quo_deadline: deadline.earlier(sync::enrichment(works.len())),
             quo_failed: Cell::new(false),
+            workspace: OnceCell::new(),
             dry_run: self.config.dry_run,
         };
-        match work {
-            Work::Event(event) if self.config.dry_run => {
-                sync::run(&job, event).map_err(|failed| Box::new((Failure::from(failed.error), failed.outcome)))
-            }
-            Work::Event(_) | Work::FollowUp(_) => delivery::process(&job, work, patience),
+        if self.config.dry_run {
+            let ended = sync::run(&job, works).into_iter().flatten();
+            return Ok(ended.map(|ended| ended.map_err(|failed| delivery::unfinished(*failed))).collect());
         }
+        Ok(delivery::process(&job, works, (patience, claim)))
     }
 
     fn vendors(&self) -> Result<&Vendors, Failure> {

@@ -81,6 +81,31 @@ pub struct Context {
     pub contacts: ContactLookup,
 }
 
+impl Context {
+    /// The same circumstances, completed by those that were told elsewhere.
+    #[must_use]
+    pub fn completed_by(&self, other: &Self) -> Self {
+        let contacts = match (&self.contacts, &other.contacts) {
+            (ContactLookup::Ids(have), ContactLookup::Ids(further)) => {
+                let new = further.iter().filter(|id| !have.contains(id));
+                ContactLookup::Ids(have.iter().chain(new).cloned().collect())
+            }
+            (ContactLookup::None, contacts) | (contacts, ContactLookup::None) => contacts.clone(),
+        };
+        Self {
+            id: self.id.clone(),
+            // The time of an activity is that of its beginning; an artifact's own time is later.
+            at: self.at.into_iter().chain(other.at).min(),
+            direction: self.direction.or(other.direction),
+            number_id: self.number_id.clone().or_else(|| other.number_id.clone()),
+            user_id: self.user_id.clone().or_else(|| other.user_id.clone()),
+            link: self.link.clone().or_else(|| other.link.clone()),
+            parties: if self.parties == Parties::Unknown { other.parties.clone() } else { self.parties.clone() },
+            contacts,
+        }
+    }
+}
+
 /// Who took part, as far as the delivery tells the sides apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parties {
@@ -129,11 +154,12 @@ impl Party {
 }
 
 /// What the delivery says about who the outside is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ContactLookup {
     /// Quo matched these contacts. One number may belong to several, and a group names them for all members.
     Ids(Vec<ContactId>),
     /// Quo did not look, could not, or found nobody: the local index decides.
+    #[default]
     None,
 }
 
@@ -164,6 +190,11 @@ impl CallNews {
             contacts: ContactLookup::None,
         };
         Self { context, facts: None, artifacts: vec![artifact], unannounced: Vec::new() }
+    }
+
+    /// True if there is nothing in it that is written.
+    pub fn tells_nothing(&self) -> bool {
+        self.facts.is_none() && self.artifacts.is_empty()
     }
 }
 
@@ -247,6 +278,17 @@ impl CallOutcome {
             (None, Direction::Outgoing) => Self::NoAnswer,
             (None, Direction::Incoming) if signs.voicemail => Self::Voicemail,
             (None, Direction::Incoming) => Self::Missed,
+        }
+    }
+}
+
+impl CallOutcome {
+    /// True if more is known of how the call went than `other` says, so that its line is to be written anew.
+    pub fn says_more_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Missed | Self::NoAnswer, _) => false,
+            (_, Self::Missed) | (Self::Answered(Some(_)), Self::Answered(None)) => true,
+            _ => false,
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::secret::Secret;
 use super::{Error, Mode, Result};
 use connect::{Address, Link};
 
-pub use lock::{Held, in_order};
+pub use lock::Held;
 
 /// Newest schema; the version of the last migration.
 const SCHEMA: i64 = 2;

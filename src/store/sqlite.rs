@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags, Params};
 
 use super::{Error, Mode, Result};
 
-pub use lock::{Held, in_order};
+pub use lock::{Held, place_of};
 pub use rate::own_rates;
 
 /// How long a statement waits for another process.

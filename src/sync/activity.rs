@@ -1,71 +1,76 @@
 //! Calls and messages: who took part, whether there is anything to write, and how it reads on a page.
 
-use jiff::Timestamp;
+use std::borrow::Cow;
 
 use crate::domain::entry::{self, Names};
 use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Context, Message, Parties, Party};
 use crate::domain::event::{ContactLookup, FollowUp};
 use crate::domain::id::ActivityId;
-use crate::domain::outcome::{Action, Outcome, Reason, Synced};
+use crate::domain::outcome::{Action, Reason, Synced};
 use crate::domain::phone::Phone;
 use crate::store::EntryRecord;
 
 use super::facts::{Draft, Facts, Moment, PageFact};
 use crate::quo::Availability;
 
-use super::gather::entry::Standing;
-use super::gather::{self, workspace};
+use super::client::Task;
+use super::gather::{self, entry::Standing};
 use super::people::{self, Workspace};
-use super::{Error, Sync, client};
+use super::{Error, Sync};
 
 /// An activity on its way to the pages of its clients.
 pub struct Activity<'a> {
-    id: &'a ActivityId,
+    id: ActivityId,
     content: Content<'a>,
     members: Vec<Party>,
-    workspace: Workspace,
+    workspace: &'a Workspace,
 }
 
 enum Content<'a> {
-    Call { line: Option<(&'a Context, CallFacts)>, artifacts: &'a [Artifact] },
-    Message(&'a Message),
+    Call { line: Option<(Context, CallFacts)>, artifacts: Cow<'a, [Artifact]> },
+    Message(Cow<'a, Message>),
 }
 
-/// Puts a call, or what became known about one, onto its clients' pages.
-pub fn call(sync: &Sync, news: &CallNews, outcome: &mut Outcome) -> Result<(), Error> {
-    if news.facts.is_none() && news.artifacts.is_empty() {
-        outcome.skipped = Some(Reason::NothingNew);
-        return Ok(());
-    }
+/// A call, or what became known about one, for its clients' pages.
+pub fn call<'a>(sync: &'a Sync, news: Cow<'a, CallNews>, task: &mut Task<'a>) -> Result<(), Error> {
     let records = sync.store.entries(&news.context.id)?;
-    let fetched = fetch_call(sync, news, &records)?;
-    let workspace = workspace::gather(sync, outcome)?;
+    let fetched = fetch_call(sync, &news, &records)?;
+    let workspace = sync.workspace(&mut task.outcome)?;
     let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
     let facts = news.facts.clone().or_else(|| fetched.as_ref()?.facts.clone());
     let facts = facts.map(|facts| with_voicemail(facts, voicemail));
-    let context = most_complete(&news.context, fetched.as_ref().map(|call| &call.context));
+    // A reply to our question knows less of the contacts than a delivery does.
+    let context = match fetched {
+        Some(fetched) => news.context.completed_by(&Context { contacts: ContactLookup::None, ..fetched.context }),
+        None => news.context.clone(),
+    };
     let named = context.direction.filter(|_| context.parties != Parties::Unknown);
     let phones = match named {
         Some(direction) => {
             let outside =
-                people::outside(direction, &context.parties, &workspace).map_err(|_| Error::OwnNumbersNeeded)?;
-            outcome.warnings.extend(outside.warnings);
+                people::outside(direction, &context.parties, workspace).map_err(|_| Error::OwnNumbersNeeded)?;
+            task.outcome.warnings.extend(outside.warnings);
             outside.clients
         }
         None if records.is_empty() && context.direction.is_none() => {
-            outcome.skipped = Some(Reason::MissingFields);
+            task.outcome.skipped = Some(Reason::MissingFields);
             return Ok(());
         }
         None => records.iter().map(|record| record.phone.clone()).collect(),
     };
-    let line = facts.map(|facts| (&context, facts));
-    let told = Content::Call { line, artifacts: &news.artifacts };
-    let activity = Activity { id: &news.context.id, content: told, members: Vec::new(), workspace };
-    write(sync, &activity, (&phones, &context.contacts), outcome)
+    let contacts = context.contacts.clone();
+    let id = context.id.clone();
+    let line = facts.map(|facts| (context, facts));
+    let artifacts = match news {
+        Cow::Borrowed(news) => Cow::Borrowed(news.artifacts.as_slice()),
+        Cow::Owned(news) => Cow::Owned(news.artifacts),
+    };
+    let activity = Activity { id, content: Content::Call { line, artifacts }, members: Vec::new(), workspace };
+    put(sync, activity, (phones, contacts), task)
 }
 
-/// Asks Quo for an artifact that no delivery announces, and puts it into its call's entry.
-pub fn follow_up(sync: &Sync, follow_up: &FollowUp, outcome: &mut Outcome) -> Result<(), Error> {
+/// Asks Quo for an artifact that no delivery announces. `None` if there is none.
+pub fn answer(sync: &Sync, follow_up: &FollowUp) -> Result<Option<CallNews>, Error> {
     let Some(quo) = sync.quo_until(sync.deadline) else {
         return Err(Error::Misconfigured(
             "an artifact has to be read from quo, and no OPENPHONE_API_KEY is set".into(),
@@ -73,53 +78,47 @@ pub fn follow_up(sync: &Sync, follow_up: &FollowUp, outcome: &mut Outcome) -> Re
     };
     match quo.fetch_artifact(&follow_up.activity, follow_up.kind)? {
         Availability::Ready(artifact) => {
-            call(sync, &CallNews::late(&follow_up.activity, follow_up.link.clone(), artifact), outcome)
+            Ok(Some(CallNews::late(&follow_up.activity, follow_up.link.clone(), artifact)))
         }
         Availability::Pending => {
             let kind = follow_up.kind.label().to_lowercase();
             Err(Error::Unknown(format!("the {kind} of {} is still being made", follow_up.activity)))
         }
-        Availability::Absent => {
-            outcome.skipped = Some(Reason::NothingNew);
-            Ok(())
-        }
+        Availability::Absent => Ok(None),
     }
 }
 
-/// Puts a message onto its clients' pages.
-pub fn message(sync: &Sync, news: &Message, outcome: &mut Outcome) -> Result<(), Error> {
-    let fetched = if news.context.parties == Parties::Unknown { Some(fetch_message(sync, news)?) } else { None };
-    let message = fetched.as_ref().unwrap_or(news);
+/// A message for its clients' pages.
+pub fn message<'a>(sync: &'a Sync, news: Cow<'a, Message>, task: &mut Task<'a>) -> Result<(), Error> {
+    let unknown = news.context.parties == Parties::Unknown;
+    let message = if unknown { Cow::Owned(fetch_message(sync, &news)?) } else { news };
     let context = &message.context;
     let Some(direction) = context.direction else {
-        outcome.skipped = Some(Reason::MissingFields);
+        task.outcome.skipped = Some(Reason::MissingFields);
         return Ok(());
     };
-    let workspace = workspace::gather(sync, outcome)?;
-    let outside = people::outside(direction, &context.parties, &workspace).map_err(|_| Error::OwnNumbersNeeded)?;
-    outcome.warnings.extend(outside.warnings);
-    let activity =
-        Activity { id: &context.id, content: Content::Message(message), members: outside.members, workspace };
-    write(sync, &activity, (&outside.clients, &context.contacts), outcome)
+    let workspace = sync.workspace(&mut task.outcome)?;
+    let outside = people::outside(direction, &context.parties, workspace).map_err(|_| Error::OwnNumbersNeeded)?;
+    task.outcome.warnings.extend(outside.warnings);
+    let (id, contacts) = (context.id.clone(), context.contacts.clone());
+    let activity = Activity { id, content: Content::Message(message), members: outside.members, workspace };
+    put(sync, activity, (outside.clients, contacts), task)
 }
 
-fn write(
+/// Leaves an activity to be written, unless it stands everywhere already or concerns nobody.
+fn put<'a>(
     sync: &Sync,
-    activity: &Activity,
-    audience: (&[Phone], &ContactLookup),
-    outcome: &mut Outcome,
+    activity: Activity<'a>,
+    (phones, contacts): (Vec<Phone>, ContactLookup),
+    task: &mut Task<'a>,
 ) -> Result<(), Error> {
-    if audience.0.is_empty() {
-        outcome.skipped = Some(Reason::NoClientNumber);
-        return Ok(());
-    }
-    if let Some(synced) = activity.stands_everywhere(sync, audience.0)? {
-        outcome.synced = synced;
+    if phones.is_empty() {
+        task.outcome.skipped = Some(Reason::NoClientNumber);
+    } else if let Some(synced) = activity.stands_everywhere(sync, &phones)? {
+        task.outcome.synced = synced;
+        task.outcome.skipped = Some(Reason::Duplicate);
     } else {
-        client::write_all(sync, Some(activity), audience, outcome)?;
-    }
-    if outcome.synced.iter().all(|synced| synced.action == Action::Skipped) {
-        outcome.skipped = Some(Reason::Duplicate);
+        (task.activity, task.phones, task.contacts) = (Some(activity), phones, contacts);
     }
     Ok(())
 }
@@ -127,7 +126,7 @@ fn write(
 impl Activity<'_> {
     /// What this activity wants on one client's page. Looks at the page where the store does not know for certain
     /// what stands there.
-    pub fn draft(&self, sync: &Sync, facts: &Facts, all: &[Facts]) -> Result<Draft, Error> {
+    pub fn draft(&self, sync: &Sync, facts: &Facts, all: &[&Facts]) -> Result<Draft, Error> {
         let standing = self.existing(sync, facts)?;
         let names = self.names(sync, all);
         let (block, moment) = match &self.content {
@@ -158,12 +157,12 @@ impl Activity<'_> {
             PageFact::Absent => None,
             PageFact::Known { row, .. } => Some(&row.id),
         };
-        let records = sync.store.entries(self.id)?;
+        let records = sync.store.entries(&self.id)?;
         let Some(record) = records.into_iter().find(|record| record.phone == facts.phone) else {
             // Artifacts come after their call: its entry may stand there although this store never heard of it.
             let late = matches!(&self.content, Content::Call { artifacts, .. } if !artifacts.is_empty());
             let Some(page) = page.filter(|_| late) else { return Ok(None) };
-            return gather::entry::unheard_of(sync, (self.id, &facts.phone), page);
+            return gather::entry::unheard_of(sync, (&self.id, &facts.phone), page);
         };
         let Some(standing) = gather::entry::settle(sync, record, page)? else { return Ok(None) };
         if self.adds_to(&standing.record) { gather::entry::locate(sync, standing) } else { Ok(Some(standing)) }
@@ -171,7 +170,7 @@ impl Activity<'_> {
 
     /// If every client has its entry and nothing is to be added: their pages.
     fn stands_everywhere(&self, sync: &Sync, phones: &[Phone]) -> Result<Option<Vec<Synced>>, Error> {
-        let records = sync.store.entries(self.id)?;
+        let records = sync.store.entries(&self.id)?;
         let mut synced = Vec::new();
         for phone in phones {
             let certain = |record: &&EntryRecord| record.phone == *phone && record.written && record.pending.is_empty();
@@ -198,17 +197,13 @@ impl Activity<'_> {
     /// A line is replaced when more is known of how the call went.
     fn rewords(&self, record: &EntryRecord) -> bool {
         let Content::Call { line: Some((_, facts)), .. } = &self.content else { return false };
-        match &facts.outcome {
-            CallOutcome::Missed | CallOutcome::NoAnswer => false,
-            CallOutcome::Answered(Some(_)) => entry::says_missed(&record.line) || entry::names_nobody(&record.line),
-            CallOutcome::Answered(None)
-            | CallOutcome::Voicemail
-            | CallOutcome::Forwarded(_)
-            | CallOutcome::HandledByAi => entry::says_missed(&record.line),
-        }
+        let stands = [(entry::says_missed(&record.line), CallOutcome::Missed)]
+            .into_iter()
+            .chain([(entry::names_nobody(&record.line), CallOutcome::Answered(None))]);
+        stands.filter(|(says, _)| *says).any(|(_, stands)| facts.outcome.says_more_than(&stands))
     }
 
-    fn names(&self, sync: &Sync, all: &[Facts]) -> Names {
+    fn names(&self, sync: &Sync, all: &[&Facts]) -> Names {
         let mut phones = self.workspace.own.clone().unwrap_or_default();
         for facts in all {
             let title = match &facts.page {
@@ -272,24 +267,4 @@ fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {
     let outcome =
         if voicemail && facts.outcome == CallOutcome::Missed { CallOutcome::Voicemail } else { facts.outcome };
     CallFacts { outcome, ..facts }
-}
-
-/// The delivery's circumstances, completed by those that Quo told when asked.
-fn most_complete(news: &Context, fetched: Option<&Context>) -> Context {
-    let mut context = news.clone();
-    let Some(fetched) = fetched else { return context };
-    context.at = earliest(context.at, fetched.at);
-    context.direction = context.direction.or(fetched.direction);
-    context.number_id = context.number_id.or_else(|| fetched.number_id.clone());
-    context.user_id = context.user_id.or_else(|| fetched.user_id.clone());
-    context.link = context.link.or_else(|| fetched.link.clone());
-    if context.parties == Parties::Unknown {
-        context.parties = fetched.parties.clone();
-    }
-    context
-}
-
-/// The time of an activity is that of its beginning; an artifact's own time is later.
-fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    a.into_iter().chain(b).min()
 }

@@ -3,24 +3,25 @@
 //! No page is made, and nothing is deleted in Notion.
 
 use crate::domain::event::{ContactLookup, ContactNews};
-use crate::domain::outcome::{Action, Outcome, Reason};
+use crate::domain::outcome::Reason;
 use crate::domain::phone::Phone;
 
-use super::gather::{profile, workspace};
-use super::{Error, Sync, client};
+use super::client::Task;
+use super::gather::profile;
+use super::{Error, Sync};
 
 /// Most numbers of one contact that are looked at.
 const PHONES: usize = 10;
 
-/// Keeps the index fresh and fills pages.
-pub fn run(sync: &Sync, news: &ContactNews, outcome: &mut Outcome) -> Result<(), Error> {
+/// Keeps the index fresh, and tells which pages are to be filled.
+pub fn fill<'a>(sync: &'a Sync, news: &ContactNews, task: &mut Task<'a>) -> Result<(), Error> {
     if news.deleted {
         sync.store.drop_contact(&news.contact.id)?;
-        outcome.skipped = Some(Reason::NothingNew);
+        task.outcome.skipped = Some(Reason::NothingNew);
         return Ok(());
     }
-    profile::renew(sync, &news.contact, outcome)?;
-    let workspace = workspace::gather(sync, outcome)?;
+    profile::renew(sync, &news.contact, &mut task.outcome)?;
+    let workspace = sync.workspace(&mut task.outcome)?;
     let country = workspace.own.as_ref().and_then(|own| own.keys().next());
     let own = |phone: &Phone| workspace.own.as_ref().is_some_and(|own| own.contains_key(phone));
     let mut phones: Vec<Phone> =
@@ -30,9 +31,6 @@ pub fn run(sync: &Sync, news: &ContactNews, outcome: &mut Outcome) -> Result<(),
     phones.retain(|phone| phone.is_possible() && !own(phone));
     phones.truncate(PHONES);
     // The index has just been renewed: nobody has to be asked again.
-    client::write_all(sync, None, (&phones, &ContactLookup::Ids(Vec::new())), outcome)?;
-    if outcome.synced.iter().all(|synced| synced.action == Action::Skipped) {
-        outcome.skipped = Some(Reason::NothingNew);
-    }
+    (task.phones, task.contacts) = (phones, ContactLookup::Ids(Vec::new()));
     Ok(())
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::domain::entry::Block;
 use crate::domain::id::ActivityId;
+use crate::domain::outcome::Warning;
 use crate::domain::phone::Phone;
 use crate::domain::plan::{NewEntry, Part};
 use crate::domain::profile::Profile;
@@ -19,6 +20,8 @@ pub struct Facts {
     pub profile: Option<Profile>,
     /// What Notion has.
     pub page: PageFact,
+    /// What a person may want to know about the page.
+    pub warnings: Vec<Warning>,
 }
 
 /// The client's page, as far as it was looked for.

@@ -8,7 +8,7 @@ pub mod profile;
 pub mod table;
 pub mod workspace;
 
-use std::thread::{self, Scope};
+use std::thread;
 
 use crate::domain::event::ContactLookup;
 use crate::domain::outcome::Outcome;
@@ -21,58 +21,58 @@ use super::{Error, Sync};
 use page::{Found, Look};
 use table::ClientsTable;
 
-/// Facts about every client of an event, in the order of the clients.
-pub struct Gathered {
-    /// The facts.
-    pub facts: Vec<Facts>,
+/// Most pages that are looked for at once.
+const AT_ONCE: usize = 8;
+
+/// Clients of one task, and the contacts that Quo named for them.
+pub struct Audience<'a> {
+    /// The clients.
+    pub phones: &'a [Phone],
+    /// The contacts.
+    pub contacts: &'a ContactLookup,
 }
 
-/// Gathers facts about `phones`. A page that cannot be looked for is an error; a profile that cannot be had is a
-/// warning.
+/// Gathers facts about each of `phones`, in their order. A page that cannot be looked for is that client's error; a
+/// profile that cannot be had is a warning.
 pub fn clients(
     sync: &Sync,
     table: &ClientsTable,
-    (phones, contacts): (&[Phone], &ContactLookup),
-    outcome: &mut Outcome,
-) -> Result<Gathered, Error> {
-    let wanted = profile::wanted(sync, phones, contacts)?;
+    (phones, audiences): (&[Phone], &[Audience]),
+    notes: &mut Outcome,
+) -> Result<Vec<Result<Facts, Error>>, Error> {
+    let wanted = profile::wanted(sync, audiences)?;
     let known: Vec<Option<KnownPage>> = phones.iter().map(|phone| sync.store.page(phone)).collect::<Result<_, _>>()?;
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let quo = sync.quo_for_enrichment();
     let (answer, pages) = thread::scope(|scope| {
         let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
-        let pages = side_by_side(scope, &look, (phones, &known));
+        let pages = side_by_side(&look, (phones, &known));
         let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
         (answer.unwrap_or_default(), pages)
     });
-    let profiles = profile::settle(sync, answer, phones, outcome)?;
-    let mut facts = Vec::new();
-    for ((phone, page), profile) in phones.iter().zip(pages).zip(profiles) {
-        let found = certain(sync, &look, (phone, page?))?;
+    let profiles = profile::settle(sync, answer, phones, notes)?;
+    let facts = phones.iter().zip(pages).zip(profiles).map(|((phone, found), profile)| {
+        let found = certain(sync, &look, (phone, found?))?;
         page::remember(sync, phone, &found)?;
-        outcome.warnings.extend(found.warnings);
-        facts.push(Facts { phone: phone.clone(), profile, page: found.page });
-    }
-    Ok(Gathered { facts })
+        Ok(Facts { phone: phone.clone(), profile, page: found.page, warnings: found.warnings })
+    });
+    Ok(facts.collect())
 }
 
-/// Looks for the pages of all clients at once; for a single one without a thread.
-fn side_by_side<'scope, 'env>(
-    scope: &'scope Scope<'scope, 'env>,
-    look: &'env Look,
-    (phones, known): (&'env [Phone], &'env [Option<KnownPage>]),
-) -> Vec<notion::Result<Found>> {
-    let Some(((first, rest), (known_first, known_rest))) = phones.split_first().zip(known.split_first()) else {
-        return Vec::new();
+/// Looks for the pages of all clients, some at once; for a single one without a thread.
+fn side_by_side(look: &Look, (phones, known): (&[Phone], &[Option<KnownPage>])) -> Vec<notion::Result<Found>> {
+    let clients: Vec<(&Phone, Option<&KnownPage>)> = phones.iter().zip(known.iter().map(Option::as_ref)).collect();
+    let look_at = |chunk: &[(&Phone, Option<&KnownPage>)]| {
+        let Some((first, others)) = chunk.split_first() else { return Vec::new() };
+        thread::scope(|scope| {
+            let others: Vec<_> =
+                others.iter().map(|(phone, known)| scope.spawn(move || look.find(phone, *known))).collect();
+            let found = look.find(first.0, first.1);
+            let others = others.into_iter().map(|other| other.join().expect("looking for a page does not panic"));
+            std::iter::once(found).chain(others).collect()
+        })
     };
-    let others: Vec<_> = rest
-        .iter()
-        .zip(known_rest)
-        .map(|(phone, known)| scope.spawn(move || look.find(phone, known.as_ref())))
-        .collect();
-    let found = look.find(first, known_first.as_ref());
-    let others = others.into_iter().map(|other| other.join().expect("looking for a page does not panic"));
-    std::iter::once(found).chain(others).collect()
+    clients.chunks(AT_ONCE).flat_map(look_at).collect()
 }
 
 /// Looks at a client's page again, because the store's copy may be out of date or a write's outcome is unknown.

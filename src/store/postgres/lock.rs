@@ -81,13 +81,6 @@ impl Drop for Held {
     }
 }
 
-/// Locks in one order for all processes, each once.
-pub fn in_order(mut locks: Vec<Lock>) -> Vec<Lock> {
-    locks.sort();
-    locks.dedup();
-    locks
-}
-
 /// Holds for the connection's current transaction, which nobody ends but its end.
 pub fn while_migrating() -> String {
     let key = key("quotion migrates");

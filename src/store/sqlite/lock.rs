@@ -4,7 +4,6 @@
 //! lock is always taken before those of its clients, these are of another set, and taken in the order of their files.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -31,7 +30,7 @@ impl Db {
         }
         let folder = self.path.with_extension("locks");
         make_folder(&folder)?;
-        let file = private_file(&path(&folder, lock)).map_err(|err| Error::Broken(err.into()))?;
+        let file = private_file(&folder.join(place_of(lock))).map_err(|err| Error::Broken(err.into()))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Held { _file: Some(file) })),
@@ -43,22 +42,13 @@ impl Db {
     }
 }
 
-/// Locks of one set in the order of their files, each file once: its second lock would wait for the first for ever.
-pub fn in_order(mut locks: Vec<Lock>) -> Vec<Lock> {
-    locks.sort_by_key(slot);
-    locks.dedup_by_key(|lock| slot(lock));
-    locks
-}
-
-fn slot(lock: &Lock) -> u8 {
-    Sha256::digest(lock.name().as_bytes())[0] % FILES
-}
-
-fn path(folder: &Path, lock: &Lock) -> PathBuf {
+/// Name of the lock's file. A second lock on it would wait for the first for ever.
+pub fn place_of(lock: &Lock) -> String {
     let set = match lock {
         Lock::Event(_) => "event",
         Lock::Client(_) => "client",
-        Lock::Contacts => return folder.join("contacts"),
+        Lock::Contacts => return "contacts".to_owned(),
     };
-    folder.join(format!("{set}-{:03}", slot(lock)))
+    let number = Sha256::digest(lock.name().as_bytes())[0] % FILES;
+    format!("{set}-{number:03}")
 }

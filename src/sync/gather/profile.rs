@@ -3,6 +3,7 @@
 //! In three parts, because only the middle one may run beside the page look-up: what to ask (store), asking
 //! (network), and what came of it (store).
 
+use std::thread;
 use std::time::Duration;
 
 use crate::domain::event::ContactLookup;
@@ -15,30 +16,27 @@ use crate::quo::{self, Quo, Record, contacts};
 use crate::store::{Guard, IndexedContact, Lock};
 
 use super::super::{Error, Sync};
+use super::Audience;
 
 /// Most contacts that are fetched for one event; a group has at most ten members.
 const CONTACTS: usize = 20;
+/// Most contacts that are fetched at once.
+const AT_ONCE: usize = 4;
 /// Snapshot that says how old the index is.
 const INDEX: &str = "contact_index";
 
 /// What to ask Quo.
-pub enum Wanted {
-    /// Nothing: the index answers, or nothing is to be had.
-    Nothing,
-    /// These contacts.
-    Contacts(Vec<ContactId>),
-    /// All contacts, to rebuild the index; this process holds the right to.
-    Index { _right: Guard },
+#[derive(Default)]
+pub struct Wanted {
+    contacts: Vec<ContactId>,
+    /// The right to rebuild the index from all contacts.
+    index: Option<Guard>,
 }
 
 impl Wanted {
-    /// True when there is nothing to ask.
+    /// True when there is nothing to ask: the index answers, or nothing is to be had.
     pub fn is_nothing(&self) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Contacts(ids) => ids.is_empty(),
-            Self::Index { .. } => false,
-        }
+        self.contacts.is_empty() && self.index.is_none()
     }
 }
 
@@ -50,49 +48,70 @@ pub struct Answer {
     failure: Option<quo::Error>,
 }
 
-/// Decides what to ask for `phones`.
-pub fn wanted(sync: &Sync, phones: &[Phone], lookup: &ContactLookup) -> Result<Wanted, Error> {
+/// Decides what to ask.
+pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
+    let mut wanted = Wanted::default();
     if sync.quo.is_none() {
-        return Ok(Wanted::Nothing);
+        return Ok(wanted);
     }
-    if let ContactLookup::Ids(ids) = lookup {
-        return Ok(Wanted::Contacts(ids.iter().take(CONTACTS).cloned().collect()));
+    let mut indexed_only: Vec<&Phone> = Vec::new();
+    for audience in audiences {
+        match audience.contacts {
+            ContactLookup::Ids(ids) => {
+                for id in ids.iter().take(CONTACTS) {
+                    if !wanted.contacts.contains(id) {
+                        wanted.contacts.push(id.clone());
+                    }
+                }
+            }
+            ContactLookup::None => indexed_only.extend(audience.phones),
+        }
     }
     let age = sync.store.snapshot(INDEX)?.map(|kept| kept.age);
     if age.is_some_and(|age| age < sync.settings.contacts_ttl) {
-        return Ok(Wanted::Nothing);
+        return Ok(wanted);
     }
-    for phone in phones {
+    for phone in indexed_only {
         if indexed(sync, phone)?.is_none() {
-            let right = sync.store.lock(&Lock::Contacts, Deadline::within(Duration::ZERO))?;
-            return Ok(right.map_or(Wanted::Nothing, |right| Wanted::Index { _right: right }));
+            wanted.index = sync.store.lock(&Lock::Contacts, Deadline::within(Duration::ZERO))?;
+            break;
         }
     }
-    Ok(Wanted::Nothing)
+    Ok(wanted)
 }
 
 /// Asks. Ends at the first failure and keeps what came before it.
 pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
     let mut answer = Answer::default();
-    match wanted {
-        Wanted::Nothing => {}
-        Wanted::Contacts(ids) => {
-            for id in ids {
-                match quo.fetch_contact(id) {
-                    Ok(found) => answer.contacts.extend(found.map(|record| record.contact)),
-                    Err(err) => {
-                        answer.failure = Some(err);
-                        break;
-                    }
-                }
+    for ids in wanted.contacts.chunks(AT_ONCE) {
+        for found in side_by_side(quo, ids) {
+            match found {
+                Ok(found) => answer.contacts.extend(found.map(|record| record.contact)),
+                Err(err) => drop(answer.failure.get_or_insert(err)),
             }
         }
-        Wanted::Index { .. } => match quo.fetch_contacts().collect::<Result<Vec<_>, _>>() {
+        if answer.failure.is_some() {
+            return answer;
+        }
+    }
+    if wanted.index.is_some() {
+        match quo.fetch_contacts().collect::<Result<Vec<_>, _>>() {
             Ok(pages) => answer.index = Some(pages.into_iter().flatten().collect()),
             Err(err) => answer.failure = Some(err),
-        },
+        }
     }
     answer
+}
+
+/// Fetches contacts at once; a single one without a thread.
+fn side_by_side(quo: &Quo, ids: &[ContactId]) -> Vec<Result<Option<Record>, quo::Error>> {
+    let Some((first, others)) = ids.split_first() else { return Vec::new() };
+    thread::scope(|scope| {
+        let others: Vec<_> = others.iter().map(|id| scope.spawn(move || quo.fetch_contact(id))).collect();
+        let found = quo.fetch_contact(first);
+        let others = others.into_iter().map(|other| other.join().expect("fetching a contact does not panic"));
+        std::iter::once(found).chain(others).collect()
+    })
 }
 
 /// Keeps a rebuilt index and makes the profiles, in the order of `phones`.

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use crate::domain::outcome::Outcome;
 use crate::quo::numbers;
+use crate::store::Store;
 
 use super::super::people::Workspace;
 use super::super::{Error, Sync};
@@ -12,17 +13,18 @@ use super::super::{Error, Sync};
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
 const KEY: &str = "own_numbers";
 
+/// The workspace as it was told last, however long ago.
+pub fn kept(store: &Store) -> Result<Option<Workspace>, Error> {
+    Ok(load(store)?.map(|(workspace, _)| workspace))
+}
+
 /// The workspace. What Quo said last is used when it cannot be asked.
 pub fn gather(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
-    let kept = sync.store.snapshot(KEY)?;
-    let age = kept.as_ref().map(|kept| kept.age);
-    let kept = kept.and_then(|kept| numbers::parse(&kept.body).ok());
-    if let Some(kept) = kept.as_deref().filter(|_| age.is_some_and(|age| age < FRESH)) {
-        return Ok(workspace(kept));
-    }
-    let Some(quo) = sync.quo_for_enrichment() else {
-        return Ok(kept.as_deref().map(workspace).unwrap_or_default());
+    let kept = match load(sync.store)? {
+        Some((kept, age)) if age < FRESH => return Ok(kept),
+        kept => kept.map(|(kept, _)| kept).unwrap_or_default(),
     };
+    let Some(quo) = sync.quo_for_enrichment() else { return Ok(kept) };
     match quo.fetch_numbers() {
         Ok((numbers, raw)) => {
             sync.store.save_snapshot(KEY, &raw)?;
@@ -30,9 +32,14 @@ pub fn gather(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
         }
         Err(err) => {
             sync.quo_failed(&err, "own numbers are not up to date", outcome)?;
-            Ok(kept.as_deref().map(workspace).unwrap_or_default())
+            Ok(kept)
         }
     }
+}
+
+fn load(store: &Store) -> Result<Option<(Workspace, SignedDuration)>, Error> {
+    let Some(kept) = store.snapshot(KEY)? else { return Ok(None) };
+    Ok(numbers::parse(&kept.body).ok().map(|numbers| (workspace(&numbers), kept.age)))
 }
 
 fn workspace(numbers: &[numbers::OwnNumber]) -> Workspace {

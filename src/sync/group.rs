@@ -1,0 +1,66 @@
+//! Which events are done together: those of one call or message, and those of one client.
+//!
+//! Only the cost depends on it, never what is written; so what the delivery and the store say is enough, and nobody
+//! is asked.
+
+use std::collections::BTreeSet;
+
+use crate::domain::event::{Context, Subject};
+use crate::domain::id::ActivityId;
+use crate::domain::phone::Phone;
+use crate::store::Store;
+
+use super::gather::workspace;
+use super::people::{self, Workspace};
+use super::{Error, Work};
+
+/// What two events have in common when they belong together.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Activity(ActivityId),
+    Client(Phone),
+}
+
+/// Sorts events into groups, by their places: the groups in the order of their first events, and the events of each in
+/// their order.
+pub fn groups(store: &Store, works: &[&Work]) -> Result<Vec<Vec<usize>>, Error> {
+    if works.len() < 2 {
+        return Ok((0..works.len()).map(|place| vec![place]).collect());
+    }
+    let workspace = workspace::kept(store)?.unwrap_or_default();
+    let mut groups: Vec<(BTreeSet<Key>, Vec<usize>)> = Vec::new();
+    for (place, work) in works.iter().enumerate() {
+        let own = keys(store, work, &workspace)?;
+        // All groups that it has something in common with become one.
+        let related: Vec<_> = groups.extract_if(.., |(keys, _)| !keys.is_disjoint(&own)).collect();
+        let mut group = (own, vec![place]);
+        for (keys, places) in related {
+            group.0.extend(keys);
+            group.1.extend(places);
+        }
+        groups.push(group);
+    }
+    let mut places: Vec<Vec<usize>> = groups.into_iter().map(|(_, places)| places).collect();
+    for group in &mut places {
+        group.sort_unstable();
+    }
+    places.sort();
+    Ok(places)
+}
+
+fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Key>, Error> {
+    let (activity, context): (&ActivityId, Option<&Context>) = match work {
+        Work::FollowUp(follow_up) => (&follow_up.activity, None),
+        Work::Event(event) => match &event.subject {
+            Subject::Call(news) => (&news.context.id, Some(&news.context)),
+            Subject::Message(message) => (&message.context.id, Some(&message.context)),
+            Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => return Ok(BTreeSet::new()),
+        },
+    };
+    let named = context.and_then(|context| people::outside(context.direction?, &context.parties, workspace).ok());
+    let clients = match named {
+        Some(outside) if !outside.clients.is_empty() => outside.clients,
+        Some(_) | None => store.entries(activity)?.into_iter().map(|record| record.phone).collect(),
+    };
+    Ok(clients.into_iter().map(Key::Client).chain([Key::Activity(activity.clone())]).collect())
+}

@@ -1,0 +1,104 @@
+//! What events tell, sorted by what they speak of: a call, its recording and its summary are one entry. Pure.
+
+use std::borrow::Cow;
+
+use crate::domain::event::{Artifact, CallFacts, CallNews, ContactNews, Context, Message, Parties};
+use crate::domain::id::ActivityId;
+
+/// What an event tells.
+pub enum News<'a> {
+    /// Something about a call.
+    Call(Cow<'a, CallNews>),
+    /// A message.
+    Message(Cow<'a, Message>),
+    /// A contact.
+    Contact(&'a ContactNews),
+}
+
+/// A call, message or contact, and the events that speak of it.
+pub struct Topic<'a> {
+    /// All that they tell.
+    pub news: News<'a>,
+    /// The events, the first one first.
+    pub tellers: Vec<Teller>,
+}
+
+/// An event that speaks of a topic.
+pub struct Teller {
+    /// Its place among the events.
+    pub place: usize,
+    /// True if it tells what those before it do not.
+    pub adds: bool,
+}
+
+/// Sorts news by topic. Left out is what has to be done alone: a contact in company, and news that do not agree with
+/// earlier ones on who took part.
+pub fn topics(told: Vec<(usize, News)>) -> Vec<Topic> {
+    let alone = told.len() == 1;
+    let mut topics: Vec<Topic> = Vec::new();
+    for (place, news) in told {
+        let Some(id) = news.activity() else {
+            if alone {
+                topics.push(Topic { news, tellers: vec![Teller { place, adds: true }] });
+            }
+            continue;
+        };
+        match topics.iter_mut().find(|topic| topic.news.activity() == Some(id)) {
+            None => topics.push(Topic { news, tellers: vec![Teller { place, adds: true }] }),
+            Some(topic) => topic.tellers.extend(topic.news.absorb(news).map(|adds| Teller { place, adds })),
+        }
+    }
+    topics
+}
+
+impl<'a> News<'a> {
+    fn activity(&self) -> Option<&ActivityId> {
+        match self {
+            Self::Call(news) => Some(&news.context.id),
+            Self::Message(message) => Some(&message.context.id),
+            Self::Contact(_) => None,
+        }
+    }
+
+    /// Adds what another event tells of the same activity; tells whether that says more. `None`, and nothing is added,
+    /// if the two do not go together.
+    fn absorb(&mut self, other: News<'a>) -> Option<bool> {
+        match (self, other) {
+            (Self::Call(news), News::Call(other)) if agree(&news.context, &other.context) => {
+                Some(absorb_call(news.to_mut(), &other))
+            }
+            (Self::Message(message), News::Message(other)) if agree(&message.context, &other.context) => {
+                if message.context.parties == Parties::Unknown {
+                    *message = other;
+                }
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// True if both name the same participants, as far as they name them.
+fn agree(a: &Context, b: &Context) -> bool {
+    let unknown = a.parties == Parties::Unknown || b.parties == Parties::Unknown;
+    let same_direction = a.direction.is_none() || b.direction.is_none() || a.direction == b.direction;
+    same_direction && (unknown || a.parties == b.parties)
+}
+
+fn absorb_call(news: &mut CallNews, other: &CallNews) -> bool {
+    let mut adds = false;
+    news.context = news.context.completed_by(&other.context);
+    let more = |facts: &&CallFacts| news.facts.as_ref().is_none_or(|have| facts.outcome.says_more_than(&have.outcome));
+    if let Some(facts) = other.facts.as_ref().filter(more) {
+        news.facts = Some(facts.clone());
+        adds = true;
+    }
+    for artifact in &other.artifacts {
+        if news.artifacts.iter().all(|have| have.kind() != artifact.kind()) {
+            news.artifacts.push(artifact.clone());
+            adds = true;
+        }
+    }
+    news.artifacts.sort_by_key(Artifact::kind);
+    adds
+}
