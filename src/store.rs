@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::id::{ActivityId, ContactId, EventId};
 use crate::domain::phone::Phone;
@@ -127,7 +127,13 @@ impl Store {
 
     /// The client page known for `phone`.
     pub fn page(&self, phone: &Phone) -> Result<Option<KnownPage>> {
-        either!(self, db => db.page(phone))
+        Ok(either!(self, db => db.page(phone))?.map(|(page, _)| page))
+    }
+
+    /// The same; of a page that was kept longer than `max_age` ago only its id is certain.
+    pub fn fresh_page(&self, phone: &Phone, max_age: SignedDuration) -> Result<Option<KnownPage>> {
+        let aged = |(page, age)| if age <= max_age { page } else { KnownPage { body: "null".into(), ..page } };
+        Ok(either!(self, db => db.page(phone))?.map(aged))
     }
 
     /// Counts a use of the known page for `phone`.
@@ -186,13 +192,13 @@ impl Store {
     }
 
     /// Time since a page for `phone` was last intended without its making being certain; `None` when nothing is open.
-    pub fn page_intended(&self, phone: &Phone) -> Result<Option<jiff::SignedDuration>> {
+    pub fn page_intended(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
         either!(self, db => db.page_intended(phone))
     }
 
     /// Time since something was last written to the page of `phone` without the answer being known; `None` when its
     /// values are certain.
-    pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<jiff::SignedDuration>> {
+    pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
         either!(self, db => db.page_uncertain(phone))
     }
 

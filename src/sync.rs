@@ -258,10 +258,10 @@ pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
 /// What an event tells; `None` if nothing, and the outcome says why.
 fn news<'a>(sync: &Sync, work: &'a Work, outcome: &mut Outcome) -> Result<Option<News<'a>>, Error> {
     let news = match work {
-        Work::FollowUp(follow_up) => activity::answer(sync, follow_up)?.map(|news| News::Call(Cow::Owned(news))),
+        Work::FollowUp(follow_up) => activity::answer(sync, follow_up)?.map(|news| News::Call(Cow::Owned(news), true)),
         Work::Event(event) => match &event.subject {
             Subject::Call(news) if news.tells_nothing() => None,
-            Subject::Call(news) => Some(News::Call(Cow::Borrowed(news))),
+            Subject::Call(news) => Some(News::Call(Cow::Borrowed(news), news.facts.is_none())),
             Subject::Message(message) => Some(News::Message(Cow::Borrowed(message))),
             Subject::Contact(news) => Some(News::Contact(news)),
             Subject::Unsupported | Subject::Incomplete { .. } => {
@@ -281,7 +281,7 @@ fn task<'a>(sync: &'a Sync, news: News<'a>) -> Task<'a> {
     let mut task =
         Task { outcome: Outcome { plan: sync.dry_run.then(Vec::new), ..Outcome::default() }, ..Task::default() };
     let prepared = match news {
-        News::Call(news) => activity::call(sync, news, &mut task),
+        News::Call(news, late) => activity::call(sync, (news, late), &mut task),
         News::Message(message) => activity::message(sync, message, &mut task),
         News::Contact(news) => contact::fill(sync, news, &mut task),
     };

@@ -48,9 +48,12 @@ impl Tools {
     pub fn groups(&self, works: &[&Work]) -> Vec<Vec<usize>> {
         let each_alone = || (0..works.len()).map(|place| vec![place]).collect();
         // A dry run tells of each document what it would do. And what is wrong with the store each event tells itself.
+        if works.len() < 2 || self.config.dry_run {
+            return each_alone();
+        }
         match self.store() {
-            Ok(store) if !self.config.dry_run => sync::groups(store, works).unwrap_or_else(|_| each_alone()),
-            Ok(_) | Err(_) => each_alone(),
+            Ok(store) => sync::groups(store, works).unwrap_or_else(|_| each_alone()),
+            Err(_) => each_alone(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::domain::entry::{self, Names};
-use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Context, Message, Parties, Party};
+use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Context, Direction, Message, Parties, Party};
 use crate::domain::event::{ContactLookup, FollowUp};
 use crate::domain::id::ActivityId;
 use crate::domain::outcome::{Action, Reason, Synced};
@@ -32,12 +32,15 @@ enum Content<'a> {
 }
 
 /// A call, or what became known about one, for its clients' pages.
-pub fn call<'a>(sync: &'a Sync, news: Cow<'a, CallNews>, task: &mut Task<'a>) -> Result<(), Error> {
+pub fn call<'a>(sync: &'a Sync, (news, late): (Cow<'a, CallNews>, bool), task: &mut Task<'a>) -> Result<(), Error> {
     let records = sync.store.entries(&news.context.id)?;
-    let fetched = fetch_call(sync, &news, &records)?;
+    let fetched = fetch_call(sync, (&news, late), &records)?;
     let workspace = sync.workspace(&mut task.outcome)?;
     let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
-    let facts = news.facts.clone().or_else(|| fetched.as_ref()?.facts.clone());
+    let facts = match (news.facts.clone(), fetched.as_ref().and_then(|call| call.facts.clone())) {
+        (Some(told), Some(read)) if read.outcome.says_more_than(&told.outcome) => Some(read),
+        (told, read) => told.or(read),
+    };
     let facts = facts.map(|facts| with_voicemail(facts, voicemail));
     // A reply to our question knows less of the contacts than a delivery does.
     let context = match fetched {
@@ -224,14 +227,20 @@ impl Activity<'_> {
 
 /// Reads the call from Quo if the delivery and the store together do not say enough. An entry that is only intended,
 /// or lost, says nothing: its call has to be known as if it were new.
-fn fetch_call(sync: &Sync, news: &CallNews, records: &[EntryRecord]) -> Result<Option<CallNews>, Error> {
+fn fetch_call(
+    sync: &Sync,
+    (news, late): (&CallNews, bool),
+    records: &[EntryRecord],
+) -> Result<Option<CallNews>, Error> {
     let unwritten = records.is_empty() || records.iter().any(|record| !record.written);
     let nobody_named = news.context.parties == Parties::Unknown && unwritten;
     let needed = nobody_named || (news.facts.is_none() && unwritten);
     let left_message = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
     let may_say_more =
         |record: &EntryRecord| left_message && entry::says_missed(&record.line) || entry::names_nobody(&record.line);
-    let worth_asking = news.facts.is_none() && records.iter().any(may_say_more);
+    let names_nobody = news.context.direction == Some(Direction::Incoming)
+        && news.facts.as_ref().is_some_and(|facts| facts.outcome == CallOutcome::Answered(None));
+    let worth_asking = late && (names_nobody || records.iter().any(may_say_more));
     if !(needed || worth_asking) {
         return Ok(None);
     }

@@ -41,7 +41,8 @@ pub fn clients(
     notes: &mut Outcome,
 ) -> Result<Vec<Result<Facts, Error>>, Error> {
     let wanted = profile::wanted(sync, audiences)?;
-    let known: Vec<Option<KnownPage>> = phones.iter().map(|phone| sync.store.page(phone)).collect::<Result<_, _>>()?;
+    let known: Vec<Option<KnownPage>> =
+        phones.iter().map(|phone| sync.store.fresh_page(phone, page::FRESH)).collect::<Result<_, _>>()?;
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let quo = sync.quo_for_enrichment();
     let (answer, pages) = thread::scope(|scope| {

@@ -24,9 +24,6 @@ enum Key {
 /// Sorts events into groups, by their places: the groups in the order of their first events, and the events of each in
 /// their order.
 pub fn groups(store: &Store, works: &[&Work]) -> Result<Vec<Vec<usize>>, Error> {
-    if works.len() < 2 {
-        return Ok((0..works.len()).map(|place| vec![place]).collect());
-    }
     let workspace = workspace::kept(store)?.unwrap_or_default();
     let mut groups: Vec<(BTreeSet<Key>, Vec<usize>)> = Vec::new();
     for (place, work) in works.iter().enumerate() {

@@ -7,8 +7,8 @@ use crate::domain::id::ActivityId;
 
 /// What an event tells.
 pub enum News<'a> {
-    /// Something about a call.
-    Call(Cow<'a, CallNews>),
+    /// Something about a call; true if some of it came after the call, when Quo knows more of it.
+    Call(Cow<'a, CallNews>, bool),
     /// A message.
     Message(Cow<'a, Message>),
     /// A contact.
@@ -54,7 +54,7 @@ pub fn topics(told: Vec<(usize, News)>) -> Vec<Topic> {
 impl<'a> News<'a> {
     fn activity(&self) -> Option<&ActivityId> {
         match self {
-            Self::Call(news) => Some(&news.context.id),
+            Self::Call(news, _) => Some(&news.context.id),
             Self::Message(message) => Some(&message.context.id),
             Self::Contact(_) => None,
         }
@@ -64,7 +64,8 @@ impl<'a> News<'a> {
     /// if the two do not go together.
     fn absorb(&mut self, other: News<'a>) -> Option<bool> {
         match (self, other) {
-            (Self::Call(news), News::Call(other)) if agree(&news.context, &other.context) => {
+            (Self::Call(news, late), News::Call(other, is_late)) if agree(&news.context, &other.context) => {
+                *late |= is_late;
                 Some(absorb_call(news.to_mut(), &other))
             }
             (Self::Message(message), News::Message(other)) if agree(&message.context, &other.context) => {

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Run, User, feed, sample};
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, Seen, Vendor};
-use crate::support::{Database, activity_of, at_once, has_postgres, postgres, renamed, sqlite, start, user};
+use crate::support::{
+    Database, activity_of, at_once, has_postgres, postgres, renamed, renamed_client, sqlite, start, user,
+};
 
 const STRANGER: &str = "v2026-03-30.message.received.no-contact";
 const GROUP: &str = "v2026-03-30.message.received.group";
@@ -202,7 +204,7 @@ fn shared_quo_limit(database: Database) {
     let user = user(database, "[quo]\nrequests_per_second = 5\n");
     let inputs: Vec<_> = (0..3)
         .map(|process| {
-            (&[][..], (0..4).flat_map(|n| renamed("v2026-03-30.message.received", process * 4 + n)).collect())
+            (&[][..], (0..4).flat_map(|n| renamed_client("v2026-03-30.message.received", process * 4 + n)).collect())
         })
         .collect();
     all_done(&at_once(&user, &inputs));
@@ -232,7 +234,9 @@ fn three_processes_share_one_limit_of_requests_to_quo_on_postgres() {
 fn shared_notion_limit(database: Database) {
     let user = user(database, "[notion]\nrequests_per_minute = 6\n");
     let inputs: Vec<_> = (0..3)
-        .map(|process| (&["--deadline", "2s"][..], (0..4).flat_map(|n| renamed(STRANGER, process * 4 + n)).collect()))
+        .map(|process| {
+            (&["--deadline", "2s"][..], (0..4).flat_map(|n| renamed_client(STRANGER, process * 4 + n)).collect())
+        })
         .collect();
     let runs = at_once(&user, &inputs);
     assert_eq!(requests(&user, Vendor::Notion).len(), 6);

@@ -59,6 +59,13 @@ pub fn renamed(name: &str, number: usize) -> Vec<u8> {
     text.replace(json["id"].as_str().expect("an event id"), &format!("EV9{number:031}")).into_bytes()
 }
 
+/// The same for another client.
+pub fn renamed_client(name: &str, number: usize) -> Vec<u8> {
+    let text = String::from_utf8(renamed(name, number)).expect("samples are UTF-8");
+    let other = format!("+1202556{number:04}");
+    text.replace("+12025550147", &other).replace("+12125550199", &other).into_bytes()
+}
+
 /// A sample delivered by another subscription: only the event's own id differs.
 pub fn redelivered(name: &str, number: usize) -> Vec<u8> {
     let text = String::from_utf8(sample(name)).expect("samples are UTF-8");

@@ -14,13 +14,17 @@ use super::super::{EntryRecord, IndexedContact, KnownPage, Result, Snapshot};
 use super::{Db, Value, age, text};
 
 impl Db {
-    pub fn page(&self, phone: &Phone) -> Result<Option<KnownPage>> {
-        let sql = "SELECT canvas_id::text, coalesce(canvas_name, ''), coalesce(body, 'null') FROM canvas_cache
+    /// With the time since it was kept.
+    pub fn page(&self, phone: &Phone) -> Result<Option<(KnownPage, SignedDuration)>> {
+        let sql = "SELECT canvas_id::text, coalesce(canvas_name, ''), coalesce(body, 'null'),
+                   coalesce((extract(epoch FROM now() - cached_at) * 1000)::bigint, 0) FROM canvas_cache
                    LEFT JOIN quotion_pages ON phone = lookup_key AND page_id = canvas_id::text
                    WHERE lookup_type = 'phone' AND lookup_key = $1 ORDER BY cached_at DESC LIMIT 1";
         let rows = self.read(sql, &[(&phone.as_str(), Type::TEXT)])?;
-        let known =
-            |row: &Row| Some(KnownPage { id: PageId::parse(row.get(0)).ok()?, title: row.get(1), body: row.get(2) });
+        let known = |row: &Row| {
+            let page = KnownPage { id: PageId::parse(row.get(0)).ok()?, title: row.get(1), body: row.get(2) };
+            Some((page, age(row.get(3))))
+        };
         Ok(rows.first().and_then(known))
     }
 

@@ -11,13 +11,15 @@ use super::super::{EntryRecord, IndexedContact, KnownPage, Result, Snapshot};
 use super::Db;
 
 impl Db {
-    pub fn page(&self, phone: &Phone) -> Result<Option<KnownPage>> {
-        let sql =
-            "SELECT canvas_id, canvas_name, body FROM canvas_cache WHERE lookup_type = 'phone' AND lookup_key = ?1";
-        let read = |row: &Row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?));
+    /// With the time since it was kept.
+    pub fn page(&self, phone: &Phone) -> Result<Option<(KnownPage, SignedDuration)>> {
+        let sql = "SELECT canvas_id, canvas_name, body, cached_at FROM canvas_cache
+                   WHERE lookup_type = 'phone' AND lookup_key = ?1";
+        let read = |row: &Row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?));
         let found = self.connection.query_row(sql, [phone.as_str()], read).optional()?;
-        let known =
-            |(id, title, body): (String, String, String)| Some(KnownPage { id: PageId::parse(&id).ok()?, title, body });
+        let known = |(id, title, body, at): (String, String, String, String)| {
+            Some((KnownPage { id: PageId::parse(&id).ok()?, title, body }, self.since(&at)))
+        };
         Ok(found.and_then(known))
     }
 

@@ -1,5 +1,6 @@
 //! The client's page: from the store, else found by phone. "Could not search" is never "not found".
 
+use jiff::SignedDuration;
 use serde_json::Value as Json;
 
 use crate::domain::outcome::Warning;
@@ -12,6 +13,10 @@ use crate::store::KnownPage;
 use super::super::facts::PageFact;
 use super::super::{Error, Sync};
 use super::table::ClientsTable;
+
+/// How long the values that Notion gave are believed where they only say what is there already: a date that stands
+/// later, the title. What is empty there is looked at again before it is filled.
+pub const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is needed to look for a page, and may cross threads.
 pub struct Look<'a> {
