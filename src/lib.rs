@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! stdin ─ documents ─ webhook (verify, parse) ─▶ Event ─ delivery ─▶ inbox (store): kept, claimed
-//!                                                  │
+//!                                                  │  what comes together, grouped by client
 //!         ┌──────── sync::gather ────────┐         │  reads only: the store, Quo ‖ Notion side by side
 //!         └──────────────┬───────────────┘ ◀───────┘
 //!                        ▼  Facts
@@ -20,7 +20,7 @@
 //! |---|---|
 //! | 7 | `lib` this map; `main` hands over arguments, streams and the clock |
 //! | 6 | [`app`] the program: documents in, lines out |
-//! | 5 | [`config`] settings, the only reader of the environment; [`delivery`] an event from arrival to end; [`logs`]; [`report`] the result JSON |
+//! | 5 | [`config`] settings, the only reader of the environment; [`delivery`] events from arrival to end; [`logs`]; [`report`] the result JSON |
 //! | 4 | [`cli`] the command line as typed; [`failure`] bad endings, the only place that knows exit codes |
 //! | 3 | [`sync`] the main job: gather, plan, apply; [`backfill`] what Quo has had, as events |
 //! | 2 | [`quo`], [`notion`] a vendor's words each; [`store`] what is remembered; [`critical`] what the operator must see |

@@ -103,3 +103,60 @@ fn absorb_call(news: &mut CallNews, other: &CallNews) -> bool {
     news.artifacts.sort_by_key(Artifact::kind);
     adds
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{ArtifactKind, CallOutcome, Direction, Party, Summary};
+
+    fn call(outcome: Option<CallOutcome>, parties: Parties, artifacts: Vec<Artifact>) -> CallNews {
+        let id = ActivityId::parse("AC1").expect("id");
+        let mut news = CallNews { artifacts, ..CallNews::late(&id, None, Artifact::Recording(Vec::new())) };
+        news.context.direction = Some(Direction::Incoming);
+        news.context.parties = parties;
+        news.facts = outcome.map(|outcome| CallFacts { outcome, duration_secs: None });
+        news
+    }
+
+    fn between(number: &str) -> Parties {
+        Parties::Mixed(vec![Party::parse(number)])
+    }
+
+    fn sorted(calls: &[CallNews]) -> Vec<Topic<'_>> {
+        let news = |(place, call)| (place, News::Call(Cow::Borrowed(call), call.facts.is_none()));
+        topics(calls.iter().enumerate().map(news).collect())
+    }
+
+    fn tellers(topic: &Topic) -> Vec<(usize, bool)> {
+        topic.tellers.iter().map(|teller| (teller.place, teller.adds)).collect()
+    }
+
+    #[test]
+    fn call_and_its_artifacts_are_one_topic_told_by_all() {
+        let recording = Artifact::Recording(Vec::new());
+        let summary = Artifact::Summary(Summary::default());
+        let calls = [
+            call(None, Parties::Unknown, vec![recording.clone()]),
+            call(Some(CallOutcome::Missed), between("+12025550147"), vec![]),
+            call(Some(CallOutcome::Missed), between("+12025550147"), vec![]),
+            call(Some(CallOutcome::Answered(None)), Parties::Unknown, vec![summary, recording]),
+        ];
+        let topics = sorted(&calls);
+        assert_eq!(tellers(&topics[0]), [(0, true), (1, true), (2, false), (3, true)]);
+        let News::Call(news, late) = &topics[0].news else { panic!("a call") };
+        assert_eq!((topics.len(), *late, &news.context.parties), (1, true, &between("+12025550147")));
+        assert_eq!(news.facts.as_ref().map(|facts| &facts.outcome), Some(&CallOutcome::Answered(None)));
+        let kinds: Vec<ArtifactKind> = news.artifacts.iter().map(Artifact::kind).collect();
+        assert_eq!(kinds, [ArtifactKind::Summary, ArtifactKind::Recording], "in the order in which they are shown");
+    }
+
+    #[test]
+    fn those_that_disagree_on_who_took_part_are_left_to_be_done_alone() {
+        let calls = [
+            call(Some(CallOutcome::Missed), between("+12025550147"), vec![]),
+            call(Some(CallOutcome::Missed), between("+13125550162"), vec![]),
+        ];
+        let topics = sorted(&calls);
+        assert_eq!((topics.len(), tellers(&topics[0])), (1, vec![(0, true)]));
+    }
+}

@@ -7,6 +7,7 @@ use crate::kit::{
     APPEND, CREATE, MESSAGE, QUERY, READ, ROSA, SCHEMA, UPDATE, altered, message, message_from, notion_error, status,
 };
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, SECOND_SOURCE, Seen, Vendor, World};
+use crate::support::store;
 
 const CALL: &str = "legacy-v4.call.completed.answered";
 
@@ -592,6 +593,28 @@ fn requests_per_event_are_as_few_as_promised() {
     assert_eq!(user.notion_log(), [QUERY, UPDATE, APPEND], "known, found by search");
     user.sync(MESSAGE).expect(0, "success", "skipped");
     assert_eq!(user.notion_log(), [""; 0], "again");
+}
+
+#[test]
+fn known_page_is_read_again_after_a_day() {
+    let user = user_with_rosa();
+    user.deliver(&message(1, "2026-10-01T17:00:00Z")).expect(0, "success", "updated");
+    let age = |hours: i64| {
+        let sql = "UPDATE canvas_cache SET cached_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1)";
+        store(&user).execute(sql, [format!("-{hours} hours")]).expect("aged");
+        user.vendors.clear_requests();
+    };
+    age(23);
+    user.deliver(&message(2, "2026-10-01T18:00:00Z")).expect(0, "success", "updated");
+    assert_eq!(user.notion_log(), [UPDATE, APPEND]);
+    age(25);
+    let page = user.page();
+    let later = json!({"start": "2026-10-03T10:00:00.000+00:00", "end": null, "time_zone": null});
+    user.vendors.world().notion.page_mut(&page).expect("the page").values.insert("lC%3Bd".to_owned(), later);
+    user.deliver(&message(3, "2026-10-01T19:00:00Z")).expect(0, "success", "updated");
+    assert_eq!(user.notion_log(), [READ, APPEND], "the later date, which a person wrote, is seen");
+    user.deliver(&message(4, "2026-10-01T20:00:00Z")).expect(0, "success", "updated");
+    assert_eq!(user.notion_log(), [APPEND], "what was read is believed for a day");
 }
 
 #[test]
