@@ -1,11 +1,9 @@
 //! The crash matrix: kill -9 at every request, before and after the vendor applied it, and then the same event again
 //! or a replay. Whatever happened, the same pages must stand there as after a run that nothing disturbed.
 
-use std::sync::{Arc, Mutex};
-
-use crate::harness::{Run, User, feed, sample};
-use crate::standin::{Act, Fault, Vendor, When};
-use crate::support::{Database, has_postgres, postgres, sqlite};
+use crate::harness::{Run, User, sample};
+use crate::standin::{Vendor, When};
+use crate::support::{Database, has_postgres, kill_at, postgres, sqlite};
 
 /// What is synced before the run that is killed, and what that run syncs.
 struct Case {
@@ -59,30 +57,6 @@ fn prepared(case: &Case, database: Option<&str>) -> User {
     user
 }
 
-/// Runs the program, to be killed at the n-th request to `vendor`. False when it made fewer requests.
-fn kill_at(user: &User, sample_name: &str, (vendor, nth, when): (Vendor, usize, When)) -> bool {
-    let victim: Arc<Mutex<Option<u32>>> = Arc::default();
-    let pid = Arc::clone(&victim);
-    let kill = move || {
-        let pid = pid.lock().expect("pid").expect("the program runs");
-        let killed = std::process::Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status();
-        assert!(killed.expect("sh").success());
-    };
-    let mut fault = Fault::new(vendor, Act::Call(Arc::new(kill))).nth(nth);
-    if when == When::AfterApply {
-        fault = fault.after();
-    }
-    user.vendors.add_fault(fault);
-    let mut guard = victim.lock().expect("pid");
-    let child = user.command::<&str>(&[]).spawn().expect("the program starts");
-    *guard = Some(child.id());
-    drop(guard);
-    feed(child, &sample(sample_name));
-    let hit = user.vendors.unused_faults() == 0;
-    user.vendors.clear_faults();
-    hit
-}
-
 fn recover(user: &User, sample_name: &str, recovery: Recovery) -> Run {
     match recovery {
         Recovery::Resend => user.sync(sample_name),
@@ -106,7 +80,7 @@ fn matrix(recovery: Recovery, database: Database) -> usize {
             for when in [When::Before, When::AfterApply] {
                 for nth in 1.. {
                     let user = prepared(case, database().as_deref());
-                    if !kill_at(&user, case.killed, (vendor, nth, when)) {
+                    if !kill_at(&user, &sample(case.killed), (vendor, nth, when)) {
                         break;
                     }
                     let run = recover(&user, case.killed, recovery);

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::harness::{Run, User, sample_json};
+use crate::standin::world::Page;
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, Vendor};
 
 /// Requests to Notion as [`User::notion_log`] gives them.
@@ -24,6 +25,11 @@ impl User {
     /// Syncs one delivery.
     pub fn deliver(&self, event: &Json) -> Run {
         self.run::<&str>(&[], event.to_string().as_bytes())
+    }
+
+    /// Syncs many deliveries in one run, a line each.
+    pub fn deliver_all(&self, events: &[Json]) -> Run {
+        self.run::<&str>(&[], &stream(events))
     }
 
     /// Puts settings before those in `quotion.toml`.
@@ -67,6 +73,17 @@ impl User {
         let rows = world.notion.rows(CLIENTS_DATABASE);
         assert_eq!(rows.len(), 1, "one client expected");
         rows[0].id.clone()
+    }
+
+    /// Entries of the client with that number, as activity ids in the order in which they stand there.
+    pub fn entries_of(&self, phone: &str) -> Vec<String> {
+        let world = self.vendors.world();
+        let is_of = |page: &&&Page| world.notion.text(&page.id, "Phone") == phone;
+        let rows = world.notion.rows(CLIENTS_DATABASE);
+        let pages: Vec<_> = rows.iter().filter(is_of).collect();
+        assert!(pages.len() < 2, "{phone} has {} pages", pages.len());
+        let blocks = pages.iter().flat_map(|page| &page.children).map(|id| &world.notion.blocks[id]);
+        blocks.filter(|block| !block.in_trash).map(|block| mark(&block.data["rich_text"])).collect()
     }
 
     /// A property of the only client page, as a person reads it.
@@ -114,6 +131,32 @@ pub fn message_from(number: u32, phone: &str) -> Json {
     event
 }
 
+/// A text of its own from that number: later the higher its own number, which must be below 10,800.
+pub fn text(number: u32, phone: &str) -> Json {
+    let (hour, minute, second) = (17 + number / 3600, number / 60 % 60, number % 60);
+    let mut event = message(number, &format!("2026-10-01T{hour}:{minute:02}:{second:02}Z"));
+    event["data"]["object"]["from"] = json!(phone);
+    event["data"]["object"]["contactIds"] = json!([]);
+    event["data"]["object"]["text"] = json!(format!("text {number}"));
+    event
+}
+
+/// Deliveries one after another, a line each.
+pub fn stream(events: &[Json]) -> Vec<u8> {
+    events.iter().flat_map(|event| format!("{event}\n").into_bytes()).collect()
+}
+
+/// Ids of the events, in order.
+pub fn ids(events: &[Json]) -> Vec<&str> {
+    events.iter().map(|event| event["id"].as_str().expect("an event id")).collect()
+}
+
+/// The id of the call or message that an event of an old generation speaks of.
+pub fn activity(event: &Json) -> &str {
+    let object = &event["data"]["object"];
+    object["callId"].as_str().or(object["id"].as_str()).expect("an activity id")
+}
+
 /// An answer without further headers.
 pub fn status(code: u16, body: &str) -> Act {
     Act::Status { code, headers: vec![], body: body.to_owned() }
@@ -122,6 +165,12 @@ pub fn status(code: u16, body: &str) -> Act {
 /// Notion's own error.
 pub fn notion_error(status: u16, code: &str, message: &str) -> Act {
     Act::NotionError { status, code: code.to_owned(), message: message.to_owned(), additional: Json::Null }
+}
+
+/// The activity id at the end of an entry's first line.
+fn mark(text: &Json) -> String {
+    let whole: String = text.as_array().into_iter().flatten().filter_map(|part| part["plain_text"].as_str()).collect();
+    whole.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
 }
 
 fn without_ids(line: &str) -> String {

@@ -4,6 +4,9 @@
 
 mod audit;
 mod backfill;
+mod batch;
+mod batch_crash;
+mod batch_trouble;
 mod crash;
 mod door;
 mod enrich;

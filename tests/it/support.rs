@@ -1,13 +1,18 @@
 //! What several suites need: a user of any store, altered samples, many processes at once, a look into the inbox.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use postgres::{Client, NoTls};
 use rusqlite::Connection;
+use serde_json::Value as Json;
 
 use crate::harness::{Run, User, feed, sample, sample_json};
+use crate::standin::{Act, Fault, Vendor, When};
 
 /// Gives the address of a new, empty store for each user; `None` is a `SQLite` file in the user's folder.
 pub type Database<'a> = &'a (dyn Fn() -> Option<String> + Sync);
@@ -89,6 +94,51 @@ pub fn start(user: &User, args: &[&str]) -> Child {
     user.command(args).spawn().expect("the program starts")
 }
 
+/// The program with its input held open, so that what it answers to can be told.
+pub struct Live {
+    child: Child,
+    input: ChildStdin,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Live {
+    /// Starts the program. What it says on standard error is not kept.
+    pub fn start(user: &User, args: &[&str]) -> Self {
+        let mut child = user.command(args).stderr(Stdio::null()).spawn().expect("the program starts");
+        let input = child.stdin.take().expect("a pipe");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, input, lines }
+    }
+
+    /// Writes to its standard input, which stays open.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.input.write_all(bytes).and_then(|()| self.input.flush()).expect("it reads");
+    }
+
+    /// The next line of its output, for which it gets ten seconds.
+    #[track_caller]
+    pub fn line(&self) -> Json {
+        let line = self.lines.recv_timeout(Duration::from_secs(10)).expect("a result comes in time");
+        serde_json::from_str(&line).expect("a JSON line")
+    }
+
+    /// So many kB were resident when most were.
+    pub fn peak_kb(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+        peak.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Closes its input; gives the lines that were left and the exit code.
+    pub fn end(mut self) -> (Vec<String>, Option<i32>) {
+        drop(self.input);
+        let lines = self.lines.iter().collect();
+        (lines, self.child.wait().expect("it ends").code())
+    }
+}
+
 /// Runs all these at once.
 pub fn at_once(user: &User, runs: &[(&[&str], Vec<u8>)]) -> Vec<Run> {
     let children: Vec<Child> = runs.iter().map(|(args, _)| start(user, args)).collect();
@@ -101,6 +151,30 @@ pub fn at_once(user: &User, runs: &[(&[&str], Vec<u8>)]) -> Vec<Run> {
             .collect();
         feeding.into_iter().map(|run| run.join().expect("it ends")).collect()
     })
+}
+
+/// Runs the program, to be killed at the n-th request to `vendor`. False when it made fewer requests.
+pub fn kill_at(user: &User, input: &[u8], (vendor, nth, when): (Vendor, usize, When)) -> bool {
+    let victim: Arc<Mutex<Option<u32>>> = Arc::default();
+    let pid = Arc::clone(&victim);
+    let kill = move || {
+        let pid = pid.lock().expect("pid").expect("the program runs");
+        let killed = std::process::Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status();
+        assert!(killed.expect("sh").success());
+    };
+    let mut fault = Fault::new(vendor, Act::Call(Arc::new(kill))).nth(nth);
+    if when == When::AfterApply {
+        fault = fault.after();
+    }
+    user.vendors.add_fault(fault);
+    let mut guard = victim.lock().expect("pid");
+    let child = user.command::<&str>(&[]).spawn().expect("the program starts");
+    *guard = Some(child.id());
+    drop(guard);
+    feed(child, input);
+    let hit = user.vendors.unused_faults() == 0;
+    user.vendors.clear_faults();
+    hit
 }
 
 /// Does the work on every item, some at a time, because most of it is waiting.

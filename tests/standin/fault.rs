@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::http::Response;
+use super::http::{Request, Response};
 
 /// Whose surface a request went to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub struct Fault {
     pub method: Option<String>,
     /// Looked for in the path without vendor prefix, e.g. `/v1/pages`.
     pub path_contains: Option<String>,
+    /// Looked for in the bytes of the body, as they are sent.
+    pub body_contains: Option<String>,
     /// From the n-th matching request on, counted from 1; alone it means that one only.
     pub nth: Option<usize>,
     /// So many times.
@@ -78,7 +80,8 @@ pub struct Fault {
 impl Fault {
     /// A fault that hits every request to that vendor, before it is applied.
     pub fn new(vendor: Vendor, act: Act) -> Self {
-        Self { vendor, method: None, path_contains: None, nth: None, times: None, when: When::Before, act }
+        let (method, path_contains, body_contains) = (None, None, None);
+        Self { vendor, method, path_contains, body_contains, nth: None, times: None, when: When::Before, act }
     }
 
     pub fn method(mut self, method: &str) -> Self {
@@ -88,6 +91,11 @@ impl Fault {
 
     pub fn path(mut self, part: &str) -> Self {
         self.path_contains = Some(part.to_owned());
+        self
+    }
+
+    pub fn body(mut self, part: &str) -> Self {
+        self.body_contains = Some(part.to_owned());
         self
     }
 
@@ -106,7 +114,7 @@ impl Fault {
         self
     }
 
-    /// Reads the JSON form of `POST /_faults`: `{"vendor","method","path","nth","times","when":"after","act":…}`.
+    /// Reads the JSON form of `POST /_faults`: `{"vendor","method","path","body","nth","times","when":"after","act":…}`.
     /// `act` is `"drop"`, `"reset"`, `"truncate"`, `"garbage"`, `"saved_503"`, `{"hang_ms":n}`, `{"delay_ms":n}`,
     /// `{"status":n,"headers":{…},"body":…}` or `{"notion_error":{"status","code","message","additional"}}`.
     pub fn from_json(json: &Value) -> Result<Self, String> {
@@ -120,6 +128,7 @@ impl Fault {
         let mut fault = Fault::new(vendor, act_from_json(&json["act"])?);
         fault.method = json["method"].as_str().map(str::to_owned);
         fault.path_contains = json["path"].as_str().map(str::to_owned);
+        fault.body_contains = json["body"].as_str().map(str::to_owned);
         fault.nth = number("nth");
         fault.times = number("times");
         if json["when"] == "after" {
@@ -194,10 +203,10 @@ impl Faults {
     }
 
     /// Counts the request against every fault and gives the first that is due.
-    pub fn take(&mut self, vendor: Vendor, method: &str, path: &str) -> Option<Fault> {
+    pub fn take(&mut self, vendor: Vendor, request: &Request) -> Option<Fault> {
         let mut due = None;
         for armed in &mut self.0 {
-            if !matches(&armed.fault, vendor, method, path) {
+            if !matches(&armed.fault, vendor, request) {
                 continue;
             }
             armed.matched += 1;
@@ -210,10 +219,12 @@ impl Faults {
     }
 }
 
-fn matches(fault: &Fault, vendor: Vendor, method: &str, path: &str) -> bool {
+fn matches(fault: &Fault, vendor: Vendor, request: &Request) -> bool {
+    let holds = |part: &String| request.body.windows(part.len()).any(|window| window == part.as_bytes());
     fault.vendor == vendor
-        && fault.method.as_ref().is_none_or(|m| m.eq_ignore_ascii_case(method))
-        && fault.path_contains.as_ref().is_none_or(|p| path.contains(p.as_str()))
+        && fault.method.as_ref().is_none_or(|m| m.eq_ignore_ascii_case(&request.method))
+        && fault.path_contains.as_ref().is_none_or(|p| request.path.contains(p.as_str()))
+        && fault.body_contains.as_ref().is_none_or(holds)
 }
 
 fn is_due(armed: &Armed) -> bool {

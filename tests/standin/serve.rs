@@ -126,7 +126,7 @@ impl Exchange<'_> {
             return self.write(&response);
         };
         let number = self.record(vendor, &inner);
-        let due = lock(&self.shared.faults).take(vendor, &inner.method, &inner.path);
+        let due = lock(&self.shared.faults).take(vendor, &inner);
         if !due.as_ref().is_some_and(|f| matches!(f.act, Act::ResetConnection)) {
             self.consume();
         }
