@@ -225,6 +225,13 @@ fn without_ilse() -> User {
 
 #[test]
 fn texts_of_a_group_and_of_its_members_stand_in_their_order_on_every_page() {
+    // A store that knows our own numbers, and one that has yet to ask for them.
+    for known in [true, false] {
+        group_and_members(known);
+    }
+}
+
+fn group_and_members(own_numbers_known: bool) {
     let events = [
         text(1, TOMAS),
         group_text(2),
@@ -236,6 +243,10 @@ fn texts_of_a_group_and_of_its_members_stand_in_their_order_on_every_page() {
         group_text(8),
     ];
     let (together, apart) = (without_ilse(), without_ilse());
+    let stranger = text(100, &stranger(1));
+    for user in [&together, &apart].into_iter().filter(|_| own_numbers_known) {
+        user.deliver(&stranger).expect(0, "success", "created");
+    }
     let run = together.deliver_all(&events);
     assert_eq!((run.code, run.lines.len()), (0, 8), "{}\n{}", run.stdout, run.stderr);
     for (event, line) in events.iter().zip(&run.lines) {
@@ -251,7 +262,8 @@ fn texts_of_a_group_and_of_its_members_stand_in_their_order_on_every_page() {
             created.iter().filter(|one| one["phone"] == phone).map(|one| one["action"].as_str()).collect();
         assert_eq!(actions[0], Some("created"), "{phone}: {actions:?}");
         assert!(actions[1..].iter().all(|action| *action == Some("updated")), "{phone}: {actions:?}");
-        assert_eq!(together.entries_of(phone), apart.entries_of(phone), "{phone}");
+        let entries = [&together, &apart].map(|user| user.entries_of(phone));
+        assert_eq!(entries[0], entries[1], "{phone}, own numbers known: {own_numbers_known}");
     }
     assert_eq!(canonical(&together), canonical(&apart));
 }
