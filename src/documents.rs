@@ -111,7 +111,7 @@ impl<R: Read> Documents<R> {
         let spread = matches!(self.rest().first(), Some(b'{' | b'['));
         loop {
             self.skip_line()?;
-            if self.rest().is_empty() && !self.at_end {
+            if spread && self.rest().is_empty() && !self.at_end {
                 self.fill()?;
             }
             match self.rest().first() {

@@ -241,7 +241,7 @@ pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
         news::topics(told).into_iter().map(|topic| (task(sync, topic.news), topic.tellers)).unzip();
     client::write_all(sync, &mut tasks);
     for (task, tellers) in tasks.iter().zip(tellers) {
-        if task.refused_together && works.len() > 1 {
+        if task.refused_with * tellers.len() > 1 {
             continue;
         }
         for (rank, teller) in tellers.iter().enumerate() {

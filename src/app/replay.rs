@@ -13,9 +13,6 @@ use crate::store::{Selection, Waiting};
 
 use super::{App, Item, Tally, Treatment, stream};
 
-/// Events taken from the inbox at a time.
-const BATCH: usize = 100;
-
 impl App<'_> {
     pub fn replay(&mut self, args: &ReplayArgs, input: &mut (dyn Read + Send)) -> Result<(), Failure> {
         if !args.files.is_empty() {
@@ -56,7 +53,7 @@ impl App<'_> {
         let mut seen: HashSet<EventId> = HashSet::new();
         while seen.len() < args.limit {
             // What has failed in this run is not due again, or was seen: so each round brings others, or none.
-            let wanted = BATCH.min(args.limit - seen.len()) + seen.len();
+            let wanted = stream::DOCUMENTS.min(args.limit - seen.len()) + seen.len();
             let ids = self.tools.store()?.waiting(&selection, wanted)?;
             let fresh: Vec<EventId> = ids.into_iter().filter(|id| !seen.contains(id)).collect();
             if fresh.is_empty() {

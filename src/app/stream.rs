@@ -1,7 +1,7 @@
 //! Standard input in windows: what comes together is worked on together.
 //!
-//! A thread reads ahead by one document while the last window is worked on, so memory is bounded by a window and two
-//! documents, and a slow stream has each result at once.
+//! A thread reads ahead by a few documents while the last window is worked on, so memory is bounded by a window and
+//! these, and a slow stream has each result at once.
 
 use std::io::Read;
 use std::sync::mpsc::{self, Receiver};
@@ -11,18 +11,20 @@ use std::time::Duration;
 use crate::documents::{Broken, Documents};
 
 /// Most documents of a window.
-const DOCUMENTS: usize = 200;
+pub const DOCUMENTS: usize = 1000;
 /// A window with so many bytes is full.
 pub const BYTES: usize = 4 * 1024 * 1024;
 /// How long the next document is waited for; what comes later belongs to the next window.
-const LINGER: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(50);
+/// Documents that are read ahead.
+const AHEAD: usize = 8;
 
 type Document = Result<Vec<u8>, Broken>;
 
 /// Reads `input` to its end and hands it on, window by window.
 pub fn windows(input: impl Read + Send, mut take: impl FnMut(Vec<Document>)) {
     thread::scope(|scope| {
-        let (sender, documents) = mpsc::sync_channel(0);
+        let (sender, documents) = mpsc::sync_channel(AHEAD);
         // The receiver stays until the last document was sent.
         scope.spawn(move || Documents::new(input).try_for_each(|document| sender.send(document)));
         while let Some(window) = next(&documents) {

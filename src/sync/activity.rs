@@ -8,7 +8,7 @@ use crate::domain::event::{ContactLookup, FollowUp};
 use crate::domain::id::ActivityId;
 use crate::domain::outcome::{Action, Reason, Synced};
 use crate::domain::phone::Phone;
-use crate::store::EntryRecord;
+use crate::store::{EntryRecord, KnownPage};
 
 use super::facts::{Draft, Facts, Moment, PageFact};
 use crate::quo::Availability;
@@ -16,6 +16,7 @@ use crate::quo::Availability;
 use super::client::Task;
 use super::gather::{self, entry::Standing};
 use super::people::{self, Workspace};
+use super::plan::{self, Layout};
 use super::{Error, Sync};
 
 /// An activity on its way to the pages of its clients.
@@ -132,14 +133,9 @@ impl Activity<'_> {
     pub fn draft(&self, sync: &Sync, facts: &Facts, all: &[&Facts]) -> Result<Draft, Error> {
         let standing = self.existing(sync, facts)?;
         let names = self.names(sync, all);
-        let (block, moment) = match &self.content {
-            Content::Message(message) => {
-                (Some(entry::message(message, &self.members, &names)), message.context.at.map(Moment::Message))
-            }
-            Content::Call { line: Some((context, facts)), .. } => {
-                (Some(entry::call(context, facts, &names)), context.at.map(Moment::Call))
-            }
-            Content::Call { line: None, .. } => (None, None),
+        let block = match &self.content {
+            Content::Message(message) => Some(entry::message(message, &self.members, &names)),
+            Content::Call { line, .. } => line.as_ref().map(|(context, facts)| entry::call(context, facts, &names)),
         };
         let parts: Vec<_> = match &self.content {
             Content::Call { artifacts, .. } => artifacts.iter().map(|artifact| entry::part(artifact, &names)).collect(),
@@ -152,7 +148,7 @@ impl Activity<'_> {
         let reword = standing.as_ref().is_some_and(|standing| self.rewords(&standing.record));
         let (existing, inside) = standing.map(|standing| (standing.record, standing.inside)).unzip();
         let inside = inside.unwrap_or_default();
-        Ok(Draft { activity: self.id.clone(), moment, block, parts, existing, inside, reword })
+        Ok(Draft { activity: self.id.clone(), moment: self.moment(), block, parts, existing, inside, reword })
     }
 
     fn existing(&self, sync: &Sync, facts: &Facts) -> Result<Option<Standing>, Error> {
@@ -181,8 +177,10 @@ impl Activity<'_> {
                 return Ok(None);
             };
             let known = sync.store.page(phone)?;
-            if known.as_ref().is_some_and(|known| known.body == "null") {
-                // The entry was written, and perhaps not the properties beside it.
+            // The entry was written, and perhaps not the properties beside it.
+            if let Some(known) = &known
+                && (known.body == "null" || self.is_ahead_of(sync, known)?)
+            {
                 return Ok(None);
             }
             let title = known.map_or_else(|| phone.written(), |known| known.title);
@@ -190,6 +188,23 @@ impl Activity<'_> {
             synced.push(Synced { phone: phone.clone(), action: Action::Skipped, page, client_name: title });
         }
         Ok(Some(synced))
+    }
+
+    /// True if the page's date lies before this activity, as far as the store knows the page and its columns.
+    fn is_ahead_of(&self, sync: &Sync, known: &KnownPage) -> Result<bool, Error> {
+        let Some((moment, row)) = self.moment().zip(gather::page::kept_row(known)) else { return Ok(false) };
+        let Some(columns) = gather::table::kept_columns(sync)? else { return Ok(true) };
+        let layout = Layout { columns: &columns, names: &sync.settings.columns };
+        Ok(plan::is_behind(&row, moment, &layout))
+    }
+
+    /// Its time, if that is to move a date.
+    fn moment(&self) -> Option<Moment> {
+        match &self.content {
+            Content::Message(message) => message.context.at.map(Moment::Message),
+            Content::Call { line: Some((context, _)), .. } => context.at.map(Moment::Call),
+            Content::Call { line: None, .. } => None,
+        }
     }
 
     fn adds_to(&self, record: &EntryRecord) -> bool {

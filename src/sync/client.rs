@@ -35,8 +35,8 @@ pub struct Task<'a> {
     pub outcome: Outcome,
     /// Why it could not be finished.
     pub error: Option<Rc<Error>>,
-    /// True when Notion has refused a request that held more than this task: nobody knows which one it means.
-    pub refused_together: bool,
+    /// Number of tasks that shared a request which Notion refused: nobody knows which of them it means.
+    pub refused_with: usize,
 }
 
 impl Task<'_> {
@@ -176,9 +176,10 @@ impl<'a, 't> Turn<'a, 't> {
         self.warn(&found);
         let Err(error) = self.try_write() else { return };
         let is_refusal = |err: &notion::Error| [400, 413].iter().any(|status| err.refusal(*status).is_some());
-        let refused_together = self.shares.len() > 1 && matches!(&error, Error::Notion(err) if is_refusal(err));
-        for share in &self.shares {
-            self.tasks[share.task].refused_together |= refused_together;
+        if matches!(&error, Error::Notion(err) if is_refusal(err)) {
+            for share in &self.shares {
+                self.tasks[share.task].refused_with = self.shares.len();
+            }
         }
         fail(self.tasks, &self.facts.phone, error);
     }

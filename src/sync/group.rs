@@ -1,11 +1,11 @@
 //! Which events are done together: those of one call or message, and those of one client.
 //!
-//! Only the cost depends on it, never what is written; so what the delivery and the store say is enough, and nobody
-//! is asked.
+//! Only the cost depends on it, and the order of entries on a page, never what is written; so what the delivery and the
+//! store say is enough, and nobody is asked.
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Context, Subject};
+use crate::domain::event::{Context, Parties, Party, Subject};
 use crate::domain::id::ActivityId;
 use crate::domain::phone::Phone;
 use crate::store::Store;
@@ -54,10 +54,24 @@ fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Ke
             Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => return Ok(BTreeSet::new()),
         },
     };
-    let named = context.and_then(|context| people::outside(context.direction?, &context.parties, workspace).ok());
+    let named = context.map_or_else(Vec::new, |context| named(context, workspace));
     let clients = match named {
-        Some(outside) if !outside.clients.is_empty() => outside.clients,
-        Some(_) | None => store.entries(activity)?.into_iter().map(|record| record.phone).collect(),
+        named if named.is_empty() => store.entries(activity)?.into_iter().map(|record| record.phone).collect(),
+        named => named,
     };
     Ok(clients.into_iter().map(Key::Client).chain([Key::Activity(activity.clone())]).collect())
+}
+
+/// Clients that the delivery names. Where own numbers would have to be known to tell them, all that it names.
+fn named(context: &Context, workspace: &Workspace) -> Vec<Phone> {
+    let Some(direction) = context.direction else { return Vec::new() };
+    if let Ok(outside) = people::outside(direction, &context.parties, workspace) {
+        return outside.clients;
+    }
+    let parties = match &context.parties {
+        Parties::Sides { from, to } => from.iter().chain(to).collect(),
+        Parties::Mixed(all) | Parties::Resolved { outside: all, .. } => all.iter().collect(),
+        Parties::Unknown => Vec::new(),
+    };
+    parties.into_iter().filter_map(Party::phone).cloned().collect()
 }

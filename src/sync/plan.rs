@@ -43,6 +43,27 @@ pub fn client(facts: &Facts, drafts: &[Draft], layout: &Layout) -> ClientPlan {
     }
 }
 
+/// True if a date on the page lies before `moment`, which is to be there: the write that would have moved it was lost.
+/// A date that is not there at all may have been taken away by a person.
+pub fn is_behind(row: &Row, moment: Moment, layout: &Layout) -> bool {
+    let (name, time) = layout.dated(moment);
+    let cell = layout.columns.find(name).and_then(|column| row.cell(column));
+    cell.and_then(|cell| cell.date).is_some_and(|date| date < table::floor_to_minute(time))
+}
+
+impl Layout<'_> {
+    /// The column that a moment belongs to.
+    fn dated(&self, moment: Moment) -> (&str, Timestamp) {
+        let names = self.names;
+        match moment {
+            Moment::Call(time) => (&names.last_call, time),
+            Moment::Message(time) => {
+                (self.columns.find(&names.last_message).map_or(&names.last_call, |_| &names.last_message), time)
+            }
+        }
+    }
+}
+
 struct Planner<'a> {
     layout: &'a Layout<'a>,
     warnings: Vec<Warning>,
@@ -163,18 +184,12 @@ impl<'a> Planner<'a> {
 
     /// The latest time for each date column that the drafts move.
     fn latest(&self, drafts: &[Draft]) -> Vec<(String, Timestamp)> {
-        let names = self.layout.names;
-        let for_messages =
-            self.layout.columns.find(&names.last_message).map_or(&names.last_call, |_| &names.last_message);
         let mut latest: Vec<(String, Timestamp)> = Vec::new();
         for moment in drafts.iter().filter_map(|draft| draft.moment) {
-            let (name, time) = match moment {
-                Moment::Call(time) => (&names.last_call, time),
-                Moment::Message(time) => (for_messages, time),
-            };
+            let (name, time) = self.layout.dated(moment);
             match latest.iter_mut().find(|(have, _)| have == name) {
                 Some((_, have)) => *have = time.max(*have),
-                None => latest.push((name.clone(), time)),
+                None => latest.push((name.to_owned(), time)),
             }
         }
         latest

@@ -42,7 +42,7 @@ impl Look<'_> {
     /// The page that the store knows, without a request if its values are known too; else by search.
     pub fn find(&self, phone: &Phone, known: Option<&KnownPage>) -> notion::Result<Found> {
         if let Some(known) = known {
-            if let Some(row) = cached_row(known) {
+            if let Some(row) = kept_row(known) {
                 return Ok(Found { page: PageFact::Known { row, fresh: false }, read: None, warnings: vec![] });
             }
             let read = self.notion.fetch_page(&known.id, self.deadline)?;
@@ -90,6 +90,7 @@ pub fn save(sync: &Sync, phone: &Phone, (row, json): (&Row, &Json)) -> Result<()
     Ok(sync.store.save_page(phone, &known)?)
 }
 
-fn cached_row(known: &KnownPage) -> Option<Row> {
+/// The values of a page that is kept, if they are certain.
+pub fn kept_row(known: &KnownPage) -> Option<Row> {
     page::read(&serde_json::from_str(&known.body).ok()?)
 }

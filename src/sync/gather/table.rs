@@ -33,20 +33,34 @@ pub fn gather(sync: &Sync) -> Result<ClientsTable, Error> {
         None => fetch(sync, database)?,
     };
     let names = &sync.settings.columns;
-    let schema = database::read_schema(&object)
+    let columns = columns(sync, &object)?
         .ok_or_else(|| Error::Misconfigured(format!("Notion says nothing of the columns of database {database}")))?;
-    let ids_key = format!("columns:{database}");
-    let before: RememberedIds =
-        sync.store.snapshot(&ids_key)?.and_then(|ids| serde_json::from_str(&ids.body).ok()).unwrap_or_default();
-    let columns = Columns::new(schema, names, before.clone());
-    if *columns.ids() != before {
-        sync.store.save_snapshot(&ids_key, &json!(columns.ids()).to_string())?;
-    }
     let phone = columns.phone(names).filter(|column| crate::notion::query::can_hold_phone(column.kind)).cloned();
     let phone = phone.ok_or_else(|| {
         Error::Misconfigured(format!("the Clients database has no phone or text column called {:?}", names.phone))
     })?;
     Ok(ClientsTable { table, columns, phone })
+}
+
+/// The columns as they were last seen, however long ago; nobody is asked. `None` if that is not known.
+pub fn kept_columns(sync: &Sync) -> Result<Option<Columns>, Error> {
+    let kept = sync.store.snapshot(&key(&sync.settings.clients_database))?;
+    match kept.and_then(|kept| read(&serde_json::from_str(&kept.body).ok()?)) {
+        Some((_, object)) => columns(sync, &object),
+        None => Ok(None),
+    }
+}
+
+fn columns(sync: &Sync, object: &Json) -> Result<Option<Columns>, Error> {
+    let Some(schema) = database::read_schema(object) else { return Ok(None) };
+    let ids_key = format!("columns:{}", sync.settings.clients_database);
+    let before: RememberedIds =
+        sync.store.snapshot(&ids_key)?.and_then(|ids| serde_json::from_str(&ids.body).ok()).unwrap_or_default();
+    let columns = Columns::new(schema, &sync.settings.columns, before.clone());
+    if *columns.ids() != before {
+        sync.store.save_snapshot(&ids_key, &json!(columns.ids()).to_string())?;
+    }
+    Ok(Some(columns))
 }
 
 /// Forgets the schema: something that it says has turned out wrong.
