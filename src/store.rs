@@ -207,11 +207,6 @@ impl Store {
         either!(self, db => db.intend(page, entries))
     }
 
-    /// Forgets an entry whose page or block is gone.
-    pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
-        either!(self, db => db.forget_entry(activity, phone))
-    }
-
     /// Puts an event into the inbox, durably, if it is not there yet. Tells how far it has got.
     pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
         either!(self, db => db.receive(arrival))
@@ -240,6 +235,11 @@ impl Store {
     /// Unfinished events, oldest first, at most `limit`.
     pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
         either!(self, db => db.waiting(selection, limit))
+    }
+
+    /// How many events belong to `selection`.
+    pub fn count(&self, selection: &Selection) -> Result<usize> {
+        either!(self, db => db.count(selection))
     }
 
     /// An unfinished event that (still) belongs to `selection`.

@@ -115,6 +115,13 @@ impl Db {
         Ok(rows.iter().filter_map(|row| EventId::parse(row.get(0)).ok()).collect())
     }
 
+    pub fn count(&self, selection: &Selection) -> Result<usize> {
+        let (condition, id) = condition(selection);
+        let sql = format!("SELECT count(*) FROM quotion_inbox WHERE {condition}");
+        let rows = self.read(&sql, &[(&id, Type::TEXT)])?;
+        Ok(rows.first().map_or(0, |row| usize::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+    }
+
     /// The event's lock is what claims it, for as long as it is worked on; a row lock would end with this statement.
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
         let (condition, value) = condition(selection);

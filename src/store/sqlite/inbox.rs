@@ -79,6 +79,13 @@ impl Db {
         Ok(ids.iter().filter_map(|id| EventId::parse(id).ok()).collect())
     }
 
+    pub fn count(&self, selection: &Selection) -> Result<usize> {
+        let (condition, value) = self.condition(selection);
+        let sql = format!("SELECT count(*) FROM inbox WHERE {condition}");
+        let count: i64 = self.connection.query_row(&sql, [value], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
         let (condition, value) = self.condition(selection);
         let sql = format!("SELECT payload FROM inbox WHERE {condition} AND event_id = ?2 AND payload IS NOT NULL");
