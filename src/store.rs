@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::id::{ActivityId, ContactId, EventId};
 use crate::domain::phone::Phone;
@@ -26,6 +26,13 @@ pub use record::{
     Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience, Selection, Snapshot,
     Standing, Trouble, Waiting,
 };
+
+/// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in milliseconds.
+const EXPIRED: &str = "expired";
+/// Payloads dropped in one go, so that no run is held up by the retention of others; what is left goes next time.
+const EXPIRED_AT_ONCE: usize = 10_000;
+/// Until payloads are looked for again.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Trouble with the store.
 #[derive(Debug)]
@@ -184,13 +191,13 @@ impl Store {
     }
 
     /// Time since a page for `phone` was last intended without its making being certain; `None` when nothing is open.
-    pub fn page_intended(&self, phone: &Phone) -> Result<Option<jiff::SignedDuration>> {
+    pub fn page_intended(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
         either!(self, db => db.page_intended(phone))
     }
 
     /// Time since something was last written to the page of `phone` without the answer being known; `None` when its
     /// values are certain.
-    pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<jiff::SignedDuration>> {
+    pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
         either!(self, db => db.page_uncertain(phone))
     }
 
@@ -247,9 +254,19 @@ impl Store {
         either!(self, db => db.load(id, selection))
     }
 
-    /// Drops the payloads of events that were finished longer than `keep` ago; their keys stay. Returns how many.
+    /// Drops the payloads of events that were finished longer than `keep` ago; their keys stay. Returns how many. Looks
+    /// for them once a day, and when `keep` is another one than last time: it takes a walk through the whole inbox.
     pub fn expire(&self, keep: Duration) -> Result<usize> {
-        either!(self, db => db.expire(keep))
+        let wanted = keep.as_millis().to_string();
+        let last = self.snapshot(EXPIRED)?;
+        if last.is_some_and(|last| last.body == wanted && last.age < DAY) {
+            return Ok(0);
+        }
+        let dropped = either!(self, db => db.expire(keep, EXPIRED_AT_ONCE))?;
+        if dropped < EXPIRED_AT_ONCE {
+            self.save_snapshot(EXPIRED, &wanted)?;
+        }
+        Ok(dropped)
     }
 
     /// Takes the locks of several clients, each once and in an order that cannot end in a deadlock. `None` when one
