@@ -10,6 +10,7 @@ mod record;
 mod sqlite;
 mod text;
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,6 +102,7 @@ enum Held {
 /// The store. One connection; not to be shared between threads.
 pub struct Store {
     db: Db,
+    rates: OnceCell<Arc<dyn SharedWindow>>,
     clock: fn() -> Timestamp,
 }
 
@@ -127,7 +129,7 @@ impl Store {
             Place::File(path) => Db::Sqlite(sqlite::Db::open(path, mode, clock)?),
             Place::Postgres(url) => Db::Postgres(postgres::Db::open(url, mode)?),
         };
-        Ok(Self { db, clock })
+        Ok(Self { db, rates: OnceCell::new(), clock })
     }
 
     /// The client page known for `phone`.
@@ -308,10 +310,14 @@ impl Store {
 
     /// Rate windows that all processes of this store share; for [`crate::http::Vendor`].
     pub fn rates(&self) -> Result<Arc<dyn SharedWindow>> {
-        match &self.db {
+        if let Some(rates) = self.rates.get() {
+            return Ok(Arc::clone(rates));
+        }
+        let rates = match &self.db {
             Db::Sqlite(db) => db.rates(),
             Db::Postgres(db) if db.is_read_only() => sqlite::own_rates(self.clock),
             Db::Postgres(db) => Ok(db.rates()),
-        }
+        }?;
+        Ok(Arc::clone(self.rates.get_or_init(|| rates)))
     }
 }
