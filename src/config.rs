@@ -291,3 +291,23 @@ fn base(url: &str, name: &str) -> Result<BaseUrl, Failure> {
 pub fn starting_now(length: Option<Duration>) -> Deadline {
     length.map_or_else(Deadline::none, Deadline::within)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn zone_of_a_file_is_the_one_of_that_name() {
+        assert!(tz_file(Path::new("/dev/null")).is_none() && tz_file(Path::new(ZONES)).is_none());
+        let name = "America/Chicago";
+        let library = TimeZone::get(name).expect("zone");
+        // A machine may do without these files.
+        let file = tz_file(&Path::new(ZONES).join(name)).unwrap_or_else(|| library.clone());
+        for at in ["2026-03-08T07:59:59Z", "2026-03-08T08:00:00Z", "2026-11-01T07:00:00Z", "2050-07-01T00:00:00Z"] {
+            let at: Timestamp = at.parse().expect("time");
+            assert_eq!(file.to_offset(at), library.to_offset(at), "{at}");
+        }
+    }
+}
