@@ -29,6 +29,8 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 const DEADLINE: SignedDuration = SignedDuration::from_secs(50);
 const QUO_BASE: &str = "https://api.quo.com/v1";
 const NOTION_BASE: &str = "https://api.notion.com/v1";
+const LOCALTIME: &str = "/etc/localtime";
+const ZONES: &str = "/usr/share/zoneinfo";
 const NOTION_VERSION: &str = "2022-06-28";
 
 /// The process environment, with `.env` beneath it.
@@ -210,11 +212,21 @@ impl Config {
     }
 
     fn zone(&self) -> Result<TimeZone, Failure> {
-        let Some(name) = &self.file.timezone else { return Ok(TimeZone::system()) };
-        TimeZone::get(name).map_err(|_| {
+        let Some(name) = &self.file.timezone else {
+            let here = || tz_file(Path::new(LOCALTIME)).filter(|_| self.environment.get(&["TZ"]).is_none());
+            return Ok(here().unwrap_or_else(TimeZone::system));
+        };
+        let plain = !name.starts_with('/') && !name.contains('.');
+        let known = plain.then(|| tz_file(&Path::new(ZONES).join(name))).flatten();
+        known.map_or_else(|| TimeZone::get(name), Ok).map_err(|_| {
             Failure::config(format!("timezone = {name:?} is not known"), "use a name like \"America/Chicago\"")
         })
     }
+}
+
+/// Reads the rules of a zone. The library reads them too, after the names of all zones, which takes a millisecond.
+fn tz_file(path: &Path) -> Option<TimeZone> {
+    TimeZone::tzif("", &std::fs::read(path).ok()?).ok()
 }
 
 /// The address of a database holds a password: it is not shown, whatever is wrong with it.
@@ -278,4 +290,24 @@ fn base(url: &str, name: &str) -> Result<BaseUrl, Failure> {
 /// The deadline of one payload that begins now.
 pub fn starting_now(length: Option<Duration>) -> Deadline {
     length.map_or_else(Deadline::none, Deadline::within)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn zone_of_a_file_is_the_one_of_that_name() {
+        assert!(tz_file(Path::new("/dev/null")).is_none() && tz_file(Path::new(ZONES)).is_none());
+        let name = "America/Chicago";
+        let library = TimeZone::get(name).expect("zone");
+        // A machine may do without these files.
+        let file = tz_file(&Path::new(ZONES).join(name)).unwrap_or_else(|| library.clone());
+        for at in ["2026-03-08T07:59:59Z", "2026-03-08T08:00:00Z", "2026-11-01T07:00:00Z", "2050-07-01T00:00:00Z"] {
+            let at: Timestamp = at.parse().expect("time");
+            assert_eq!(file.to_offset(at), library.to_offset(at), "{at}");
+        }
+    }
 }

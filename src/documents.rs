@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 
 /// Largest document, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes read at a time.
+/// Bytes read at a time, at first: most inputs are one delivery, and memory that is not touched costs no time.
+const FIRST_CHUNK: usize = 8 * 1024;
+/// Bytes read at a time, at most.
 const CHUNK: usize = 64 * 1024;
 
 /// What cannot be a document.
@@ -30,6 +32,8 @@ pub struct Documents<R> {
     /// What has been read and not been given out; begins at `start`.
     buffer: Vec<u8>,
     start: usize,
+    /// Bytes to read next; grows while there are that many.
+    chunk: usize,
     at_end: bool,
     failed: bool,
 }
@@ -37,7 +41,7 @@ pub struct Documents<R> {
 impl<R: Read> Documents<R> {
     /// Reads from `input`.
     pub fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, at_end: false, failed: false }
+        Self { input, buffer: Vec::new(), start: 0, chunk: FIRST_CHUNK, at_end: false, failed: false }
     }
 
     fn rest(&self) -> &[u8] {
@@ -49,7 +53,7 @@ impl<R: Read> Documents<R> {
         self.buffer.drain(..self.start);
         self.start = 0;
         let before = self.buffer.len();
-        self.buffer.resize(before + CHUNK, 0);
+        self.buffer.resize(before + self.chunk, 0);
         let read = loop {
             match self.input.read(&mut self.buffer[before..]) {
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
@@ -57,7 +61,11 @@ impl<R: Read> Documents<R> {
             }
         };
         self.buffer.truncate(before + read.as_ref().copied().unwrap_or(0));
-        self.at_end = read? == 0;
+        let read = read?;
+        if read == self.chunk {
+            self.chunk = CHUNK.min(2 * read);
+        }
+        self.at_end = read == 0;
         Ok(())
     }
 

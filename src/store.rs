@@ -10,6 +10,7 @@ mod record;
 mod sqlite;
 mod text;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
@@ -28,6 +29,13 @@ pub use record::{
     Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience, Selection, Snapshot,
     Standing, Trouble, Waiting,
 };
+
+/// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in milliseconds.
+const EXPIRED: &str = "expired";
+/// Payloads dropped in one go, so that no run is held up by the retention of others; what is left goes next time.
+const EXPIRED_AT_ONCE: usize = 10_000;
+/// Until payloads are looked for again.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Trouble with the store.
 #[derive(Debug)]
@@ -96,6 +104,7 @@ enum Held {
 /// The store. One connection; not to be shared between threads.
 pub struct Store {
     db: Db,
+    rates: OnceCell<Arc<dyn SharedWindow>>,
     clock: fn() -> Timestamp,
 }
 
@@ -122,7 +131,7 @@ impl Store {
             Place::File(path) => Db::Sqlite(sqlite::Db::open(path, mode, clock)?),
             Place::Postgres(url) => Db::Postgres(postgres::Db::open(url, mode)?),
         };
-        Ok(Self { db, clock })
+        Ok(Self { db, rates: OnceCell::new(), clock })
     }
 
     /// The client page known for `phone`.
@@ -215,11 +224,6 @@ impl Store {
         either!(self, db => db.intend(page, entries))
     }
 
-    /// Forgets an entry whose page or block is gone.
-    pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
-        either!(self, db => db.forget_entry(activity, phone))
-    }
-
     /// Puts an event into the inbox, durably, if it is not there yet. Tells how far it has got.
     pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
         either!(self, db => db.receive(arrival))
@@ -250,14 +254,29 @@ impl Store {
         either!(self, db => db.waiting(selection, limit))
     }
 
+    /// How many events belong to `selection`.
+    pub fn count(&self, selection: &Selection) -> Result<usize> {
+        either!(self, db => db.count(selection))
+    }
+
     /// An unfinished event that (still) belongs to `selection`.
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
         either!(self, db => db.load(id, selection))
     }
 
-    /// Drops the payloads of events that were finished longer than `keep` ago; their keys stay. Returns how many.
+    /// Drops the payloads of events that were finished longer than `keep` ago; their keys stay. Returns how many. Looks
+    /// for them once a day, and when `keep` is another one than last time: it takes a walk through the whole inbox.
     pub fn expire(&self, keep: Duration) -> Result<usize> {
-        either!(self, db => db.expire(keep))
+        let wanted = keep.as_millis().to_string();
+        let last = self.snapshot(EXPIRED)?;
+        if last.is_some_and(|last| last.body == wanted && last.age < DAY) {
+            return Ok(0);
+        }
+        let dropped = either!(self, db => db.expire(keep, EXPIRED_AT_ONCE))?;
+        if dropped < EXPIRED_AT_ONCE {
+            self.save_snapshot(EXPIRED, &wanted)?;
+        }
+        Ok(dropped)
     }
 
     /// Takes the locks of several clients, each once and in an order that cannot end in a deadlock. `None` when one
@@ -320,10 +339,14 @@ impl Store {
 
     /// Rate windows that all processes of this store share; for [`crate::http::Vendor`].
     pub fn rates(&self) -> Result<Arc<dyn SharedWindow>> {
-        match &self.db {
+        if let Some(rates) = self.rates.get() {
+            return Ok(Arc::clone(rates));
+        }
+        let rates = match &self.db {
             Db::Sqlite(db) => db.rates(),
             Db::Postgres(db) if db.is_read_only() => sqlite::own_rates(self.clock),
             Db::Postgres(db) => Ok(db.rates()),
-        }
+        }?;
+        Ok(Arc::clone(self.rates.get_or_init(|| rates)))
     }
 }

@@ -21,7 +21,7 @@ impl App<'_> {
         let tally = self.replay_inbox(args)?;
         let store = self.tools.store()?;
         store.expire(self.tools.config.keep_done()?)?;
-        let waiting = store.waiting(&Selection::All, 100_000)?.len();
+        let waiting = store.count(&Selection::All)?;
         let elsewhere = match tally.elsewhere {
             0 => String::new(),
             count => format!(", {count} in the hands of another process"),

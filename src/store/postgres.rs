@@ -28,11 +28,12 @@ use connect::{Address, Link};
 pub use lock::Held;
 
 /// Newest schema; the version of the last migration.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 /// The migrations, in order.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("V1__known_things", include_str!("migrations/postgres/V1__known_things.sql")),
     ("V2__inbox", include_str!("migrations/postgres/V2__inbox.sql")),
+    ("V3__inbox_smaller", include_str!("migrations/postgres/V3__inbox_smaller.sql")),
 ];
 /// Where refinery notes what has been done.
 const HISTORY: &str = "quotion_schema_history";

@@ -24,12 +24,15 @@ pub use rate::own_rates;
 
 /// How long a statement waits for another process.
 const BUSY: Duration = Duration::from_secs(10);
+/// Bytes of a page of a new file: in pages of 4 KiB a row of an event leaves more room unused.
+const PAGE: u32 = 8192;
 /// Newest schema, as `PRAGMA user_version` says it; the last line of each migration sets it.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 /// The migrations, in order.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("V1__known_things", include_str!("migrations/sqlite/V1__known_things.sql")),
     ("V2__inbox", include_str!("migrations/sqlite/V2__inbox.sql")),
+    ("V3__inbox_smaller", include_str!("migrations/sqlite/V3__inbox_smaller.sql")),
 ];
 
 /// A connection to the file.
@@ -147,6 +150,7 @@ fn known_version(connection: &Connection) -> Result<i64> {
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     let guard = private_file(&path.with_extension("lock")).map_err(|err| Error::Broken(err.into()))?;
     guard.lock().map_err(|err| Error::Broken(err.into()))?;
+    connection.pragma_update(None, "page_size", PAGE)?; // of no effect once there is something in the file
     connection.pragma_update(None, "journal_mode", "WAL")?;
     if known_version(connection)? < SCHEMA {
         run_migrations(connection)?;
@@ -213,19 +217,41 @@ mod tests {
         assert!(matches!(Db::open(&dir.path().join("no.db"), Mode::ReadWrite, now), Err(Error::Broken(_))));
     }
 
+    /// Every row of the inbox, whatever the schema.
+    fn inbox(connection: &Connection) -> Vec<Vec<rusqlite::types::Value>> {
+        let mut statement = connection.prepare("SELECT * FROM inbox ORDER BY event_id").expect("inbox");
+        let columns = statement.column_count();
+        let rows = statement.query_map([], |row| (0..columns).map(|column| row.get(column)).collect()).expect("rows");
+        rows.collect::<rusqlite::Result<_>>().expect("rows")
+    }
+
     #[test]
-    fn filled_store_of_an_older_schema_is_brought_up_to_date() {
+    fn filled_store_of_each_older_schema_is_brought_up_to_date() {
         let dir = tempfile::tempdir().expect("dir");
-        let path = dir.path().join("q.db");
-        let mut old = Connection::open(&path).expect("open");
-        let (name, sql) = MIGRATIONS[0];
-        Runner::new(&[Migration::unapplied(name, sql).expect("migration")]).run(&mut old).expect("run");
-        let insert = "INSERT INTO snapshots VALUES ('k', 'kept', '2026-10-01T14:00:00.000Z')";
-        old.execute(insert, []).expect("insert");
-        drop(old);
-        let db = Db::open(&path, Mode::ReadWrite, now).expect("open");
-        assert_eq!(db.snapshot("k").expect("read").map(|kept| kept.body), Some("kept".into()));
-        assert_eq!(known_version(&db.connection).expect("version"), SCHEMA);
+        for version in 1..MIGRATIONS.len() {
+            let path = dir.path().join(format!("{version}.db"));
+            let mut old = Connection::open(&path).expect("open");
+            let run: Vec<Migration> = MIGRATIONS[..version]
+                .iter()
+                .map(|(name, sql)| Migration::unapplied(name, sql).expect("migration"))
+                .collect();
+            Runner::new(&run).run(&mut old).expect("run");
+            old.execute("INSERT INTO snapshots VALUES ('k', 'kept', '2026-10-01T14:00:00.000Z')", []).expect("insert");
+            let mut before = Vec::new();
+            if version > 1 {
+                let rows = "('EV2', 't', 'AC2', x'7b00', 'queued', 0, 5, NULL, NULL, NULL, 1, 1),
+                    ('EV1', 't', NULL, NULL, 'done', 0, NULL, NULL, NULL, '[]', 2, 9),
+                    ('EV4', 't', 'AC4', x'7b', 'failed', 3, 7, 'store', 'full', NULL, 3, 8),
+                    ('EV3', 't', 'AC3', x'7b', 'dead', 8, NULL, 'refused', 'no', NULL, 4, 8)";
+                old.execute(&format!("INSERT INTO inbox VALUES {rows}"), []).expect("insert");
+                before = inbox(&old);
+            }
+            drop(old);
+            let db = Db::open(&path, Mode::ReadWrite, now).expect("open");
+            assert_eq!(db.snapshot("k").expect("read").map(|kept| kept.body), Some("kept".into()));
+            assert_eq!(inbox(&db.connection), before, "schema {version}");
+            assert_eq!(known_version(&db.connection).expect("version"), SCHEMA);
+        }
     }
 
     #[test]

@@ -132,6 +132,8 @@ on_both! {
     failed_event_waits_longer_each_time_and_is_given_up
     selections_take_what_they_name
     expired_event_keeps_its_key
+    payloads_are_looked_for_once_a_day
+    payloads_are_dropped_some_at_a_time_until_none_is_left
     discarded_event_is_gone_unless_it_is_done
     dry_run_changes_nothing
     lock_excludes_others_until_it_is_given_back
@@ -230,8 +232,11 @@ fn trouble() -> Trouble {
     Trouble { kind: "unavailable".into(), message: "it does not answer\0".into() }
 }
 
+/// What a selection takes, by both ways to ask for it.
 fn names(store: &Store, selection: &Selection) -> Vec<String> {
-    store.waiting(selection, 100).expect("read").iter().map(ToString::to_string).collect()
+    let ids = store.waiting(selection, 100).expect("read");
+    assert_eq!(store.count(selection).expect("count"), ids.len(), "{selection:?}");
+    ids.iter().map(ToString::to_string).collect()
 }
 
 fn at_once() -> Deadline {
@@ -364,8 +369,6 @@ fn entries_are_kept_per_activity_and_client(ground: &Ground) {
         found.into_iter().map(|entry| EntryRecord { age: jiff::SignedDuration::ZERO, ..entry }).collect();
     assert_eq!(found, [done, record(other.clone())]);
     assert!(store.entries(&activity("AC2")).expect("read").is_empty());
-    store.forget_entry(&activity("AC1"), &rosa()).expect("forget");
-    assert_eq!(store.entries(&activity("AC1")).expect("read").len(), 1);
     store.save_entries(&[]).expect("nothing to save");
 }
 
@@ -479,6 +482,50 @@ fn expired_event_keeps_its_key(ground: &Ground) {
     assert_eq!(store.expire(MS).expect("expire"), 0);
     assert_eq!(store.receive(&arrival("EV1", Duration::ZERO)).expect("receive"), Standing::Done(vec![]));
     assert_eq!(names(&store, &Selection::All), ["EV2"]);
+}
+
+fn payloads_are_looked_for_once_a_day(ground: &Ground) {
+    let store = ground.open();
+    let finished = |name| {
+        store.receive(&arrival(name, Duration::ZERO)).expect("receive");
+        store.finish(&event(name), &finish(&[])).expect("finish");
+        thread::sleep(5 * MS);
+    };
+    finished("EV1");
+    assert_eq!(store.expire(MS).expect("expire"), 1);
+    finished("EV2");
+    assert_eq!(store.expire(MS).expect("expire"), 0, "the same day");
+    assert_eq!(store.expire(2 * MS).expect("expire"), 1, "another time to keep them");
+    finished("EV3");
+    assert_eq!(store.expire(2 * MS).expect("expire"), 0, "the same day");
+    let tomorrow = match ground {
+        Ground::File(_) => {
+            let tomorrow = || Timestamp::now() + jiff::SignedDuration::from_hours(24);
+            Store::open(&Place::File(ground.state().into()), Mode::ReadWrite, tomorrow).expect("the store opens")
+        }
+        Ground::Schema { .. } => {
+            ground.sql("UPDATE quotion_snapshots SET fetched_at = fetched_at - interval '1 day'");
+            store
+        }
+    };
+    assert_eq!(tomorrow.expire(2 * MS).expect("expire"), 1, "the next day");
+}
+
+fn payloads_are_dropped_some_at_a_time_until_none_is_left(ground: &Ground) {
+    let store = ground.open();
+    match ground {
+        Ground::File(_) => {
+            let rows = "INSERT INTO inbox SELECT 'EV' || n, 't', NULL, x'7b', 'done', 0, NULL, NULL, NULL, '[]', 1, 1
+                FROM (WITH RECURSIVE one(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM one LIMIT 10005) SELECT n FROM one)";
+            rusqlite::Connection::open(ground.state()).expect("open").execute(rows, []).expect("rows");
+        }
+        Ground::Schema { .. } => ground.sql(
+            "INSERT INTO quotion_inbox SELECT 'EV' || n, 't', NULL, 'x', 'done', 0, NULL, NULL, NULL, '[]',
+             now() - interval '1 day', now() - interval '1 day' FROM generate_series(1, 10005) AS n",
+        ),
+    }
+    let dropped = [(); 3].map(|()| store.expire(HOUR).expect("expire"));
+    assert_eq!(dropped, [10_000, 5, 0]);
 }
 
 fn discarded_event_is_gone_unless_it_is_done(ground: &Ground) {
@@ -830,16 +877,34 @@ fn newer_schema_is_an_error_not_a_guess(ground: &Ground) {
 }
 
 fn older_store_is_brought_up_to_date(ground: &Ground) {
-    let first = include_str!("../../src/store/migrations/postgres/V1__known_things.sql");
+    let made = [
+        ("V1__known_things", include_str!("../../src/store/migrations/postgres/V1__known_things.sql")),
+        ("V2__inbox", include_str!("../../src/store/migrations/postgres/V2__inbox.sql")),
+    ];
     let mut client = ground.client();
-    let migration = refinery::Migration::unapplied("V1__known_things", first).expect("a migration");
-    let mut runner = refinery::Runner::new(&[migration]);
-    runner.set_migration_table_name("quotion_schema_history").run(&mut client).expect("it runs");
-    client.batch_execute("INSERT INTO quotion_snapshots VALUES ('k', 'kept', now())").expect("insert");
-    assert_eq!(ground.try_open(Mode::ReadOnly).expect("as if empty").snapshot("k").expect("read"), None);
+    for version in 1..=made.len() {
+        let migrations = made[..version].iter().map(|(name, sql)| refinery::Migration::unapplied(name, sql));
+        let migrations: Vec<_> = migrations.collect::<Result<_, _>>().expect("migrations");
+        let mut runner = refinery::Runner::new(&migrations);
+        runner.set_migration_table_name("quotion_schema_history").run(&mut client).expect("it runs");
+        let insert = format!("INSERT INTO quotion_snapshots VALUES ('k{version}', 'kept', now())");
+        client.batch_execute(&insert).expect("insert");
+        assert_eq!(ground.try_open(Mode::ReadOnly).expect("as if empty").snapshot("k1").expect("read"), None);
+    }
+    let rows = "('EV1', 't', NULL, NULL, 'done', 0, NULL, NULL, NULL, NULL, now(), now()),
+        ('EV2', 't', NULL, 'x', 'dead', 8, NULL, 'refused', 'no', NULL, now(), now()),
+        ('EV3', 't', NULL, 'x', 'failed', 1, now(), 'store', 'full', NULL, now() + interval '1 s', now())";
+    client.batch_execute(&format!("INSERT INTO quotion_inbox VALUES {rows}")).expect("insert");
     let store = ground.open();
-    assert_eq!(store.snapshot("k").expect("read").map(|kept| kept.body), Some("kept".into()));
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    for key in ["k1", "k2"] {
+        assert_eq!(store.snapshot(key).expect("read").map(|kept| kept.body), Some("kept".into()));
+    }
+    assert_eq!(names(&store, &Selection::All), ["EV2", "EV3"]);
+    assert_eq!(
+        (names(&store, &Selection::Due), names(&store, &Selection::Dead)),
+        (vec!["EV3".into()], vec!["EV2".into()])
+    );
+    assert_eq!(store.receive(&arrival("EV1", Duration::ZERO)).expect("receive"), Standing::Done(vec![]));
 }
 
 fn refusal_of_the_server_names_no_secret(ground: &Ground) {

@@ -327,7 +327,7 @@ fn store_locked_for_a_moment_is_waited_for() {
 
 #[test]
 fn damaged_store_is_told_so_wherever_the_damage_is() {
-    const PAGE: usize = 4096;
+    const PAGE: usize = 8192;
     let home = user(&sqlite, SETTINGS);
     for sample in [KNOWN, CALL] {
         assert_eq!(home.sync(sample).code, 0);

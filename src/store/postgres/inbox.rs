@@ -11,9 +11,6 @@ use super::super::text::{direction, millis, operation, read_pages, resource, wri
 use super::super::{Arrival, Error, Finish, Patience, Result, Selection, Standing, Trouble, Waiting};
 use super::{Db, Value, text};
 
-/// Payloads dropped in one go, so that no run is held up by the retention of others.
-const EXPIRED_AT_ONCE: i64 = 10_000;
-
 impl Db {
     pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
         let sql = "INSERT INTO quotion_inbox
@@ -115,6 +112,13 @@ impl Db {
         Ok(rows.iter().filter_map(|row| EventId::parse(row.get(0)).ok()).collect())
     }
 
+    pub fn count(&self, selection: &Selection) -> Result<usize> {
+        let (condition, id) = condition(selection);
+        let sql = format!("SELECT count(*) FROM quotion_inbox WHERE {condition}");
+        let rows = self.read(&sql, &[(&id, Type::TEXT)])?;
+        Ok(rows.first().map_or(0, |row| usize::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+    }
+
     /// The event's lock is what claims it, for as long as it is worked on; a row lock would end with this statement.
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
         let (condition, value) = condition(selection);
@@ -124,13 +128,14 @@ impl Db {
         Ok(rows.first().map(|row| Waiting { id: id.clone(), payload: row.get(0) }))
     }
 
-    pub fn expire(&self, keep: Duration) -> Result<usize> {
+    pub fn expire(&self, keep: Duration, limit: usize) -> Result<usize> {
         let sql = "UPDATE quotion_inbox SET payload = NULL, result = NULL, error_message = NULL WHERE event_id IN
                    (SELECT event_id FROM quotion_inbox WHERE state = 'done' AND payload IS NOT NULL
                     AND updated_at < now() - $1 * interval '1 millisecond' LIMIT $2 FOR UPDATE SKIP LOCKED)";
         // Longer than anybody can have kept something, and short enough for the server's calendar.
         let keep = millis(keep).min(MILLENNIUM_MS);
-        let expired = self.write(sql, &[(&keep, Type::INT8), (&EXPIRED_AT_ONCE, Type::INT8)])?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let expired = self.write(sql, &[(&keep, Type::INT8), (&limit, Type::INT8)])?;
         Ok(usize::try_from(expired).unwrap_or(usize::MAX))
     }
 }
@@ -163,12 +168,13 @@ const HISTORY: &str =
 const METRIC: &str = "INSERT INTO performance_metrics (metric_type, operation, duration_ms, success, phone_number_id,
     \"timestamp\") VALUES ('sync', $9, $8, true, $3, now())";
 
-/// The condition of a selection, with `$1` in it, and that value.
+/// The condition of a selection, with `$1` in it, and that value. Each names the condition of the index, or an id: what
+/// is done is not read.
 fn condition(selection: &Selection) -> (&'static str, &str) {
     match selection {
-        Selection::Due => ("state IN ('queued', 'failed') AND next_try_at <= now() AND $1 = ''", ""),
-        Selection::All => ("state IN ('queued', 'failed', 'dead') AND $1 = ''", ""),
-        Selection::Dead => ("state = 'dead' AND $1 = ''", ""),
+        Selection::Due => ("state <> 'done' AND next_try_at <= now() AND $1 = ''", ""),
+        Selection::All => ("state <> 'done' AND $1 = ''", ""),
+        Selection::Dead => ("state <> 'done' AND state = 'dead' AND $1 = ''", ""),
         Selection::One(id) => ("state <> 'done' AND event_id = $1", id.as_str()),
     }
 }

@@ -174,12 +174,6 @@ impl Db {
         self.write(PUT, &values)?;
         Ok(())
     }
-
-    pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
-        let sql = "DELETE FROM quotion_entries WHERE activity_id = $1 AND phone = $2";
-        self.write(sql, &[(&activity.as_str(), Type::TEXT), (&phone.as_str(), Type::TEXT)])?;
-        Ok(())
-    }
 }
 
 /// A page, if there is one, and any number of entries. `$1` the phone, `$2` its page, `$3` title, `$4` body, and then the

@@ -11,9 +11,6 @@ use super::super::text::{direction, millis, operation, read_pages, resource, wri
 use super::super::{Arrival, Finish, HistoryLine, Patience, Result, Selection, Standing, Trouble, Waiting};
 use super::Db;
 
-/// Payloads dropped in one go, so that no run is held up by the retention of others.
-const EXPIRED_AT_ONCE: usize = 10_000;
-
 impl Db {
     pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
         let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
@@ -79,6 +76,13 @@ impl Db {
         Ok(ids.iter().filter_map(|id| EventId::parse(id).ok()).collect())
     }
 
+    pub fn count(&self, selection: &Selection) -> Result<usize> {
+        let (condition, value) = self.condition(selection);
+        let sql = format!("SELECT count(*) FROM inbox WHERE {condition}");
+        let count: i64 = self.connection.query_row(&sql, [value], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
         let (condition, value) = self.condition(selection);
         let sql = format!("SELECT payload FROM inbox WHERE {condition} AND event_id = ?2 AND payload IS NOT NULL");
@@ -87,20 +91,29 @@ impl Db {
         Ok(payload.map(|payload| Waiting { id: id.clone(), payload }))
     }
 
-    pub fn expire(&self, keep: Duration) -> Result<usize> {
-        let sql = "UPDATE inbox SET payload = NULL, result = NULL, error_message = NULL WHERE event_id IN
-                   (SELECT event_id FROM inbox WHERE state = 'done' AND payload IS NOT NULL AND updated_at < ?1 LIMIT ?2)";
-        let limit = i64::try_from(EXPIRED_AT_ONCE).unwrap_or(i64::MAX);
-        Ok(self.connection.execute(sql, params![self.millis_before(keep), limit])?)
+    /// Reads the whole inbox, and before it writes: so nobody who writes has to wait for that.
+    pub fn expire(&self, keep: Duration, limit: usize) -> Result<usize> {
+        let sql =
+            "SELECT event_id FROM inbox WHERE state = 'done' AND payload IS NOT NULL AND updated_at < ?1 LIMIT ?2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map(params![self.millis_before(keep), limit], |row| row.get(0))?;
+        let ids: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
+        self.transaction(|connection| {
+            let sql = "UPDATE inbox SET payload = NULL, result = NULL, error_message = NULL WHERE event_id = ?1";
+            ids.iter().try_for_each(|id| connection.prepare_cached(sql)?.execute([id]).map(|_| ()))
+        })?;
+        Ok(ids.len())
     }
 
-    /// The condition of a selection, with `?1` in it, and that value.
+    /// The condition of a selection, with `?1` in it, and that value. Each names the condition of the index, or an id:
+    /// what is done is not read.
     fn condition(&self, selection: &Selection) -> (&'static str, Value) {
         let now = Value::Integer(self.millis());
         match selection {
-            Selection::Due => ("state IN ('queued', 'failed') AND next_try_at <= ?1", now),
-            Selection::All => ("state IN ('queued', 'failed', 'dead') AND ?1 > 0", now),
-            Selection::Dead => ("state = 'dead' AND ?1 > 0", now),
+            Selection::Due => ("state <> 'done' AND next_try_at <= ?1", now),
+            Selection::All => ("state <> 'done' AND ?1 > 0", now),
+            Selection::Dead => ("state <> 'done' AND state = 'dead' AND ?1 > 0", now),
             Selection::One(id) => ("state <> 'done' AND event_id = ?1", Value::Text(id.to_string())),
         }
     }
@@ -143,4 +156,26 @@ fn metric(connection: &Connection, finish: &Finish, now: &str) -> rusqlite::Resu
     let number = finish.activity.as_ref().and_then(|line| line.number.as_ref()).map(NumberId::as_str);
     connection.prepare_cached(sql)?.execute(params![operation(finish), millis(finish.took), number, now])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Mode;
+    use super::super::tests::now;
+    use super::*;
+
+    #[test]
+    fn what_waits_is_found_without_reading_what_is_done() {
+        let dir = tempfile::tempdir().expect("dir");
+        let db = Db::open(&dir.path().join("q.db"), Mode::ReadWrite, now).expect("open");
+        let one = Selection::One(EventId::parse("EV1").expect("id"));
+        for selection in [Selection::Due, Selection::All, Selection::Dead, one] {
+            let (condition, value) = db.condition(&selection);
+            for columns in ["count(*)", "event_id", "payload"] {
+                let sql = format!("EXPLAIN QUERY PLAN SELECT {columns} FROM inbox WHERE {condition}");
+                let plan: String = db.connection.query_row(&sql, [&value], |row| row.get(3)).expect("plan");
+                assert!(plan.contains("USING INDEX"), "{selection:?}: {plan}");
+            }
+        }
+    }
 }

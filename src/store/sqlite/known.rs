@@ -116,11 +116,6 @@ impl Db {
         self.durably(|| self.transaction(save))
     }
 
-    pub fn forget_entry(&self, activity: &ActivityId, phone: &Phone) -> Result<()> {
-        let sql = "DELETE FROM entries WHERE activity_id = ?1 AND phone = ?2";
-        self.write(sql, [activity.as_str(), phone.as_str()])
-    }
-
     fn entry(&self, activity: &ActivityId, raw: RawEntry) -> Option<EntryRecord> {
         Some(EntryRecord {
             activity: activity.clone(),

@@ -1,7 +1,8 @@
 //! Rate windows that all processes of one store share.
 //!
 //! On a connection of its own, because requests go out from several threads; without waiting for the disk, because
-//! after a power cut nobody needs to know how many requests went out before it.
+//! after a power cut nobody needs to know how many requests went out before it. But it may be this connection that is
+//! closed last and moves what all have written into the file, and that has to be waited for.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,10 +25,14 @@ impl Db {
         if self.mode == Mode::ReadOnly {
             return own_rates(self.clock);
         }
+        Ok(Arc::new(Rates { connection: Mutex::new(self.another_connection()?), clock: self.clock }))
+    }
+
+    fn another_connection(&self) -> Result<Connection> {
         let connection = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "synchronous", "OFF")?;
-        Ok(Arc::new(Rates { connection: Mutex::new(connection), clock: self.clock }))
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(connection)
     }
 }
 
@@ -103,4 +108,22 @@ fn state(transaction: &Transaction, vendor: &str) -> rusqlite::Result<(i64, i64)
 fn slot(transaction: &Transaction, vendor: &str, n: i64) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT at FROM rate_slots WHERE vendor = ?1 AND n = ?2";
     transaction.prepare_cached(sql)?.query_row(params![vendor, n], |row| row.get(0)).optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::now;
+    use super::*;
+
+    #[test]
+    fn whichever_connection_is_closed_last_waits_for_the_disk() {
+        let dir = tempfile::tempdir().expect("dir");
+        let db = Db::open(&dir.path().join("q.db"), Mode::ReadWrite, now).expect("open");
+        let rates = db.another_connection().expect("open");
+        for connection in [&db.connection, &rates] {
+            let synchronous: i64 =
+                connection.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("a pragma");
+            assert_eq!(synchronous, 1, "NORMAL");
+        }
+    }
 }
