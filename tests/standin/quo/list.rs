@@ -18,8 +18,9 @@ pub(super) fn contacts(quo: &QuoState, request: &Request) -> Answer {
             return Err(CONTACT.invalid(&format!("/{key}"), message, &json!(value)));
         }
     }
-    let listed =
-        |list: &[String], c: &Value, key| list.is_empty() || c[key].as_str().is_some_and(|v| list.iter().any(|l| l == v));
+    let listed = |list: &[String], c: &Value, key| {
+        list.is_empty() || c[key].as_str().is_some_and(|v| list.iter().any(|l| l == v))
+    };
     let fits = |c: &&Value| listed(&ids, c, "externalId") && listed(&sources, c, "source");
     page(request, CONTACT, 50, quo.contacts.iter().filter(fits).collect())
 }
