@@ -49,10 +49,8 @@ pub fn measure(binary: &str) {
         [10, 100, 200, 1000, 10_000].map(|events| Batch { events, latency: 0, clients: Clients::New }).to_vec();
     batches.insert(3, Batch { events: 200, latency: 0, clients: Clients::Known });
     batches.insert(4, Batch { events: 200, latency: 100, clients: Clients::New });
-    for batch in &batches {
-        table.row(&batch.row("stream", &batch.stream(&batch.user(binary)), batch.baseline()));
-    }
     for batch in batches {
+        table.row(&batch.row("stream", &batch.stream(&batch.user(binary)), batch.baseline()));
         let user = batch.user(binary);
         let queued = user.run(&["--enqueue"], &stream(batch.events, batch.people()));
         table.row(&batch.row("stream with --enqueue", &queued.expect(batch.events, "\"status\":\"queued\""), None));

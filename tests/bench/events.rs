@@ -45,11 +45,11 @@ fn phone(n: usize) -> String {
     format!("+1212{:07}", 2_000_000 + n)
 }
 
-/// Message `n` (later than those before it) of a person.
+/// Message `n` of a person, a minute later than the one before: less does not move the date on the page.
 pub fn message(n: usize, (person, names): (usize, Names)) -> Vec<u8> {
     let ids = if names == Names::Given { format!("\"{}\"", contact_id(person)) } else { String::new() };
-    let seconds = i64::try_from(n).expect("a small number");
-    let at = "2026-10-02T17:00:00Z".parse::<Timestamp>().expect("a time") + SignedDuration::from_secs(seconds);
+    let minutes = i64::try_from(n).expect("a small number");
+    let at = "2026-10-02T17:00:00Z".parse::<Timestamp>().expect("a time") + SignedDuration::from_mins(minutes);
     let text = MESSAGE
         .replace("EV00000000000000000000000000000080", &event_id(n))
         .replace("AC00000000000000000000000000000180", &format!("AC{n:032x}"))
