@@ -95,7 +95,7 @@ impl Batch {
 
     fn row(self, what: &str, cost: &Cost, baseline: Option<Duration>) -> Vec<String> {
         let known = if self.clients == Clients::Known { ", known clients" } else { "" };
-        let target = (self.events == TARGET.0).then(|| verdict(cost.notion as f64, TARGET.1));
+        let target = (self.events == TARGET.0 && cost.notion > 0).then(|| verdict(cost.notion as f64, TARGET.1));
         vec![
             format!("{what}{known}"),
             self.events.to_string(),

@@ -13,7 +13,7 @@ pub struct Table {
 impl Table {
     /// Prints the head; the first column is the title.
     pub fn new(heads: &[&str]) -> Self {
-        let widths = heads.iter().skip(1).map(|head| head.chars().count().max(7) + 2).collect();
+        let widths = heads.iter().skip(1).map(|head| head.chars().count().max(9) + 1).collect();
         let table = Self { widths };
         println!();
         table.row(&heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>());

@@ -80,7 +80,7 @@ impl User {
         self.watched(args, input, |child| child.wait().expect("it ends"))
     }
 
-    /// Runs it and gives the most memory that was resident, in bytes, as seen a millisecond before the end.
+    /// Runs it and gives the most memory that was resident, in bytes, as seen every tenth of a millisecond.
     pub fn peak(&self, args: &[&str], input: &[u8]) -> (u64, Cost) {
         let mut peak = 0;
         let cost = self.watched(args, input, |child| {
@@ -89,7 +89,7 @@ impl User {
                 if let Some(status) = child.try_wait().expect("a child") {
                     return status;
                 }
-                std::thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(Duration::from_micros(100));
             }
         });
         (peak, cost)
