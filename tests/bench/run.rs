@@ -1,109 +1,139 @@
-//! Whole runs of the binary: time, calls, connections, memory.
+//! One event for each run of the whole process: time, calls and connections, without latency and with 100 ms.
+//!
+//! Everything that changes seldom (columns, own numbers, the index of contacts) has been read before.
 
-use std::collections::HashSet;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::standin::{self, StandIn, Vendor, World};
+use rusqlite::Connection;
 
-const RUNS: usize = 21;
+use crate::events::{self, Names, message, sample};
+use crate::table::{Table, millis, none, ratio, verdict};
+use crate::user::{Cost, User, median, middle};
 
-/// A user's environment for the binary.
-pub struct Bench<'a> {
-    pub binary: &'a str,
-    pub vendors: StandIn,
-    pub home: tempfile::TempDir,
+/// Contacts in Quo.
+const PEOPLE: usize = 200;
+/// The client that is known.
+const KNOWN: usize = 190;
+
+/// Kinds of events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Skipped,
+    Enqueued,
+    Duplicate,
+    NewById,
+    NewByIndex,
+    Known,
+    Cached,
 }
 
-impl<'a> Bench<'a> {
-    pub fn new(binary: &'a str, latency: Duration) -> Self {
-        let vendors = StandIn::start(World::default_demo());
-        vendors.set_rate_limits(false);
-        vendors.set_latency(latency);
-        Self { binary, vendors, home: tempfile::tempdir().expect("a folder") }
-    }
-
-    /// Runs the binary and returns the time until its end.
-    pub fn run(&self, args: &[&str], input: &[u8]) -> Duration {
-        let began = Instant::now();
-        let mut child = Command::new(self.binary)
-            .args(args)
-            .current_dir(self.home.path())
-            .env_clear()
-            .env("NOTION_API_KEY", standin::NOTION_KEY)
-            .env("NOTION_API_BASE", self.vendors.notion_base())
-            .env("NOTION_CLIENTS_DATABASE_ID", standin::CLIENTS_DATABASE)
-            .env("OPENPHONE_API_KEY", standin::QUO_KEY)
-            .env("OPENPHONE_API_BASE", self.vendors.quo_base())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
-        let status = child.wait().expect("it ends");
-        assert!(status.success(), "{status}");
-        began.elapsed()
-    }
-}
-
-/// The median of `RUNS` measurements.
-pub fn median(mut measure: impl FnMut(usize) -> Duration) -> Duration {
-    let mut times: Vec<Duration> = (0..RUNS).map(&mut measure).collect();
-    times.sort();
-    times[RUNS / 2]
-}
-
-/// A message of its own: other ids than any before.
-pub fn message(n: usize) -> Vec<u8> {
-    let sample = sample("v2026-03-30.message.received");
-    sample
-        .replace("EV00000000000000000000000000000080", &format!("EV{n:032x}"))
-        .replace("AC00000000000000000000000000000180", &format!("AC{n:032x}"))
-        .into_bytes()
-}
-
-fn sample(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/quo/{name}.json"));
-    let text = std::fs::read_to_string(path).expect("sample");
-    // As Quo sends it: without blanks.
-    serde_json::from_str::<serde_json::Value>(&text).expect("JSON").to_string()
-}
+const CASES: [Case; 7] =
+    [Case::Skipped, Case::Enqueued, Case::Duplicate, Case::NewById, Case::NewByIndex, Case::Known, Case::Cached];
 
 pub fn measure(binary: &str) {
-    println!("{:<44} {:>9} {:>7} {:>5} {:>5}", "run of the whole process", "median", "notion", "quo", "conn");
-    let bench = Bench::new(binary, Duration::ZERO);
-    let skipped = sample("legacy-v4.call.ringing");
-    row("skipped event", median(|_| bench.run(&[], skipped.as_bytes())), None);
-    row("--enqueue", median(|n| bench.run(&["--enqueue"], &message(n))), None);
+    let heads =
+        ["run of the whole process (ms)", "latency", "median", "target", "notion", "quo", "conn", "baseline", "ratio"];
+    let table = Table::new(&heads);
+    let nothing = User::of("/bin/true", events::world(0));
+    table.row(&["a program that does nothing".to_owned(), none(), millis(median(|_| nothing.run(&[], b"")).time)]);
+    let disk = median(|_| nothing.sync_to_disk()).time;
+    table.row(&["a file of 4 kB brought to the disk".to_owned(), none(), millis(disk)]);
     for latency in [0, 100] {
-        let latency = Duration::from_millis(latency);
-        let bench = Bench::new(binary, latency);
-        bench.run(&[], &message(9999));
-        let known = median(|n| bench.run(&[], &message(n)));
-        row(&format!("known and cached client, latency {latency:?}"), known, Some(last(&bench, 77_777)));
-        bench.run(&[], sample("legacy-v4.call.completed.answered").as_bytes());
-        let duplicate = median(|_| bench.run(&[], sample("legacy-v4.call.completed.answered").as_bytes()));
-        row(&format!("duplicate, latency {latency:?}"), duplicate, None);
+        let user = User::of(binary, events::world(PEOPLE));
+        let baseline = User::of_baseline(events::world(PEOPLE));
+        for user in [&user, &baseline] {
+            user.run(&[], &message(0, (KNOWN, Names::Given)));
+            user.run(&[], &message(1, (KNOWN + 1, Names::Missing)));
+            user.run(&[], sample("legacy-v4.call.completed.answered").as_bytes());
+            user.vendors.set_latency(Duration::from_millis(latency));
+        }
+        for case in CASES {
+            let compared = case.has_baseline().then_some(&baseline);
+            table.row(&case.measure((&user, latency), compared));
+        }
     }
 }
 
-/// Calls and connections of one more run.
-fn last(bench: &Bench, n: usize) -> (usize, usize, usize) {
-    bench.vendors.clear_requests();
-    bench.run(&[], &message(n));
-    let seen = bench.vendors.requests();
-    let connections: HashSet<usize> = seen.iter().map(|seen| seen.connection).collect();
-    (bench.vendors.count(Vendor::Notion), bench.vendors.count(Vendor::Quo), connections.len())
+impl Case {
+    /// Runs both programs in turn, so that what else the machine does falls on both.
+    fn measure(self, (user, latency): (&User, u64), baseline: Option<&User>) -> Vec<String> {
+        let mut compared = Vec::new();
+        let measure = |n| {
+            compared.extend(baseline.map(|baseline| self.run(baseline, n)));
+            self.run(user, n)
+        };
+        let cost = median(measure);
+        let compared = baseline.is_some().then(|| middle(compared).time);
+        self.row((latency, &cost), compared)
+    }
+
+    fn run(self, user: &User, n: usize) -> Cost {
+        if self == Self::Known {
+            forget_page(user);
+        }
+        let args: &[&str] = if self == Self::Enqueued { &["--enqueue"] } else { &[] };
+        user.run(args, &self.event(n)).expect(1, "\"status\":")
+    }
+
+    /// The event of run `n`, another one each time unless it is to be a duplicate.
+    fn event(self, n: usize) -> Vec<u8> {
+        let number = (1 + self as usize) * 1000 + n;
+        match self {
+            Self::Skipped => sample("legacy-v4.call.ringing").into_bytes(),
+            Self::Duplicate => sample("legacy-v4.call.completed.answered").into_bytes(),
+            Self::NewById => message(number, (n, Names::Given)),
+            Self::NewByIndex => message(number, (PEOPLE / 2 + n, Names::Missing)),
+            Self::Enqueued | Self::Known | Self::Cached => message(number, (KNOWN, Names::Given)),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped event",
+            Self::Enqueued => "--enqueue",
+            Self::Duplicate => "duplicate",
+            Self::NewById => "new client, contact id",
+            Self::NewByIndex => "new client, indexed number",
+            Self::Known => "known client, page not cached, contact id",
+            Self::Cached => "known client, page cached, contact id",
+        }
+    }
+
+    /// A straight-line program neither keeps events nor knows them again.
+    fn has_baseline(self) -> bool {
+        !matches!(self, Self::Enqueued | Self::Duplicate)
+    }
+
+    /// Most milliseconds that it may take.
+    fn target(self, latency: u64) -> Option<f64> {
+        match self {
+            Self::Skipped => Some(5.0),
+            Self::Enqueued | Self::Duplicate => None,
+            Self::NewById | Self::NewByIndex | Self::Known | Self::Cached => Some(latency as f64 * 2.0 + 15.0),
+        }
+    }
+
+    fn row(self, (latency, cost): (u64, &Cost), baseline: Option<Duration>) -> Vec<String> {
+        let target = self.target(latency).map_or_else(none, |most| verdict(cost.time.as_secs_f64() * 1000.0, most));
+        vec![
+            self.name().to_owned(),
+            latency.to_string(),
+            millis(cost.time),
+            target,
+            cost.notion.to_string(),
+            cost.quo.to_string(),
+            cost.connections.to_string(),
+            baseline.map_or_else(none, millis),
+            baseline.map_or_else(none, |baseline| ratio(cost.time, baseline)),
+        ]
+    }
 }
 
-pub fn row(what: &str, time: Duration, calls: Option<(usize, usize, usize)>) {
-    let millis = time.as_secs_f64() * 1000.0;
-    match calls {
-        Some((notion, quo, connections)) => {
-            println!("{what:<44} {millis:>6.1} ms {notion:>7} {quo:>5} {connections:>5}");
-        }
-        None => println!("{what:<44} {millis:>6.1} ms"),
+/// Makes the program look for the client's page again. The baseline has nothing to forget.
+fn forget_page(user: &User) {
+    let path = user.path(".tmp/quotion.db");
+    if path.exists() {
+        let store = Connection::open(path).expect("the store");
+        store.execute("DELETE FROM canvas_cache", []).expect("rows go");
     }
 }

@@ -104,6 +104,7 @@ struct Shared {
     faults: Mutex<fault::Faults>,
     settings: Mutex<Settings>,
     windows: Mutex<Windows>,
+    busy: Mutex<Duration>,
     numbers: AtomicUsize,
     stopped: AtomicBool,
     address: SocketAddr,
@@ -133,6 +134,7 @@ impl StandIn {
             faults: Mutex::default(),
             settings: Mutex::default(),
             windows: Mutex::default(),
+            busy: Mutex::default(),
             numbers: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             address: listener.local_addr()?,
@@ -185,6 +187,11 @@ impl StandIn {
     /// Requests to one vendor since the last clearing.
     pub fn count(&self, vendor: Vendor) -> usize {
         lock(&self.shared.seen).iter().filter(|s| s.vendor == vendor).count()
+    }
+
+    /// Time that the vendors themselves have taken, latency left out, since the start.
+    pub fn busy(&self) -> Duration {
+        *lock(&self.shared.busy)
     }
 
     /// Requests as `METHOD path -> status` lines, for comparing whole sequences.

@@ -202,7 +202,7 @@ impl Exchange<'_> {
     }
 
     fn answer(&mut self, number: usize, response: &Response) -> Next {
-        if let Some(seen) = lock(&self.shared.seen).iter_mut().find(|s| s.number == number) {
+        if let Some(seen) = lock(&self.shared.seen).iter_mut().rev().find(|s| s.number == number) {
             seen.status = response.status;
         }
         self.write(response)
@@ -227,11 +227,18 @@ fn route(request: &Request) -> Option<(Vendor, Request)> {
 
 fn apply(shared: &Shared, vendor: Vendor, request: &Request, settings: &Settings) -> Response {
     let mut world = lock(&shared.world);
+    let began = Instant::now();
+    let response = respond(shared, &mut world, (vendor, request), settings);
+    *lock(&shared.busy) += began.elapsed();
+    response
+}
+
+fn respond(shared: &Shared, world: &mut World, (vendor, request): (Vendor, &Request), settings: &Settings) -> Response {
     match vendor {
         Vendor::Quo => {
             let limited = |key: &str| settings.rate_limits && key == world.quo.key && quo_is_over(shared, settings);
             let over = request.header("authorization").is_some_and(limited);
-            if over { quo::rate_limited(request) } else { quo::handle(&mut world, request) }
+            if over { quo::rate_limited(request) } else { quo::handle(world, request) }
         }
         Vendor::Notion => {
             let bearer = format!("Bearer {}", world.notion.key);

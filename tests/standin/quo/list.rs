@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::http::Request;
@@ -17,10 +18,11 @@ pub(super) fn contacts(quo: &QuoState, request: &Request) -> Answer {
             return Err(CONTACT.invalid(&format!("/{key}"), message, &json!(value)));
         }
     }
-    let listed =
-        |list: &[String], v: &Value| list.is_empty() || v.as_str().is_some_and(|v| list.iter().any(|l| l == v));
-    let fits = |c: &&Value| listed(&ids, &c["externalId"]) && listed(&sources, &c["source"]);
-    page(request, CONTACT, 50, quo.contacts.iter().filter(fits).cloned().collect())
+    let listed = |list: &[String], c: &Value, key| {
+        list.is_empty() || c[key].as_str().is_some_and(|v| list.iter().any(|l| l == v))
+    };
+    let fits = |c: &&Value| listed(&ids, c, "externalId") && listed(&sources, c, "source");
+    page(request, CONTACT, 50, quo.contacts.iter().filter(fits).collect())
 }
 
 pub(super) fn calls(quo: &QuoState, request: &Request) -> Answer {
@@ -139,7 +141,7 @@ fn time(request: &Request, resource: Resource, key: &str) -> Result<Option<Times
 }
 
 /// Cuts a page out; the token holds nothing but a place, and only of the same list.
-fn page(request: &Request, resource: Resource, most: usize, items: Vec<Value>) -> Answer {
+fn page(request: &Request, resource: Resource, most: usize, items: Vec<impl Serialize>) -> Answer {
     let given = request.one("maxResults");
     let size = given.as_deref().and_then(|s| s.parse::<usize>().ok()).filter(|n| (1..=most).contains(n));
     let Some(size) = size else {
