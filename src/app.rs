@@ -19,6 +19,7 @@ use crate::config::{Config, Environment};
 use crate::critical;
 use crate::delivery::{self, Claim, Ended};
 use crate::documents::{Broken, MAX_BYTES};
+use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::failure::{self, Failure, Kind};
 use crate::logs;
@@ -155,7 +156,7 @@ impl App<'_> {
     fn sync_each(&mut self, input: impl Read + Send, treatment: Treatment) {
         stream::windows(input, |window| {
             self.documents += window.len();
-            let items = window.into_iter().map(|document| self.admit(document, treatment)).collect();
+            let items = self.admit(window, treatment);
             self.work_on(items, Claim::Wait);
         });
     }
@@ -177,31 +178,46 @@ impl App<'_> {
         Err(Failure::new(Kind::Payload, "standard input is empty", "pass the body of the delivery on standard input"))
     }
 
-    /// Takes a document in: keeps its event, if there is work to do.
-    fn admit(&self, document: Result<Vec<u8>, Broken>, treatment: Treatment) -> Item {
-        let parsed = document.map_err(Failure::from).and_then(|body| Ok((webhook::parse(&body)?, body)));
-        let (event, body) = match parsed {
-            Ok(parsed) => parsed,
-            Err(failure) => return Item::Ended(Err(Box::new((failure, Outcome::default())))),
-        };
-        if let Some(outcome) = sync::skipped_at_once(&event) {
-            return Item::Ended(Ok(outcome));
+    /// Takes documents in: keeps the events with which there is work to do.
+    fn admit(&self, window: Vec<Result<Vec<u8>, Broken>>, treatment: Treatment) -> Vec<Item> {
+        let only_shown = self.tools.config.dry_run && treatment == Treatment::Sync;
+        let (mut items, mut arrived) = (Vec::new(), Vec::new());
+        for document in window {
+            items.push(match read(document) {
+                Err(ended) => Some(Item::Ended(*ended)),
+                Ok((event, _)) if only_shown => Some(Item::Work(Work::Event(event))),
+                Ok(event) => {
+                    arrived.push(event);
+                    None
+                }
+            });
         }
-        if self.tools.config.dry_run && treatment == Treatment::Sync {
-            return Item::Work(Work::Event(Box::new(event)));
+        let mut kept = self.keep(arrived, treatment).into_iter();
+        items.into_iter().filter_map(|item| item.or_else(|| kept.next())).collect()
+    }
+
+    fn keep(&self, arrived: Vec<(Box<Event>, Vec<u8>)>, treatment: Treatment) -> Vec<Item> {
+        if arrived.is_empty() {
+            return Vec::new();
         }
         let store = match self.tools.store() {
             Ok(store) => store,
-            Err(failure) => return Item::Ended(Err(Box::new((failure, sync::outset(&event))))),
+            Err(failure) => {
+                let refused = |(event, _): (Box<Event>, Vec<u8>)| {
+                    Item::Ended(Err(Box::new((failure.clone(), sync::outset(&event)))))
+                };
+                return arrived.into_iter().map(refused).collect();
+            }
         };
-        if treatment == Treatment::Enqueue {
-            return Item::Ended(delivery::enqueue(store, &event, body));
-        }
-        match delivery::receive(store, &event, body) {
-            Ok(None) => Item::Work(Work::Event(Box::new(event))),
+        let item = |(event, kept): (Box<Event>, _)| match kept {
+            Ok(None) if treatment == Treatment::Enqueue => {
+                Item::Ended(Ok(Outcome { queued: true, ..sync::outset(&event) }))
+            }
+            Ok(None) => Item::Work(Work::Event(event)),
             Ok(Some(outcome)) => Item::Ended(Ok(outcome)),
             Err(unfinished) => Item::Ended(Err(unfinished)),
-        }
+        };
+        delivery::receive(store, arrived).into_iter().map(item).collect()
     }
 
     /// Works on what is left to do, group by group, and prints the results in the order of the items, each as soon as
@@ -309,6 +325,17 @@ impl App<'_> {
             log::error!("cannot write to standard output: {err}");
             self.worst = failure::worst(self.worst, Failure::new(Kind::Store, "", "").exit_code());
         }
+    }
+}
+
+/// Reads a document. Ends here what is no event, and an event that needs neither store nor network.
+fn read(document: Result<Vec<u8>, Broken>) -> Result<(Box<Event>, Vec<u8>), Box<Ended>> {
+    let failed = |failure| Box::new(Err(Box::new((failure, Outcome::default()))));
+    let body = document.map_err(|broken| failed(broken.into()))?;
+    let event = webhook::parse(&body).map_err(|err| failed(err.into()))?;
+    match sync::skipped_at_once(&event) {
+        Some(outcome) => Err(Box::new(Ok(outcome))),
+        None => Ok((Box::new(event), body)),
     }
 }
 

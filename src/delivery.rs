@@ -13,7 +13,7 @@ use crate::domain::outcome::{Action, Outcome, Reason, Synced, Warning};
 use crate::domain::phone::Phone;
 use crate::failure::Failure;
 use crate::http::Deadline;
-use crate::store::{Arrival, Finish, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble};
+use crate::store::{self, Arrival, Finish, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble};
 use crate::sync::{self, Sync, Work};
 
 /// Wait before Quo is asked for what no delivery announces.
@@ -37,24 +37,38 @@ pub fn read_work(payload: &[u8]) -> Result<Work, Failure> {
     }
 }
 
-/// Keeps an event durably, and leaves the work to a replay.
-pub fn enqueue(store: &Store, event: &Event, payload: Vec<u8>) -> Ended {
-    let outcome = sync::outset(event);
-    match store.receive(&arrival(event, payload)) {
-        Ok(Standing::Done(pages)) => Ok(duplicate(outcome, pages)),
-        Ok(Standing::Waiting { .. } | Standing::Dead) => Ok(Outcome { queued: true, ..outcome }),
-        Err(err) => Err(Box::new((err.into(), outcome))),
-    }
+/// An event that is kept; with an outcome when it needs nothing more.
+pub type Kept = Result<Option<Outcome>, Unfinished>;
+
+/// Keeps events durably, before anything is done about them.
+pub fn receive(store: &Store, arrived: Vec<(Box<Event>, Vec<u8>)>) -> Vec<(Box<Event>, Kept)> {
+    let (events, arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
+        .into_iter()
+        .map(|(event, payload)| {
+            let arrival = arrival(&event, payload);
+            (event, arrival)
+        })
+        .unzip();
+    let standings: Vec<store::Result<Standing>> = match store.receive(&arrivals) {
+        Ok(standings) => standings.into_iter().map(Ok).collect(),
+        // One by one, so that each is kept that can be.
+        Err(_) if arrivals.len() > 1 => arrivals.chunks(1).map(|arrival| receive_one(store, arrival)).collect(),
+        Err(err) => vec![Err(err)],
+    };
+    let answer = |(event, standing): (Box<Event>, _)| {
+        let outset = sync::outset(&event);
+        let answer = match standing {
+            Ok(Standing::Done(pages)) => Ok(Some(duplicate(outset, pages))),
+            Ok(Standing::Waiting { .. } | Standing::Dead) => Ok(None),
+            Err(err) => Err(Box::new((Failure::from(err), outset))),
+        };
+        (event, answer)
+    };
+    events.into_iter().zip(standings).map(answer).collect()
 }
 
-/// Keeps an event durably, before anything is done about it. `Some`: it needs nothing more.
-pub fn receive(store: &Store, event: &Event, payload: Vec<u8>) -> Result<Option<Outcome>, Unfinished> {
-    let outcome = sync::outset(event);
-    match store.receive(&arrival(event, payload)) {
-        Ok(Standing::Done(pages)) => Ok(Some(duplicate(outcome, pages))),
-        Ok(Standing::Waiting { .. } | Standing::Dead) => Ok(None),
-        Err(err) => Err(Box::new((err.into(), outcome))),
-    }
+fn receive_one(store: &Store, arrival: &[Arrival]) -> store::Result<Standing> {
+    Ok(store.receive(arrival)?.pop().unwrap_or(Standing::Waiting { attempts: 0 }))
 }
 
 /// What to do about an event that another process works on, or has worked on meanwhile.
@@ -104,7 +118,7 @@ fn together(job: &Sync, works: &[&Work], (patience, claim): (Patience, Claim)) -
 
 fn alone(job: &Sync, work: &Work, (patience, claim): (Patience, Claim)) -> Ended {
     let id = work.event_id();
-    let failed = |err: crate::store::Error| Box::new((Failure::from(err), work.outset()));
+    let failed = |err: store::Error| Box::new((Failure::from(err), work.outset()));
     let until = if claim == Claim::Wait { job.deadline } else { Deadline::within(Duration::ZERO) };
     let Some(_claim) = job.store.lock(&Lock::Event(id), until).map_err(failed)? else {
         return Ok(Outcome { queued: true, ..work.outset() });
@@ -118,7 +132,7 @@ fn alone(job: &Sync, work: &Work, (patience, claim): (Patience, Claim)) -> Ended
 }
 
 /// What came of an event while this process did not hold its lock; `None` if it is still to be done.
-fn ended_meanwhile(store: &Store, work: &Work, claim: Claim) -> crate::store::Result<Option<Outcome>> {
+fn ended_meanwhile(store: &Store, work: &Work, claim: Claim) -> store::Result<Option<Outcome>> {
     let id = work.event_id();
     match claim {
         Claim::Leave(selection) if store.load(&id, selection)?.is_none() => {
@@ -163,8 +177,9 @@ fn settle(store: &Store, work: &Work, (outcome, took): (Outcome, Duration)) -> E
     let kept = if concerns_nobody {
         store.discard(id)
     } else {
-        let follow_ups = follow_ups(work).into_iter().try_for_each(|arrival| store.receive(&arrival).map(|_| ()));
-        follow_ups.and_then(|()| store.finish(id, &finish(work, &outcome, took)))
+        let follow_ups = follow_ups(work);
+        let kept = if follow_ups.is_empty() { Ok(()) } else { store.receive(&follow_ups).map(drop) };
+        kept.and_then(|()| store.finish(id, &finish(work, &outcome, took)))
     };
     match kept {
         Ok(()) => Ok(outcome),

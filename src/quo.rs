@@ -56,9 +56,10 @@ impl<'a> Quo<'a> {
         contacts::parse_page(&self.send(Surface::V1, contacts::list(token))?)
     }
 
-    /// Fetches all contacts, page by page; ends after the first error. See [`paging::pages`] for the bound.
-    pub fn fetch_contacts(&self) -> impl Iterator<Item = Result<Vec<Record>, Error>> {
-        paging::pages(|token| self.fetch_contact_page(token))
+    /// Fetches all contacts, page by page, or those from the page on that `token` leads to; ends after the first error.
+    /// See [`paging::pages`] for the bound.
+    pub fn fetch_contacts(&self, token: Option<String>) -> impl Iterator<Item = Result<Page, Error>> {
+        paging::pages_from(token, |token| self.fetch_contact_page(token))
     }
 
     /// Fetches the workspace's own numbers, and the same as JSON text for [`numbers::parse`].

@@ -185,9 +185,9 @@ impl Store {
         either!(self, db => db.replace_contacts(contacts))
     }
 
-    /// Adds or renews one contact of the index.
-    pub fn save_contact(&self, contact: &IndexedContact) -> Result<()> {
-        either!(self, db => db.save_contact(contact))
+    /// Adds or renews contacts of the index, in one transaction.
+    pub fn save_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
+        either!(self, db => db.save_contacts(contacts))
     }
 
     /// Removes one contact from the index.
@@ -224,9 +224,10 @@ impl Store {
         either!(self, db => db.intend(page, entries))
     }
 
-    /// Puts an event into the inbox, durably, if it is not there yet. Tells how far it has got.
-    pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
-        either!(self, db => db.receive(arrival))
+    /// Puts events into the inbox, durably and in one transaction, those that are not there yet. Tells of each how far
+    /// it has got.
+    pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
+        either!(self, db => db.receive(arrivals))
     }
 
     /// How far an event has got; `None` if it was never received.

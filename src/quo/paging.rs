@@ -45,12 +45,19 @@ pub(super) fn parse<T>(
 
 /// Walks all pages that `fetch` gives, token by token, until one without token or the first error. A token that
 /// comes back, or more than 2,000 pages, is [`Error::Endless`].
-pub fn pages<T, F>(mut fetch: F) -> impl Iterator<Item = Result<Vec<T>, Error>>
+pub fn pages<T, F>(fetch: F) -> impl Iterator<Item = Result<Vec<T>, Error>>
+where
+    F: FnMut(Option<&str>) -> Result<Page<T>, Error>,
+{
+    pages_from(None, fetch).map(|page| page.map(|page| page.records))
+}
+
+/// The same from the page that `token` leads to, for a walk that was broken off.
+pub fn pages_from<T, F>(mut token: Option<String>, mut fetch: F) -> impl Iterator<Item = Result<Page<T>, Error>>
 where
     F: FnMut(Option<&str>) -> Result<Page<T>, Error>,
 {
     let mut seen = HashSet::new();
-    let mut token = None;
     let mut over = false;
     std::iter::from_fn(move || {
         if over {
@@ -59,7 +66,7 @@ where
         let page = fetch(token.as_deref()).and_then(|page| step(&mut seen, page));
         token = page.as_ref().ok().and_then(|page| page.next.clone());
         over = token.is_none();
-        Some(page.map(|page| page.records))
+        Some(page)
     })
 }
 

@@ -108,6 +108,14 @@ impl Db {
         }
     }
 
+    /// The same, for one that answers with rows.
+    fn write_returning(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
+        match self.access {
+            Access::Full => held(&self.link).run(|client| client.query_typed(sql, values)),
+            Access::ReadOnly | Access::Nothing => Ok(Vec::new()),
+        }
+    }
+
     /// A statement that counts something: not repeated when it is not known whether it was done.
     fn write_once(&self, sql: &str, values: &[Value]) -> Result<u64> {
         match self.access {

@@ -62,12 +62,8 @@ impl Db {
         Ok(())
     }
 
-    /// A write that must outlive a power cut, before anything is built on it: an event's arrival, an intent. Results
-    /// need not: after a power cut they are looked for again.
-    fn write_durably(&self, sql: &str, params: impl Params) -> Result<()> {
-        self.durably(|| self.write(sql, params))
-    }
-
+    /// Lets a write outlive a power cut, before anything is built on it: an event's arrival, an intent. Results need not:
+    /// after a power cut they are looked for again.
     fn durably(&self, write: impl FnOnce() -> Result<()>) -> Result<()> {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         let written = write();

@@ -133,6 +133,29 @@ fn index_past_its_time_is_rebuilt_only_for_a_number_that_it_lacks() {
 }
 
 #[test]
+fn contacts_that_there_was_no_time_for_are_read_on_where_the_last_event_stopped() {
+    let user = User::new();
+    let many =
+        (0..120).map(|n| contact(n, Some("Filler"), &format!("+1415555{:04}", 2000 + n), "2026-01-01T00:00:00Z"));
+    user.vendors.world().quo.contacts.splice(0..0, many);
+    let third = || Fault::new(Vendor::Quo, status(401, "{}")).path("/v1/contacts").nth(3);
+    user.fault(third());
+    let run = user.deliver(&message_from(1, TOMAS));
+    assert_eq!(run.expect(0, "success", "created").warnings(), ["quo_denied"]);
+    user.vendors.clear_faults();
+    user.vendors.clear_requests();
+    user.deliver(&message_from(2, ROSA)).expect(0, "success", "created");
+    let pages: Vec<Vec<String>> =
+        user.vendors.requests().iter().filter(|seen| seen.path == "/v1/contacts").map(keys).collect();
+    assert_eq!(pages, [vec!["maxResults=50", "pageToken"]], "the third page only");
+    user.vendors.clear_requests();
+    user.deliver(&message_from(3, TOMAS)).expect(0, "success", "updated");
+    user.deliver(&message_from(4, "+14155552001")).expect(0, "success", "created");
+    assert_eq!(user.quo_log(), [""; 0], "what both have read is one index");
+    assert_eq!((user.times_in_notion("\nTomas"), user.times_in_notion("\nRosa Quint")), (1, 1));
+}
+
+#[test]
 fn fresh_index_is_not_asked_again_for_a_number_that_it_lacks() {
     let user = User::new();
     user.configure("[quo]\ncontacts_ttl = \"1h\"\n");

@@ -416,7 +416,10 @@ fn same_call_told_by_two_generations_is_one_entry() {
     );
     let new = altered(
         "v2026-03-30.call.completed.answered-outgoing",
-        &[("/data/context/participants/external", json!(["+12025550147"]))],
+        &[
+            ("/data/context/participants/external", json!(["+12025550147"])),
+            ("/data/resource/createdAt", old["data"]["object"]["createdAt"].clone()),
+        ],
     );
     for (first, second) in [(&old, &new), (&new, &old)] {
         let user = User::new();
@@ -432,8 +435,9 @@ fn same_call_told_by_two_generations_is_one_entry() {
 fn same_message_told_by_two_generations_is_one_entry() {
     let user = User::new();
     user.sync(MESSAGE).expect(0, "success", "created");
-    let again =
-        altered("v2026-03-30.message.received", &[("/data/resource/id", json!("AC00000000000000000000000000000150"))]);
+    let made = crate::harness::sample_json(MESSAGE)["data"]["object"]["createdAt"].clone();
+    let same = [("/data/resource/id", json!("AC00000000000000000000000000000150")), ("/data/resource/createdAt", made)];
+    let again = altered("v2026-03-30.message.received", &same);
     user.deliver(&again).expect(0, "success", "skipped");
     assert_eq!(entries(&user).matches("paragraph").count(), 1);
 }

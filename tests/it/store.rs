@@ -128,6 +128,7 @@ on_both! {
     entries_are_kept_per_activity_and_client
     page_is_intended_until_it_is_certain
     event_is_received_once
+    events_received_together_keep_their_order_and_tell_how_far_each_has_got
     finished_event_is_a_duplicate_with_its_pages
     failed_event_waits_longer_each_time_and_is_given_up
     selections_take_what_they_name
@@ -187,6 +188,11 @@ fn page_id(digit: char) -> PageId {
 
 fn rosa() -> Phone {
     phone("+12025550147")
+}
+
+/// Receives one event.
+fn receive(store: &Store, arrival: &Arrival) -> quotion::store::Result<Standing> {
+    Ok(store.receive(std::slice::from_ref(arrival))?.remove(0))
 }
 
 fn arrival(name: &str, delay: Duration) -> Arrival {
@@ -252,9 +258,9 @@ fn everything_saved_is_there(ground: &Ground) {
     let store = ground.open();
     store.save_page(&rosa(), &page).expect("save");
     store.save_snapshot("k", "[1,  2]").expect("save");
-    store.save_contact(&contact("66f1", &["+12025550147"], "{}")).expect("save");
+    store.save_contacts(&[contact("66f1", &["+12025550147"], "{}")]).expect("save");
     store.save_entries(&[record(rosa())]).expect("save");
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("save");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("save");
     drop(store);
     let store = ground.open();
     assert_eq!(store.page(&rosa()).expect("read"), Some(page));
@@ -310,9 +316,9 @@ fn text_may_hold_anything(ground: &Ground) {
     let page = KnownPage { id: page_id('a'), title: text.into(), body: text.into() };
     store.save_page(&rosa(), &page).expect("save");
     store.save_snapshot("k", text).expect("save");
-    store.save_contact(&contact("66f1", &["+12025550147"], text)).expect("save");
+    store.save_contacts(&[contact("66f1", &["+12025550147"], text)]).expect("save");
     store.save_entries(&[EntryRecord { line: text.into(), ..record(rosa()) }]).expect("save");
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("save");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("save");
     store.postpone(&event("EV1"), &trouble(), Patience { attempts: 2, first_retry: HOUR }).expect("save");
     store.finish(&event("EV1"), &finish(&[(rosa(), None, text.into())])).expect("save");
     let same = |found: &str| assert_eq!(found.replace('\u{fffd}', "\0"), text);
@@ -330,7 +336,7 @@ fn contacts_are_found_by_any_number_and_replaced_as_a_whole(ground: &Ground) {
     store.replace_contacts(&[contact("c2", &[one], "two"), contact("c1", &[one, two], "one")]).expect("replace");
     assert_eq!(near(one), ["one", "two"]);
     assert_eq!(near(two), ["one"]);
-    store.save_contact(&contact("c1", &[two], "one, moved")).expect("save");
+    store.save_contacts(&[contact("c1", &[two], "one, moved")]).expect("save");
     assert_eq!(near(one), ["two"]);
     assert_eq!(near(two), ["one, moved"]);
     store.drop_contact(&ContactId::parse("c2").expect("id")).expect("drop");
@@ -389,12 +395,12 @@ fn event_is_received_once(ground: &Ground) {
     assert_eq!(store.standing(&event("EV1")).expect("read"), None);
     for payload in ["first", "second"] {
         let arrival = Arrival { payload: payload.into(), ..arrival("EV1", Duration::ZERO) };
-        assert_eq!(store.receive(&arrival).expect("receive"), Standing::Waiting { attempts: 0 });
+        assert_eq!(receive(&store, &arrival).expect("receive"), Standing::Waiting { attempts: 0 });
     }
     let loaded = store.load(&event("EV1"), &Selection::All).expect("read").expect("it is there");
     assert_eq!(loaded.payload, b"first");
     let others: Vec<Standing> = thread::scope(|scope| {
-        let one = || ground.open().receive(&arrival("EV2", Duration::ZERO)).expect("receive");
+        let one = || receive(&ground.open(), &arrival("EV2", Duration::ZERO)).expect("receive");
         let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
         all.into_iter().map(|one| one.join().expect("it ends")).collect()
     });
@@ -402,19 +408,39 @@ fn event_is_received_once(ground: &Ground) {
     assert_eq!(names(&store, &Selection::Due), ["EV1", "EV2"]);
 }
 
+fn events_received_together_keep_their_order_and_tell_how_far_each_has_got(ground: &Ground) {
+    let store = ground.open();
+    receive(&store, &arrival("EV5", Duration::ZERO)).expect("receive");
+    store.finish(&event("EV5"), &finish(&[])).expect("finish");
+    let arrivals = ["EV9", "EV5", "EV1", "EV9", "EV4"].map(|name| arrival(name, Duration::ZERO));
+    let found = store.receive(&arrivals).expect("receive");
+    let waiting = || Standing::Waiting { attempts: 0 };
+    assert_eq!(found, [waiting(), Standing::Done(vec![]), waiting(), waiting(), waiting()]);
+    assert_eq!(names(&store, &Selection::Due), ["EV9", "EV1", "EV4"]);
+    thread::scope(|scope| {
+        let forth: Vec<Arrival> = (0..80).map(|n| arrival(&format!("EV{}", 1000 + n), Duration::ZERO)).collect();
+        let back: Vec<Arrival> = forth.iter().rev().cloned().collect();
+        for arrivals in [forth, back] {
+            scope.spawn(move || ground.open().receive(&arrivals).expect("nobody waits crosswise"));
+        }
+    });
+    assert_eq!(names(&store, &Selection::Due).len(), 83);
+    assert_eq!(store.receive(&[]).expect("nothing"), []);
+}
+
 fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
     let store = ground.open();
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive");
     let pages = vec![(rosa(), Some(page_id('a')), "Rosa".to_owned()), (phone("+442079460958"), None, String::new())];
     store.finish(&event("EV1"), &finish(&pages)).expect("finish");
     let done = Standing::Done(pages);
     assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done.clone()));
-    assert_eq!(store.receive(&arrival("EV1", Duration::ZERO)).expect("receive"), done);
+    assert_eq!(receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive"), done);
     store.postpone(&event("EV1"), &trouble(), Patience { attempts: 8, first_retry: HOUR }).expect("no effect");
     assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done));
     assert!(names(&store, &Selection::All).is_empty());
     assert_eq!(store.load(&event("EV1"), &Selection::One(event("EV1"))).expect("read"), None);
-    store.receive(&arrival("EV2", Duration::ZERO)).expect("receive");
+    receive(&store, &arrival("EV2", Duration::ZERO)).expect("receive");
     store.finish(&event("EV2"), &Finish { activity: None, ..finish(&[]) }).expect("finish");
     if let Ground::Schema { .. } = ground {
         let told =
@@ -429,7 +455,7 @@ fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
 fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
     let store = ground.open();
     let patience = Patience { attempts: 3, first_retry: HOUR };
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive");
     for attempts in 1..=2 {
         assert!(!store.postpone(&event("EV1"), &trouble(), patience).expect("postpone"));
         assert_eq!(store.standing(&event("EV1")).expect("read"), Some(Standing::Waiting { attempts }));
@@ -443,7 +469,7 @@ fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
     assert_eq!(store.standing(&event("EV1")).expect("read"), Some(Standing::Dead));
     assert_eq!(names(&store, &Selection::Dead), ["EV1"]);
     let now = Patience { attempts: 9, first_retry: Duration::ZERO };
-    store.receive(&arrival("EV2", HOUR)).expect("receive");
+    receive(&store, &arrival("EV2", HOUR)).expect("receive");
     store.postpone(&event("EV2"), &trouble(), now).expect("postpone");
     assert_eq!(names(&store, &Selection::Due), ["EV2"]);
 }
@@ -452,7 +478,7 @@ fn selections_take_what_they_name(ground: &Ground) {
     let store = ground.open();
     for (name, delay) in [("EV3", Duration::ZERO), ("EV1", Duration::ZERO), ("EV2", HOUR), ("EV4", HOUR), ("EV5", HOUR)]
     {
-        store.receive(&arrival(name, delay)).expect("receive");
+        receive(&store, &arrival(name, delay)).expect("receive");
         thread::sleep(3 * MS);
     }
     store.postpone(&event("EV4"), &trouble(), Patience { attempts: 1, first_retry: HOUR }).expect("postpone");
@@ -472,7 +498,7 @@ fn selections_take_what_they_name(ground: &Ground) {
 fn expired_event_keeps_its_key(ground: &Ground) {
     let store = ground.open();
     for name in ["EV1", "EV2"] {
-        store.receive(&arrival(name, Duration::ZERO)).expect("receive");
+        receive(&store, &arrival(name, Duration::ZERO)).expect("receive");
     }
     store.finish(&event("EV1"), &finish(&[(rosa(), None, "Rosa".into())])).expect("finish");
     assert_eq!(store.expire(HOUR).expect("expire"), 0);
@@ -480,14 +506,14 @@ fn expired_event_keeps_its_key(ground: &Ground) {
     thread::sleep(5 * MS);
     assert_eq!(store.expire(MS).expect("expire"), 1);
     assert_eq!(store.expire(MS).expect("expire"), 0);
-    assert_eq!(store.receive(&arrival("EV1", Duration::ZERO)).expect("receive"), Standing::Done(vec![]));
+    assert_eq!(receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive"), Standing::Done(vec![]));
     assert_eq!(names(&store, &Selection::All), ["EV2"]);
 }
 
 fn payloads_are_looked_for_once_a_day(ground: &Ground) {
     let store = ground.open();
     let finished = |name| {
-        store.receive(&arrival(name, Duration::ZERO)).expect("receive");
+        receive(&store, &arrival(name, Duration::ZERO)).expect("receive");
         store.finish(&event(name), &finish(&[])).expect("finish");
         thread::sleep(5 * MS);
     };
@@ -531,7 +557,7 @@ fn payloads_are_dropped_some_at_a_time_until_none_is_left(ground: &Ground) {
 fn discarded_event_is_gone_unless_it_is_done(ground: &Ground) {
     let store = ground.open();
     for name in ["EV1", "EV2"] {
-        store.receive(&arrival(name, Duration::ZERO)).expect("receive");
+        receive(&store, &arrival(name, Duration::ZERO)).expect("receive");
     }
     store.finish(&event("EV1"), &finish(&[])).expect("finish");
     store.discard(&event("EV1")).expect("discard");
@@ -546,7 +572,7 @@ fn dry_run_changes_nothing(ground: &Ground) {
         store.save_page(&rosa(), &KnownPage { id: page_id('a'), title: "x".into(), body: "{}".into() }).expect("save");
         store.save_entries(&[record(rosa())]).expect("save");
         store.replace_contacts(&[contact("c1", &["+12025550147"], "dry")]).expect("save");
-        assert_eq!(store.receive(&arrival("EV1", HOUR)).expect("receive"), Standing::Waiting { attempts: 0 });
+        assert_eq!(receive(store, &arrival("EV1", HOUR)).expect("receive"), Standing::Waiting { attempts: 0 });
         store.finish(&event("EV1"), &finish(&[])).expect("finish");
         let window = Window { requests: 1, period: HOUR };
         let rates = store.rates().expect("rates");
@@ -807,7 +833,7 @@ fn lost_connection_is_made_anew(ground: &Ground) {
     assert!(store.snapshot("k").expect("read").is_some());
     lose();
     assert!(rates.reserve("quo", Window { requests: 1, period: HOUR }, MS).expect("reserve").is_ok());
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive");
     lose();
     assert!(
         matches!(store.finish(&event("EV1"), &finish(&[])), Err(Error::Busy(_))),
@@ -844,7 +870,7 @@ fn tables_of_a_predecessor_are_extended(ground: &Ground) {
     store.save_page(&phone("+12025550199"), &new).expect("save");
     assert_eq!(store.page(&rosa()).expect("read"), Some(new.clone()));
     assert_eq!(store.page(&phone("+12025550199")).expect("read"), Some(new));
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive");
     store.finish(&event("EV1"), &finish(&[(rosa(), Some(page_id('a')), "Rosa".into())])).expect("finish");
     let one = "name = 'Main' AND total_calls_synced = 7 AND total_messages_synced = 1";
     assert_eq!(ground.count(&format!("SELECT count(*) FROM phone_numbers WHERE {one}")), 1);
@@ -861,7 +887,7 @@ fn strange_tables_of_a_predecessor_hold_nothing_up(ground: &Ground) {
          INSERT INTO sync_history VALUES ('1', 'ok')",
     );
     let store = ground.open();
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("receive");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive");
     store.finish(&event("EV1"), &finish(&[(rosa(), None, "Rosa".into())])).expect("finish");
     let done = Standing::Done(vec![(rosa(), None, "Rosa".into())]);
     assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done));
@@ -904,7 +930,7 @@ fn older_store_is_brought_up_to_date(ground: &Ground) {
         (names(&store, &Selection::Due), names(&store, &Selection::Dead)),
         (vec!["EV3".into()], vec!["EV2".into()])
     );
-    assert_eq!(store.receive(&arrival("EV1", Duration::ZERO)).expect("receive"), Standing::Done(vec![]));
+    assert_eq!(receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive"), Standing::Done(vec![]));
 }
 
 fn refusal_of_the_server_names_no_secret(ground: &Ground) {
@@ -963,7 +989,7 @@ fn on_supabase_the_world_reads_nothing(ground: &Ground) {
          CREATE TABLE phone_numbers (id text PRIMARY KEY); INSERT INTO phone_numbers VALUES ('PN0')"
     ));
     let store = ground.open();
-    store.receive(&arrival("EV1", Duration::ZERO)).expect("the owner writes");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("the owner writes");
     store.finish(&event("EV1"), &finish(&[(rosa(), None, "Rosa".into())])).expect("the owner writes");
     store.save_page(&rosa(), &KnownPage { id: page_id('a'), title: "Rosa".into(), body: "{}".into() }).expect("save");
     let tables =

@@ -247,7 +247,8 @@ fn unprivileged(user: &User, args: &[&str]) -> Option<Command> {
             println!("SKIPPED: root may write everywhere, and setpriv (Debian package util-linux) is missing");
             return None;
         }
-        std::fs::copy(QUOTION, &program).expect("copy");
+        // By a process of its own: while this one writes it, a child of another test's would keep it from being run.
+        assert!(Command::new("cp").arg(QUOTION).arg(&program).status().expect("cp").success());
         let mut command = Command::new("/usr/bin/setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
         command

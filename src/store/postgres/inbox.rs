@@ -1,5 +1,7 @@
 //! The inbox: every event, and how far it has got.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use postgres::Row;
@@ -12,23 +14,37 @@ use super::super::{Arrival, Error, Finish, Patience, Result, Selection, Standing
 use super::{Db, Value, text};
 
 impl Db {
-    pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
+    pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
+        // Each a moment after the one before, so that their order is kept; and in the order of their ids, so that two
+        // processes never wait for each other crosswise.
         let sql = "INSERT INTO quotion_inbox
                    (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
-                   VALUES ($1, $2, $3, $4, 'queued', now() + $5 * interval '1 millisecond', clock_timestamp(), now())
-                   ON CONFLICT (event_id) DO NOTHING";
-        let (id, activity) = (arrival.id.as_str(), arrival.activity.as_ref().map(ActivityId::as_str));
+                   SELECT id, type, activity, payload, 'queued', now() + delay * interval '1 millisecond',
+                     clock_timestamp() + place * interval '1 microsecond', now()
+                   FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bigint[])
+                     WITH ORDINALITY AS arrival (id, type, activity, payload, delay, place) ORDER BY id
+                   ON CONFLICT (event_id) DO NOTHING RETURNING event_id";
+        let ids: Vec<&str> = arrivals.iter().map(|arrival| arrival.id.as_str()).collect();
+        let types: Vec<Cow<str>> = arrivals.iter().map(|arrival| text(&arrival.event_type)).collect();
+        let types: Vec<&str> = types.iter().map(AsRef::as_ref).collect();
+        let activities: Vec<Option<&str>> =
+            arrivals.iter().map(|arrival| arrival.activity.as_ref().map(ActivityId::as_str)).collect();
+        let payloads: Vec<&[u8]> = arrivals.iter().map(|arrival| arrival.payload.as_slice()).collect();
+        let delays: Vec<i64> = arrivals.iter().map(|arrival| millis(arrival.delay)).collect();
         let values: [Value; 5] = [
-            (&id, Type::TEXT),
-            (&text(&arrival.event_type), Type::TEXT),
-            (&activity, Type::TEXT),
-            (&arrival.payload, Type::BYTEA),
-            (&millis(arrival.delay), Type::INT8),
+            (&ids, Type::TEXT_ARRAY),
+            (&types, Type::TEXT_ARRAY),
+            (&activities, Type::TEXT_ARRAY),
+            (&payloads, Type::BYTEA_ARRAY),
+            (&delays, Type::INT8_ARRAY),
         ];
-        // A row that was made just now is as it was made; only of another one the rest is of interest.
-        let made = self.write(sql, &values)? == 1;
-        let standing = if made { None } else { self.standing(&arrival.id)? };
-        Ok(standing.unwrap_or(Standing::Waiting { attempts: 0 }))
+        // A row that was made just now is as it was made; only of the others the rest is of interest.
+        let made: BTreeSet<String> = self.write_returning(sql, &values)?.iter().map(|row| row.get(0)).collect();
+        let standing = |arrival: &Arrival| {
+            let known = if made.contains(arrival.id.as_str()) { None } else { self.standing(&arrival.id)? };
+            Ok(known.unwrap_or(Standing::Waiting { attempts: 0 }))
+        };
+        arrivals.iter().map(standing).collect()
     }
 
     pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {

@@ -80,8 +80,8 @@ impl Db {
         self.put_contacts(gone, contacts)
     }
 
-    pub fn save_contact(&self, contact: &IndexedContact) -> Result<()> {
-        self.put_contacts("WITH", std::slice::from_ref(contact))
+    pub fn save_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
+        self.put_contacts("WITH", contacts)
     }
 
     /// Saves contacts and removes those of their numbers that are not theirs any more. Nothing that stays is written

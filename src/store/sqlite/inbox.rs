@@ -12,16 +12,23 @@ use super::super::{Arrival, Finish, HistoryLine, Patience, Result, Selection, St
 use super::Db;
 
 impl Db {
-    pub fn receive(&self, arrival: &Arrival) -> Result<Standing> {
+    pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
         let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
                    VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?6) ON CONFLICT (event_id) DO NOTHING";
-        let activity = arrival.activity.as_ref().map(ActivityId::as_str);
-        let due = self.millis_after(arrival.delay);
-        self.write_durably(
-            sql,
-            params![arrival.id.as_str(), arrival.event_type, activity, arrival.payload, due, self.millis()],
-        )?;
-        Ok(self.standing(&arrival.id)?.unwrap_or(Standing::Waiting { attempts: 0 }))
+        let now = self.millis();
+        let insert = |connection: &Connection| {
+            let mut insert = connection.prepare_cached(sql)?;
+            for arrival in arrivals {
+                let Arrival { id, event_type, payload, .. } = arrival;
+                let activity = arrival.activity.as_ref().map(ActivityId::as_str);
+                let due = self.millis_after(arrival.delay);
+                insert.execute(params![id.as_str(), event_type, activity, payload, due, now])?;
+            }
+            Ok(())
+        };
+        self.durably(|| self.transaction(insert))?;
+        let standing = |arrival: &Arrival| Ok(self.standing(&arrival.id)?.unwrap_or(Standing::Waiting { attempts: 0 }));
+        arrivals.iter().map(standing).collect()
     }
 
     pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {
@@ -68,7 +75,7 @@ impl Db {
 
     pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
         let (condition, value) = self.condition(selection);
-        let sql = format!("SELECT event_id FROM inbox WHERE {condition} ORDER BY received_at, event_id LIMIT ?2");
+        let sql = format!("SELECT event_id FROM inbox WHERE {condition} ORDER BY received_at, rowid LIMIT ?2");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let rows = statement.query_map(params![value, limit], |row| row.get::<_, String>(0))?;

@@ -69,10 +69,12 @@ impl Db {
         })
     }
 
-    pub fn save_contact(&self, contact: &IndexedContact) -> Result<()> {
+    pub fn save_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
         self.transaction(|connection| {
-            connection.execute("DELETE FROM contacts WHERE id = ?1", [contact.id.as_str()])?;
-            insert_contact(connection, contact)
+            contacts.iter().try_for_each(|contact| {
+                connection.prepare_cached("DELETE FROM contacts WHERE id = ?1")?.execute([contact.id.as_str()])?;
+                insert_contact(connection, contact)
+            })
         })
     }
 

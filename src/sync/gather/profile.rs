@@ -6,6 +6,8 @@
 use std::thread;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::domain::event::ContactLookup;
 use crate::domain::id::ContactId;
 use crate::domain::outcome::Outcome;
@@ -24,13 +26,17 @@ const CONTACTS: usize = 20;
 const AT_ONCE: usize = 4;
 /// Snapshot that says how old the index is.
 const INDEX: &str = "contact_index";
+/// Snapshot of the token that leads on, when there was no time for all contacts.
+const NEXT: &str = "contact_index_next";
+/// How long such a token is believed.
+const NEXT_FRESH: SignedDuration = SignedDuration::from_hours(1);
 
 /// What to ask Quo.
 #[derive(Default)]
 pub struct Wanted {
     contacts: Vec<ContactId>,
-    /// The right to rebuild the index from all contacts.
-    index: Option<Guard>,
+    /// The right to rebuild the index from all contacts, or from those on that the token leads to.
+    index: Option<(Guard, Option<String>)>,
 }
 
 impl Wanted {
@@ -44,8 +50,16 @@ impl Wanted {
 #[derive(Default)]
 pub struct Answer {
     contacts: Vec<Contact>,
-    index: Option<Vec<Record>>,
+    index: Option<Read>,
     failure: Option<quo::Error>,
+}
+
+/// Contacts for the index, as far as there was time.
+struct Read {
+    records: Vec<Record>,
+    from_the_start: bool,
+    /// Leads on, if these are not all.
+    next: Option<String>,
 }
 
 /// Decides what to ask.
@@ -73,7 +87,10 @@ pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
     }
     for phone in indexed_only {
         if indexed(sync, phone)?.is_none() {
-            wanted.index = sync.store.lock(&Lock::Contacts, Deadline::within(Duration::ZERO))?;
+            let right = sync.store.lock(&Lock::Contacts, Deadline::within(Duration::ZERO))?;
+            let next = sync.store.snapshot(NEXT)?.filter(|next| next.age < NEXT_FRESH);
+            let next = next.and_then(|next| serde_json::from_str(&next.body).ok());
+            wanted.index = right.map(|right| (right, next));
             break;
         }
     }
@@ -94,11 +111,18 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
             return answer;
         }
     }
-    if wanted.index.is_some() {
-        match quo.fetch_contacts().collect::<Result<Vec<_>, _>>() {
-            Ok(pages) => answer.index = Some(pages.into_iter().flatten().collect()),
-            Err(err) => answer.failure = Some(err),
+    if let Some((_, from)) = &wanted.index {
+        let mut read = Read { records: Vec::new(), from_the_start: from.is_none(), next: from.clone() };
+        for page in quo.fetch_contacts(from.clone()) {
+            match page {
+                Ok(page) => {
+                    read.records.extend(page.records);
+                    read.next = page.next;
+                }
+                Err(err) => answer.failure = Some(err),
+            }
         }
+        answer.index = Some(read);
     }
     answer
 }
@@ -124,13 +148,11 @@ pub fn settle(
     if let Some(err) = &answer.failure {
         sync.quo_failed(err, "went on without a profile", outcome)?;
     }
-    if let Some(records) = &answer.index {
-        let contacts: Vec<IndexedContact> = records.iter().map(indexable).collect();
-        sync.store.replace_contacts(&contacts)?;
-        sync.store.save_snapshot(INDEX, &contacts.len().to_string())?;
+    if let Some(read) = &answer.index {
+        keep(sync, read, answer.failure.as_ref())?;
     }
-    let fetched: Vec<Contact> =
-        answer.contacts.into_iter().chain(answer.index.into_iter().flatten().map(|record| record.contact)).collect();
+    let records = answer.index.into_iter().flat_map(|read| read.records);
+    let fetched: Vec<Contact> = answer.contacts.into_iter().chain(records.map(|record| record.contact)).collect();
     let mut profiles = Vec::new();
     for phone in phones {
         let profile = Profile::of(phone, &fetched, &sync.settings.tags_field);
@@ -142,11 +164,31 @@ pub fn settle(
     Ok(profiles)
 }
 
+/// Keeps what was read for the index; of a large workspace the next event reads on where this one had to stop.
+fn keep(sync: &Sync, read: &Read, failure: Option<&quo::Error>) -> Result<(), Error> {
+    let contacts: Vec<IndexedContact> = read.records.iter().map(indexable).collect();
+    match (failure, &read.next) {
+        (None, _) if read.from_the_start => sync.store.replace_contacts(&contacts)?,
+        _ => sync.store.save_contacts(&contacts)?,
+    }
+    match (failure, &read.next) {
+        (None, _) => {
+            sync.store.save_snapshot(INDEX, &contacts.len().to_string())?;
+            sync.store.forget_snapshot(NEXT)?;
+        }
+        // Perhaps it is the token that Quo refuses.
+        (Some(quo::Error::Refused(_)), _) => sync.store.forget_snapshot(NEXT)?,
+        (Some(_), Some(next)) => sync.store.save_snapshot(NEXT, &serde_json::Value::from(next.as_str()).to_string())?,
+        (Some(_), None) => {}
+    }
+    Ok(())
+}
+
 /// Renews one contact of the index: read from Quo again, because a delivery carries less than the API.
 pub fn renew(sync: &Sync, contact: &Contact, outcome: &mut Outcome) -> Result<(), Error> {
     let Some(quo) = sync.quo_for_enrichment() else { return Ok(()) };
     match quo.fetch_contact(&contact.id) {
-        Ok(Some(record)) => sync.store.save_contact(&indexable(&record))?,
+        Ok(Some(record)) => sync.store.save_contacts(&[indexable(&record)])?,
         Ok(None) => sync.store.drop_contact(&contact.id)?,
         Err(err) => sync.quo_failed(&err, "the contact index is not up to date", outcome)?,
     }
