@@ -18,7 +18,7 @@ use crate::cli::{Args, Command};
 use crate::config::{Config, Environment};
 use crate::critical;
 use crate::delivery::{self, Claim, Ended};
-use crate::documents::{Broken, MAX_BYTES};
+use crate::documents::{Broken, Documents, MAX_BYTES};
 use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::failure::{self, Failure, Kind};
@@ -115,6 +115,9 @@ enum Treatment {
     Enqueue,
 }
 
+/// A document that was read: an event to work on with its bytes, or what came of it at once.
+type Document = Result<(Box<Event>, Vec<u8>), Box<Ended>>;
+
 /// A document, or what the inbox holds, on its way to its result.
 enum Item {
     /// It has it.
@@ -154,11 +157,21 @@ impl App<'_> {
 
     /// Syncs documents, those together that come together.
     fn sync_each(&mut self, input: impl Read + Send, treatment: Treatment) {
-        stream::windows(input, |window| {
-            self.documents += window.len();
-            let items = self.admit(window, treatment);
-            self.work_on(items, Claim::Wait);
-        });
+        let mut documents = Documents::new(input).map(read);
+        while let Some(document) = documents.next() {
+            match document {
+                // What needs no work needs no company, and so no thread that looks for it.
+                Err(ended) => {
+                    self.documents += 1;
+                    self.ended(*ended);
+                }
+                Ok(event) => stream::windows(Ok(event), &mut documents, |window| {
+                    self.documents += window.len();
+                    let items = self.admit(window, treatment);
+                    self.work_on(items, Claim::Wait);
+                }),
+            }
+        }
     }
 
     fn verify(&self, body: &[u8]) -> Result<(), Failure> {
@@ -179,11 +192,11 @@ impl App<'_> {
     }
 
     /// Takes documents in: keeps the events with which there is work to do.
-    fn admit(&self, window: Vec<Result<Vec<u8>, Broken>>, treatment: Treatment) -> Vec<Item> {
+    fn admit(&self, window: Vec<Document>, treatment: Treatment) -> Vec<Item> {
         let only_shown = self.tools.config.dry_run && treatment == Treatment::Sync;
         let (mut items, mut arrived) = (Vec::new(), Vec::new());
         for document in window {
-            items.push(match read(document) {
+            items.push(match document {
                 Err(ended) => Some(Item::Ended(*ended)),
                 Ok((event, _)) if only_shown => Some(Item::Work(Work::Event(event))),
                 Ok(event) => {
@@ -329,7 +342,7 @@ impl App<'_> {
 }
 
 /// Reads a document. Ends here what is no event, and an event that needs neither store nor network.
-fn read(document: Result<Vec<u8>, Broken>) -> Result<(Box<Event>, Vec<u8>), Box<Ended>> {
+fn read(document: Result<Vec<u8>, Broken>) -> Document {
     let failed = |failure| Box::new(Err(Box::new((failure, Outcome::default()))));
     let body = document.map_err(|broken| failed(broken.into()))?;
     let event = webhook::parse(&body).map_err(|err| failed(err.into()))?;

@@ -10,12 +10,11 @@ mod record;
 mod sqlite;
 mod text;
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -101,15 +100,15 @@ enum Held {
     Postgres { _held: postgres::Held },
 }
 
-/// The store. One connection; not to be shared between threads.
+/// The store. One connection: of threads that share it one waits for the other, for as long as a statement takes.
 pub struct Store {
     db: Db,
-    rates: OnceCell<Arc<dyn SharedWindow>>,
+    rates: OnceLock<Arc<dyn SharedWindow>>,
     clock: fn() -> Timestamp,
 }
 
 enum Db {
-    Sqlite(sqlite::Db),
+    Sqlite(Mutex<sqlite::Db>),
     Postgres(postgres::Db),
 }
 
@@ -117,7 +116,10 @@ enum Db {
 macro_rules! either {
     ($store:ident, $db:ident => $call:expr) => {
         match &$store.db {
-            Db::Sqlite($db) => $call,
+            Db::Sqlite(db) => {
+                let $db = held(db);
+                $call
+            }
             Db::Postgres($db) => $call,
         }
     };
@@ -128,10 +130,10 @@ impl Store {
     /// machine, for a store that has none of its own.
     pub fn open(place: &Place, mode: Mode, clock: fn() -> Timestamp) -> Result<Self> {
         let db = match place {
-            Place::File(path) => Db::Sqlite(sqlite::Db::open(path, mode, clock)?),
+            Place::File(path) => Db::Sqlite(Mutex::new(sqlite::Db::open(path, mode, clock)?)),
             Place::Postgres(url) => Db::Postgres(postgres::Db::open(url, mode)?),
         };
-        Ok(Self { db, rates: OnceCell::new(), clock })
+        Ok(Self { db, rates: OnceLock::new(), clock })
     }
 
     /// The client page known for `phone`.
@@ -321,11 +323,11 @@ impl Store {
 
     /// Takes a lock, waiting until `deadline` for its holder. `None` when it is still held then.
     pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Guard>> {
-        let held = match &self.db {
-            Db::Sqlite(db) => db.lock(lock, deadline)?.map(|held| Held::Sqlite { _held: held }),
+        let taken = match &self.db {
+            Db::Sqlite(db) => held(db).lock(lock, deadline)?.map(|held| Held::Sqlite { _held: held }),
             Db::Postgres(db) => db.lock(lock, deadline)?.map(|held| Held::Postgres { _held: held }),
         };
-        Ok(held.map(|held| Guard { _held: held }))
+        Ok(taken.map(|held| Guard { _held: held }))
     }
 
     /// [`Error::Busy`] when locks that this process holds may be another one's by now, because the connection that
@@ -344,10 +346,15 @@ impl Store {
             return Ok(Arc::clone(rates));
         }
         let rates = match &self.db {
-            Db::Sqlite(db) => db.rates(),
+            Db::Sqlite(db) => held(db).rates(),
             Db::Postgres(db) if db.is_read_only() => sqlite::own_rates(self.clock),
             Db::Postgres(db) => Ok(db.rates()),
         }?;
         Ok(Arc::clone(self.rates.get_or_init(|| rates)))
     }
+}
+
+/// What is protected is a connection, which no panic of ours leaves half used: the database ends what was begun.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -21,8 +21,8 @@ pub mod people;
 pub mod plan;
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell};
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -91,9 +91,9 @@ pub struct Sync<'a> {
     /// When to go on without enrichment.
     pub quo_deadline: Deadline,
     /// True once Quo has failed these events: it is not asked for further enrichment.
-    pub quo_failed: Cell<bool>,
+    pub quo_failed: AtomicBool,
     /// Own numbers and people, once they were needed.
-    pub workspace: OnceCell<Workspace>,
+    pub workspace: OnceLock<Workspace>,
     /// Plan, but write nothing.
     pub dry_run: bool,
 }
@@ -106,7 +106,7 @@ impl<'a> Sync<'a> {
 
     /// Quo, for enrichment: until its own deadline, and not again after a failure.
     fn quo_for_enrichment(&self) -> Option<Quo<'a>> {
-        if self.quo_failed.get() { None } else { self.quo_until(self.quo_deadline) }
+        if self.quo_failed.load(Ordering::Relaxed) { None } else { self.quo_until(self.quo_deadline) }
     }
 
     /// The workspace's own numbers and people.
@@ -120,7 +120,7 @@ impl<'a> Sync<'a> {
 
     /// Notes a failure of Quo that the event survives. A denied key is an alarm too, once a day.
     fn quo_failed(&self, err: &quo::Error, consequence: &str, outcome: &mut Outcome) -> Result<(), Error> {
-        self.quo_failed.set(true);
+        self.quo_failed.store(true, Ordering::Relaxed);
         let denied = matches!(err, quo::Error::Denied(_));
         let code = if denied { "quo_denied" } else { "quo_unavailable" };
         let cause = std::error::Error::source(err).map_or(String::new(), |cause| format!(": {cause}"));
@@ -176,7 +176,7 @@ impl Work {
 #[derive(Debug)]
 pub struct Failed {
     /// Why; of events that were done together, all have failed for this.
-    pub error: Rc<Error>,
+    pub error: Arc<Error>,
     /// Clients that are done, warnings, and which event it was.
     pub outcome: Outcome,
 }
@@ -234,7 +234,7 @@ pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
         match news(sync, work, &mut outcome) {
             Ok(Some(news)) => told.push((place, news)),
             Ok(None) => ended[place] = Some(Ok(outcome)),
-            Err(error) => ended[place] = Some(Err(Box::new(Failed { error: Rc::new(error), outcome }))),
+            Err(error) => ended[place] = Some(Err(Box::new(Failed { error: Arc::new(error), outcome }))),
         }
     }
     let (mut tasks, tellers): (Vec<Task>, Vec<_>) =
@@ -248,7 +248,7 @@ pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
             let outcome = for_teller(works[teller.place].outset(), task, (rank, teller.adds));
             ended[teller.place] = Some(match &task.error {
                 None => Ok(outcome),
-                Some(error) => Err(Box::new(Failed { error: Rc::clone(error), outcome })),
+                Some(error) => Err(Box::new(Failed { error: Arc::clone(error), outcome })),
             });
         }
     }
@@ -286,7 +286,7 @@ fn task<'a>(sync: &'a Sync, news: News<'a>) -> Task<'a> {
         News::Contact(news) => contact::fill(sync, news, &mut task),
     };
     if let Err(error) = prepared {
-        task.fail(&Rc::new(error));
+        task.fail(&Arc::new(error));
     }
     task
 }

@@ -3,12 +3,11 @@
 //! A thread reads ahead by a few documents while the last window is worked on, so memory is bounded by a window and
 //! these, and a slow stream has each result at once.
 
-use std::io::Read;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use crate::documents::{Broken, Documents};
+use super::Document;
 
 /// Most documents of a window.
 pub const DOCUMENTS: usize = 1000;
@@ -19,24 +18,27 @@ const LINGER: Duration = Duration::from_millis(50);
 /// Documents that are read ahead.
 const AHEAD: usize = 8;
 
-type Document = Result<Vec<u8>, Broken>;
-
-/// Reads `input` to its end and hands it on, window by window.
-pub fn windows(input: impl Read + Send, mut take: impl FnMut(Vec<Document>)) {
+/// Hands on `first` and all that comes after it, window by window.
+pub fn windows(
+    first: Document,
+    rest: &mut (impl Iterator<Item = Document> + Send),
+    mut take: impl FnMut(Vec<Document>),
+) {
     thread::scope(|scope| {
         let (sender, documents) = mpsc::sync_channel(AHEAD);
         // The receiver stays until the last document was sent.
-        scope.spawn(move || Documents::new(input).try_for_each(|document| sender.send(document)));
-        while let Some(window) = next(&documents) {
-            take(window);
+        scope.spawn(move || rest.try_for_each(|document| sender.send(document)));
+        let mut next = Some(first);
+        while let Some(first) = next {
+            take(window(first, &documents));
+            next = documents.recv().ok();
         }
     });
 }
 
-/// The next window; `None` at the end.
-fn next(documents: &Receiver<Document>) -> Option<Vec<Document>> {
-    let size = |document: &Document| document.as_ref().map_or(0, Vec::len);
-    let first = documents.recv().ok()?;
+/// The document and those that come with it.
+fn window(first: Document, documents: &Receiver<Document>) -> Vec<Document> {
+    let size = |document: &Document| document.as_ref().map_or(0, |(_, body)| body.len());
     let mut bytes = size(&first);
     let mut window = vec![first];
     while window.len() < DOCUMENTS && bytes < BYTES {
@@ -44,5 +46,5 @@ fn next(documents: &Receiver<Document>) -> Option<Vec<Document>> {
         bytes += size(&document);
         window.push(document);
     }
-    Some(window)
+    window
 }

@@ -1,7 +1,8 @@
 //! What the work needs: the store and the vendors, each made when the first event needs it.
 
-use std::cell::{Cell, OnceCell};
-use std::sync::Arc;
+use std::cell::OnceCell;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
@@ -89,8 +90,8 @@ impl Tools {
             settings: &vendors.settings,
             deadline,
             quo_deadline: deadline.earlier(sync::enrichment(works.len())),
-            quo_failed: Cell::new(false),
-            workspace: OnceCell::new(),
+            quo_failed: AtomicBool::new(false),
+            workspace: OnceLock::new(),
             dry_run: self.config.dry_run,
         };
         if self.config.dry_run {

@@ -11,7 +11,7 @@ mod lock;
 mod rate;
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
 use jiff::SignedDuration;
@@ -22,7 +22,7 @@ use refinery::{Migration, Runner};
 
 use crate::secret::Secret;
 
-use super::{Error, Mode, Result};
+use super::{Error, Mode, Result, held};
 use connect::{Address, Link};
 
 pub use lock::Held;
@@ -123,11 +123,6 @@ impl Db {
             Access::ReadOnly | Access::Nothing => Ok(0),
         }
     }
-}
-
-/// What is protected is a connection, which no panic of ours leaves half used: the server ends what was begun.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// PostgreSQL's texts hold no NUL, which a message may.

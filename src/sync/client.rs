@@ -2,7 +2,8 @@
 //!
 //! Everything that is to be put onto one client's page goes there together, whatever the number of events.
 
-use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
 
 use crate::domain::event::ContactLookup;
 use crate::domain::id::PageId;
@@ -19,6 +20,8 @@ use super::gather::{self, Audience};
 use super::plan::{self, ClientPlan, Layout};
 use super::{Error, Sync};
 
+/// Most clients whose pages are written at once.
+const AT_ONCE: usize = 4;
 /// Most times that one client's plan is made, because something turned out different.
 const ATTEMPTS: usize = 3;
 
@@ -34,15 +37,28 @@ pub struct Task<'a> {
     /// What has come of it.
     pub outcome: Outcome,
     /// Why it could not be finished.
-    pub error: Option<Rc<Error>>,
+    pub error: Option<Arc<Error>>,
     /// Number of tasks that shared a request which Notion refused: nobody knows which of them it means.
     pub refused_with: usize,
 }
 
 impl Task<'_> {
     /// Ends the task. What came first counts.
-    pub fn fail(&mut self, error: &Rc<Error>) {
-        self.error.get_or_insert_with(|| Rc::clone(error));
+    pub fn fail(&mut self, error: &Arc<Error>) {
+        self.error.get_or_insert_with(|| Arc::clone(error));
+    }
+
+    /// Takes what came of its share in one client's turn.
+    fn take(&mut self, share: Share) {
+        self.outcome.warnings.extend(share.warnings);
+        self.outcome.synced.extend(share.synced);
+        if let Some(plan) = &mut self.outcome.plan {
+            plan.extend(share.planned);
+        }
+        self.refused_with = self.refused_with.max(share.refused_with);
+        if let Some(error) = &share.error {
+            self.fail(error);
+        }
     }
 
     fn audience(&self) -> Audience<'_> {
@@ -66,7 +82,7 @@ pub fn write_all(sync: &Sync, tasks: &mut [Task]) {
         return conclude(tasks);
     }
     if let Err(error) = write_clients(sync, &phones, tasks) {
-        let error = Rc::new(error);
+        let error = Arc::new(error);
         tasks.iter_mut().filter(|task| !task.phones.is_empty()).for_each(|task| task.fail(&error));
     }
     conclude(tasks);
@@ -103,14 +119,32 @@ fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<()
             Err(error) => fail(tasks, phone, error),
         }
     }
-    for facts in &all {
-        Turn::new(sync, (&table, &all), facts, tasks).write();
+    let turns: Vec<Turn> = all.iter().map(|facts| Turn::new(sync, (&table, &all), facts, tasks)).collect();
+    for share in side_by_side(turns) {
+        tasks[share.task].take(share);
     }
     Ok(())
 }
 
+/// Writes to the pages of all clients, some at once, for none needs another's answer; of a single one without a thread.
+fn side_by_side(turns: Vec<Turn>) -> Vec<Share> {
+    let mut turns = turns.into_iter();
+    let mut shares = Vec::new();
+    while let Some(first) = turns.next() {
+        let others: Vec<Turn> = turns.by_ref().take(AT_ONCE - 1).collect();
+        thread::scope(|scope| {
+            let others: Vec<_> = others.into_iter().map(|turn| scope.spawn(|| turn.write())).collect();
+            shares.extend(first.write());
+            for other in others {
+                shares.extend(other.join().expect("writing to a page does not panic"));
+            }
+        });
+    }
+    shares
+}
+
 fn fail(tasks: &mut [Task], phone: &Phone, error: Error) {
-    let error = Rc::new(error);
+    let error = Arc::new(error);
     tasks.iter_mut().filter(|task| task.concerns(phone)).for_each(|task| task.fail(&error));
 }
 
@@ -137,58 +171,72 @@ fn gather_all(
     Ok((clients_table, gathered))
 }
 
-/// A task that concerns the client whose turn it is.
+/// What one task has in the turn of one client.
+#[derive(Default)]
 struct Share {
     /// Its place among the tasks.
     task: usize,
     /// True once something was written for it.
     wrote: bool,
+    warnings: Vec<Warning>,
+    planned: Vec<PlannedStep>,
+    synced: Option<Synced>,
+    error: Option<Arc<Error>>,
+    refused_with: usize,
 }
 
 /// One client's turn: what all tasks want on that page is written.
-struct Turn<'a, 't> {
+struct Turn<'a> {
     sync: &'a Sync<'a>,
     table: &'a ClientsTable,
     /// Facts of all clients, for their names.
     all: &'a [Facts],
     facts: Facts,
     was_there: bool,
-    tasks: &'a mut [Task<'t>],
+    tasks: &'a [Task<'a>],
     shares: Vec<Share>,
 }
 
-impl<'a, 't> Turn<'a, 't> {
+impl<'a> Turn<'a> {
     fn new(
         sync: &'a Sync<'a>,
         (table, all): (&'a ClientsTable, &'a [Facts]),
         facts: &Facts,
-        tasks: &'a mut [Task<'t>],
+        tasks: &'a [Task<'a>],
     ) -> Self {
         let concerned = tasks.iter().enumerate().filter(|(_, task)| task.concerns(&facts.phone));
-        let shares = concerned.map(|(task, _)| Share { task, wrote: false }).collect();
+        let shares = concerned.map(|(task, _)| Share { task, ..Share::default() }).collect();
         let was_there = facts.page != PageFact::Absent;
         Self { sync, table, all, facts: facts.clone(), was_there, tasks, shares }
     }
 
-    /// What fails is noted with the tasks.
-    fn write(mut self) {
+    /// What fails is noted with the shares.
+    fn write(mut self) -> Vec<Share> {
         let found = std::mem::take(&mut self.facts.warnings);
         self.warn(&found);
-        let Err(error) = self.try_write() else { return };
-        let is_refusal = |err: &notion::Error| [400, 413].iter().any(|status| err.refusal(*status).is_some());
-        if matches!(&error, Error::Notion(err) if is_refusal(err)) {
-            for share in &self.shares {
-                self.tasks[share.task].refused_with = self.shares.len();
+        if let Err(error) = self.try_write() {
+            let is_refusal = |err: &notion::Error| [400, 413].iter().any(|status| err.refusal(*status).is_some());
+            let refused = matches!(&error, Error::Notion(err) if is_refusal(err));
+            let (error, all) = (Arc::new(error), self.open().count());
+            for share in self.open() {
+                share.refused_with = if refused { all } else { 0 };
+                share.error = Some(Arc::clone(&error));
             }
         }
-        fail(self.tasks, &self.facts.phone, error);
+        self.shares
+    }
+
+    /// Shares of tasks that have not failed.
+    fn open(&mut self) -> impl Iterator<Item = &mut Share> {
+        self.shares.iter_mut().filter(|share| share.error.is_none())
     }
 
     fn try_write(&mut self) -> Result<(), Error> {
         for attempt in 1.. {
             let (plan, drafts) = self.plan()?;
-            let makes_no_page = self.shares.iter().all(|share| self.tasks[share.task].activity.is_none());
-            if self.shares.is_empty() || makes_no_page && self.facts.page == PageFact::Absent {
+            let tasks = self.tasks;
+            let makes_no_page = self.open().all(|share| tasks[share.task].activity.is_none());
+            if self.open().next().is_none() || makes_no_page && self.facts.page == PageFact::Absent {
                 return Ok(());
             }
             self.count(&plan, &drafts);
@@ -235,44 +283,38 @@ impl<'a, 't> Turn<'a, 't> {
         Ok((plan::client(&self.facts, &drafts, &layout), drafts))
     }
 
-    /// What each task wants on the page. One that cannot tell has failed, and no longer has a share.
+    /// What each task wants on the page, of those that can tell; the others have failed.
     fn drafts(&mut self) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        let Self { sync, all, facts, tasks, shares, .. } = self;
-        shares.retain(|share| {
-            let task = &mut tasks[share.task];
-            let Some(activity) = &task.activity else { return true };
-            let members: Vec<&Facts> = all.iter().filter(|facts| task.phones.contains(&facts.phone)).collect();
-            match activity.draft(sync, facts, &members) {
+        for share in self.shares.iter_mut().filter(|share| share.error.is_none()) {
+            let task = &self.tasks[share.task];
+            let Some(activity) = &task.activity else { continue };
+            let members: Vec<&Facts> = self.all.iter().filter(|facts| task.phones.contains(&facts.phone)).collect();
+            match activity.draft(self.sync, &self.facts, &members) {
                 Ok(draft) => drafts.push(draft),
-                Err(error) => task.fail(&Rc::new(error)),
+                Err(error) => share.error = Some(Arc::new(error)),
             }
-            task.error.is_none()
-        });
+        }
         drafts
     }
 
     /// Counts what the plan writes for each task. What is not for one of them alone counts for the first.
     fn count(&mut self, plan: &ClientPlan, drafts: &[Draft]) {
         let fills = plan.steps.iter().any(|step| matches!(step, Step::UpdatePage { .. }));
-        for (rank, share) in self.shares.iter_mut().enumerate() {
+        for (rank, share) in self.open().enumerate() {
             let adds = drafts.get(rank).is_some_and(|draft| !draft.adds_nothing());
             share.wrote |= adds || (fills && rank == 0);
         }
     }
 
     fn warn(&mut self, warnings: &[Warning]) {
-        for share in &self.shares {
-            self.tasks[share.task].outcome.warnings.extend_from_slice(warnings);
-        }
+        self.open().for_each(|share| share.warnings.extend_from_slice(warnings));
     }
 
     fn tell_plan(&mut self, plan: &ClientPlan) {
-        let planned = plan.steps.iter().map(|step| PlannedStep { phone: self.facts.phone.clone(), step: step.clone() });
-        let planned: Vec<PlannedStep> = planned.collect();
-        for share in &self.shares {
-            self.tasks[share.task].outcome.plan.get_or_insert_default().extend_from_slice(&planned);
-        }
+        let phone = self.facts.phone.clone();
+        let planned = |step: &Step| PlannedStep { phone: phone.clone(), step: step.clone() };
+        self.open().for_each(|share| share.planned.extend(plan.steps.iter().map(planned)));
     }
 
     fn tell(&mut self, plan: &ClientPlan, page: Option<PageId>) {
@@ -280,16 +322,15 @@ impl<'a, 't> Turn<'a, 't> {
             PageFact::Absent => None,
             PageFact::Known { row, .. } => Some(row.id.clone()),
         };
-        let page = page.or(known);
-        for (rank, share) in self.shares.iter().enumerate() {
-            let action = match (self.was_there, rank, share.wrote) {
+        let (phone, page, was_there) = (self.facts.phone.clone(), page.or(known), self.was_there);
+        for (rank, share) in self.open().enumerate() {
+            let action = match (was_there, rank, share.wrote) {
                 (false, 0, _) => Action::Created,
                 (false, ..) | (true, _, true) => Action::Updated,
                 (true, _, false) => Action::Skipped,
             };
-            let phone = self.facts.phone.clone();
-            let synced = Synced { phone, action, page: page.clone(), client_name: plan.title.clone() };
-            self.tasks[share.task].outcome.synced.push(synced);
+            let (phone, page, client_name) = (phone.clone(), page.clone(), plan.title.clone());
+            share.synced = Some(Synced { phone, action, page, client_name });
         }
     }
 }

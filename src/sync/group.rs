@@ -14,6 +14,9 @@ use super::gather::workspace;
 use super::people::{self, Workspace};
 use super::{Error, Work};
 
+/// Most events that are done together: each has a lock for as long.
+const TOGETHER: usize = 200;
+
 /// What two events have in common when they belong together.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -37,12 +40,13 @@ pub fn groups(store: &Store, works: &[&Work]) -> Result<Vec<Vec<usize>>, Error> 
         }
         groups.push(group);
     }
-    let mut places: Vec<Vec<usize>> = groups.into_iter().map(|(_, places)| places).collect();
-    for group in &mut places {
-        group.sort_unstable();
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    for (_, mut places) in groups {
+        places.sort_unstable();
+        parts.extend(places.chunks(TOGETHER).map(<[usize]>::to_vec));
     }
-    places.sort();
-    Ok(places)
+    parts.sort();
+    Ok(parts)
 }
 
 fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Key>, Error> {

@@ -3,7 +3,7 @@
 
 use crate::harness::{Run, User, sample};
 use crate::standin::{Vendor, When};
-use crate::support::{Database, has_postgres, kill_at, postgres, sqlite};
+use crate::support::{Database, canonical, has_postgres, kill_at, postgres, sqlite};
 
 /// What is synced before the run that is killed, and what that run syncs.
 struct Case {
@@ -64,18 +64,13 @@ fn recover(user: &User, sample_name: &str, recovery: Recovery) -> Run {
     }
 }
 
-/// "Notion" without what differs from run to run.
-fn pages(user: &User) -> String {
-    user.notion()
-}
-
 fn matrix(recovery: Recovery, database: Database) -> usize {
     let mut tried = 0;
     for case in &CASES {
         let undisturbed = prepared(case, database().as_deref());
         let run = undisturbed.sync(case.killed);
         assert_eq!(run.code, 0, "{}: {}", case.name, run.stdout);
-        let want = pages(&undisturbed);
+        let want = canonical(&undisturbed);
         for vendor in [Vendor::Notion, Vendor::Quo] {
             for when in [When::Before, When::AfterApply] {
                 for nth in 1.. {
@@ -86,7 +81,7 @@ fn matrix(recovery: Recovery, database: Database) -> usize {
                     let run = recover(&user, case.killed, recovery);
                     let what = format!("{}, {vendor:?} request {nth} {when:?}, {recovery:?}", case.name);
                     assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
-                    assert_eq!(pages(&user), want, "{what}");
+                    assert_eq!(canonical(&user), want, "{what}");
                     tried += 1;
                 }
             }
