@@ -9,6 +9,7 @@ pub mod table;
 pub mod workspace;
 
 use std::thread;
+use std::time::Instant;
 
 use crate::domain::event::ContactLookup;
 use crate::domain::outcome::Outcome;
@@ -45,6 +46,7 @@ pub fn clients(
         phones.iter().map(|phone| sync.store.fresh_page(phone, page::FRESH)).collect::<Result<_, _>>()?;
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let quo = sync.quo_for_enrichment();
+    let began = Instant::now();
     let (answer, pages) = thread::scope(|scope| {
         let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
         let pages = side_by_side(&look, (phones, &known));
@@ -53,7 +55,7 @@ pub fn clients(
     });
     let profiles = profile::settle(sync, answer, phones, notes)?;
     let facts = phones.iter().zip(pages).zip(profiles).map(|((phone, found), profile)| {
-        let found = certain(sync, &look, (phone, found?))?;
+        let found = certain(sync, (&look, began), (phone, found?))?;
         page::remember(sync, phone, &found)?;
         Ok(Facts { phone: phone.clone(), profile, page: found.page, warnings: found.warnings })
     });
@@ -80,21 +82,24 @@ fn side_by_side(look: &Look, (phones, known): (&[Phone], &[Option<KnownPage>])) 
 pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFact, Error> {
     let look = Look { notion: sync.notion, table, deadline: sync.deadline };
     let known = sync.store.page(phone)?.map(|known| KnownPage { body: "null".into(), ..known });
-    let found = certain(sync, &look, (phone, look.find(phone, known.as_ref())?))?;
+    let began = Instant::now();
+    let found = certain(sync, (&look, began), (phone, look.find(phone, known.as_ref())?))?;
     page::remember(sync, phone, &found)?;
     Ok(found.page)
 }
 
 /// What was read is not believed while a write may still be under way: no page while one may be in the making, and no
-/// values while others may be on their way to the page. Then it is read again, later.
-fn certain(sync: &Sync, look: &Look, (phone, found): (&Phone, Found)) -> Result<Found, Error> {
+/// values while others may be on their way to the page. Then it is read again, later. What counts is the moment at
+/// which the look began: meanwhile the write may have been waited for on behalf of another client.
+fn certain(sync: &Sync, (look, began): (&Look, Instant), (phone, found): (&Phone, Found)) -> Result<Found, Error> {
     let open = match &found.page {
         PageFact::Absent => sync.store.page_intended(phone)?,
         PageFact::Known { fresh: true, .. } => sync.store.page_uncertain(phone)?,
         PageFact::Known { fresh: false, .. } => None,
     };
-    match open {
-        Some(age) if entry::wait_until_settled(sync, age)? => Ok(look.find(phone, sync.store.page(phone)?.as_ref())?),
-        Some(_) | None => Ok(found),
-    }
+    let Some(age) = open.filter(|age| age.unsigned_abs() < sync.settings.settle.saturating_add(began.elapsed())) else {
+        return Ok(found);
+    };
+    entry::wait_until_settled(sync, age)?;
+    Ok(look.find(phone, sync.store.page(phone)?.as_ref())?)
 }

@@ -13,7 +13,9 @@ use rusqlite::Connection;
 
 use crate::harness::{QUOTION, Run, User, feed, sample};
 use crate::standin::World;
-use crate::support::{copy_folder, event_of, has_postgres, in_parallel, postgres, sqlite, state, store, user};
+use crate::support::{
+    canonical, copy_folder, event_of, has_postgres, in_parallel, postgres, sqlite, state, store, user,
+};
 
 const KNOWN: &str = "v2026-03-30.message.received";
 const CALL: &str = "legacy-v4.call.completed.answered";
@@ -79,7 +81,7 @@ impl Prepared {
         let prepared = Self { case, world, home, want: String::new() };
         let undisturbed = prepared.again();
         assert_eq!(undisturbed.sync(case.sample).code, 0);
-        Self { want: undisturbed.notion(), ..prepared }
+        Self { want: canonical(&undisturbed), ..prepared }
     }
 
     fn again(&self) -> User {
@@ -105,7 +107,7 @@ fn kill_everywhere(prepared: &Prepared, call: &str, (first, step): (usize, usize
         assert_eq!(killed.code, -1, "{what}: {}\n{}", killed.stdout, killed.stderr);
         let run = user.sync(prepared.case.sample);
         assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
-        assert_eq!(user.notion(), prepared.want, "{what}");
+        assert_eq!(canonical(&user), prepared.want, "{what}");
         assert_eq!(state(&user, &event_of(prepared.case.sample)).as_deref(), Some("done"), "{what}");
     }
     unreachable!("the numbers do not end")
@@ -151,7 +153,7 @@ fn kill_everywhere_on_postgres(case: &'static Case, call: &str, (first, step): (
         assert_eq!(killed.code, -1, "{what}: {}\n{}", killed.stdout, killed.stderr);
         let run = user.sync(case.sample);
         assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
-        assert_eq!(user.notion(), undisturbed.notion(), "{what}");
+        assert_eq!(canonical(&user), canonical(&undisturbed), "{what}");
         assert_eq!(user.sync(case.sample).line()["reason"], "duplicate", "{what}");
     }
     unreachable!("the numbers do not end")
@@ -193,7 +195,7 @@ fn full_disk_is_store_trouble_and_running_again_mends_it() {
             full.expect_error(74, "store");
             let again = user.sync(prepared.case.sample);
             assert_eq!(again.code, 0, "{nth}: {}\n{}", again.stdout, again.stderr);
-            assert_eq!(user.notion(), prepared.want, "{}, full from write {nth} on", prepared.case.name);
+            assert_eq!(canonical(&user), prepared.want, "{}, full from write {nth} on", prepared.case.name);
         }
     });
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Run, User, sample};
 use crate::standin::{Act, Fault, Vendor, When, World};
 use crate::support::{
-    Database, copy_folder, has_postgres, in_parallel, postgres, redelivered, renamed, sqlite, start, user,
+    Database, canonical, copy_folder, has_postgres, in_parallel, postgres, redelivered, renamed, sqlite, start, user,
 };
 
 /// What is synced before, and what the disturbed run syncs.
@@ -65,7 +65,7 @@ fn prepare(case: &'static Case, database: Database) -> Prepared {
             (vendor, index + 1, if reads { Effect::Read } else { Effect::Write })
         }));
     }
-    let want = undisturbed.notion();
+    let want = canonical(&undisturbed);
     Prepared { requests, want, ..prepared }
 }
 
@@ -155,13 +155,13 @@ fn matrix(database: Database<'_>, cases: &'static [Case]) -> usize {
         let run = user.sync(prepared.case.disturbed);
         assert_eq!(user.vendors.unused_faults(), 0, "{what}");
         finish(user, prepared.case.disturbed, run, &what);
-        assert_eq!(user.notion(), prepared.want, "{what}");
+        assert_eq!(canonical(user), prepared.want, "{what}");
         if *when == When::Before {
             return;
         }
         let repeated = user.run::<&str>(&[], &redelivered(prepared.case.disturbed, 1));
         assert_eq!((repeated.code, repeated.line()["reason"].as_str()), (0, Some("duplicate")), "{what}");
-        assert_eq!(user.notion(), prepared.want, "{what}, delivered once more");
+        assert_eq!(canonical(user), prepared.want, "{what}, delivered once more");
     });
     jobs.len()
 }
@@ -194,7 +194,7 @@ fn slow_write(case: &'static Case, path: &str, database: Database) {
     let run = user.sync(case.disturbed);
     assert_eq!(run.code, 0, "{}: {}", case.name, run.stdout);
     std::thread::sleep(Duration::from_millis(1500));
-    assert_eq!(user.notion(), prepared.want, "{}", case.name);
+    assert_eq!(canonical(&user), prepared.want, "{}", case.name);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn silent(case: &'static Case, path: &str, when: When) {
     assert!(began.elapsed() < Duration::from_secs(4), "{}: {:?}", case.name, began.elapsed());
     assert_eq!((user.vendors.unused_faults(), run.code), (0, 75), "{}: {}", case.name, run.stdout);
     finish(&user, case.disturbed, run, case.name);
-    assert_eq!(user.notion(), prepared.want, "{}, silence at {path} {when:?}", case.name);
+    assert_eq!(canonical(&user), prepared.want, "{}, silence at {path} {when:?}", case.name);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn hidden(case: &'static Case) {
     let run = user.sync(case.disturbed);
     assert_eq!(run.code, 0, "{}: {}", case.name, run.stdout);
     assert!(began.elapsed() > Duration::from_secs(2), "{}: {:?}", case.name, began.elapsed());
-    assert_eq!(user.notion(), prepared.want, "{}", case.name);
+    assert_eq!(canonical(&user), prepared.want, "{}", case.name);
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Db {
         let sql = "INSERT INTO quotion_inbox
                    (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
                    SELECT id, type, activity, payload, 'queued', now() + delay * interval '1 millisecond',
-                     clock_timestamp() + place * interval '1 microsecond', now()
+                     now() + place * interval '1 microsecond', now()
                    FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bigint[])
                      WITH ORDINALITY AS arrival (id, type, activity, payload, delay, place) ORDER BY id
                    ON CONFLICT (event_id) DO NOTHING RETURNING event_id";
