@@ -1,7 +1,7 @@
 //! Phone numbers: what may be a client, how people write one, and when two spellings are the same.
 //!
 //! The numbering plans come from libphonenumber's data (`rlibphonenumber`), loaded on first use (about 5 ms), so
-//! [`Phone::parse`], a plain comparison, and all that is asked of a North American number do without.
+//! [`Phone::parse`] and a plain comparison do without.
 
 use std::fmt;
 
@@ -52,16 +52,12 @@ impl Phone {
 
     /// True if the length fits the numbering plan of its country.
     pub fn is_possible(&self) -> bool {
-        self.north_american().is_some()
-            || self.number().is_some_and(|number| PHONE_NUMBER_UTIL.is_possible_number(&number))
+        self.number().is_some_and(|number| PHONE_NUMBER_UTIL.is_possible_number(&number))
     }
 
     /// The number as people write it: `+1 202-555-0147`.
     pub fn written(&self) -> String {
-        match self.north_american() {
-            Some([area, exchange, line]) => format!("+1 {area}-{exchange}-{line}"),
-            None => self.format(PhoneNumberFormat::International),
-        }
+        self.format(PhoneNumberFormat::International)
     }
 
     /// True if `written` is a spelling of this number; one without country code is read in this number's country.
@@ -76,9 +72,10 @@ impl Phone {
     /// Every likely spelling, without repeats: E.164, digits, national and international with brackets, dashes,
     /// dots and blanks. At most 30.
     pub fn spellings(&self) -> Vec<String> {
-        let Some(code) = self.country_code() else { return vec![self.0.clone(), self.0[1..].to_owned()] };
-        let groups = digit_groups(self.written().split_once(' ').map_or("", |(_, n)| n));
-        let national = self.national();
+        let Some(number) = self.number() else { return vec![self.0.clone(), self.0[1..].to_owned()] };
+        let code = number.country_code.to_string();
+        let groups = digit_groups(self.format(PhoneNumberFormat::International).split_once(' ').map_or("", |(_, n)| n));
+        let national = self.format(PhoneNumberFormat::National);
         let trunk = digit_groups(&national);
         let mut all = vec![self.0.clone(), self.0[1..].to_owned(), national, self.written()];
         for separator in ["", "-", " ", "."] {
@@ -95,26 +92,6 @@ impl Phone {
             all.extend([format!("+{code} ({area}) {rest}"), format!("{code} ({area}) {rest}")]);
         }
         without_repeats(all)
-    }
-
-    /// Area, exchange and line of a number of the United States, Canada and their neighbours, which all have one plan.
-    fn north_american(&self) -> Option<[&str; 3]> {
-        let digits = self.0.strip_prefix("+1").filter(|digits| digits.len() == 10)?;
-        (!digits.starts_with(['0', '1'])).then(|| [&digits[..3], &digits[3..6], &digits[6..]])
-    }
-
-    fn country_code(&self) -> Option<String> {
-        match self.north_american() {
-            Some(_) => Some("1".to_owned()),
-            None => self.number().map(|number| number.country_code.to_string()),
-        }
-    }
-
-    fn national(&self) -> String {
-        match self.north_american() {
-            Some([area, exchange, line]) => format!("({area}) {exchange}-{line}"),
-            None => self.format(PhoneNumberFormat::National),
-        }
     }
 
     fn number(&self) -> Option<PhoneNumber> {
@@ -203,23 +180,6 @@ mod tests {
         assert!(phone("+12025550147").is_possible());
         assert!(!phone("+120255501").is_possible());
         assert!(phone("+33123456789").is_possible());
-    }
-
-    #[test]
-    fn north_american_numbers_are_what_the_plan_says_without_it() {
-        for area in 200..1000 {
-            for rest in ["5550147", "0000000"] {
-                let phone = phone(&format!("+1{area}{rest}"));
-                let number = phone.number().expect("a number");
-                assert!(PHONE_NUMBER_UTIL.is_possible_number(&number), "{phone}");
-                assert_eq!(phone.written(), number.format_as(PhoneNumberFormat::International));
-                assert_eq!(phone.national(), number.format_as(PhoneNumberFormat::National));
-                assert_eq!(phone.country_code(), Some(number.country_code.to_string()));
-            }
-        }
-        for other in ["+11025550147", "+10025550147", "+1202555014", "+120255501471", "+12025550"] {
-            assert_eq!(Phone::parse(other).and_then(|phone| phone.north_american().map(|_| ())), None, "{other}");
-        }
     }
 
     #[test]
