@@ -116,13 +116,22 @@ fn put<'a>(
     (phones, contacts): (Vec<Phone>, ContactLookup),
     task: &mut Task<'a>,
 ) -> Result<(), Error> {
-    if phones.is_empty() {
+    let mut clients = Vec::new();
+    for phone in phones {
+        // Who has a page has a number; the numbering plans, which take a while to load, are asked about others only.
+        if sync.store.page(&phone)?.is_some() || phone.is_possible() {
+            clients.push(phone);
+        } else {
+            task.outcome.warnings.push(people::impossible(&phone));
+        }
+    }
+    if clients.is_empty() {
         task.outcome.skipped = Some(Reason::NoClientNumber);
-    } else if let Some(synced) = activity.stands_everywhere(sync, &phones)? {
+    } else if let Some(synced) = activity.stands_everywhere(sync, &clients)? {
         task.outcome.synced = synced;
         task.outcome.skipped = Some(Reason::Duplicate);
     } else {
-        (task.activity, task.phones, task.contacts) = (Some(activity), phones, contacts);
+        (task.activity, task.phones, task.contacts) = (Some(activity), clients, contacts);
     }
     Ok(())
 }

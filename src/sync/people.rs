@@ -28,7 +28,7 @@ impl Workspace {
 /// The outside of an activity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outside {
-    /// Clients, each once, in the order in which they are named.
+    /// Clients, each once, in the order in which they are named; whether there can be such numbers is not looked at.
     pub clients: Vec<Phone>,
     /// All outside members of a group, usable as clients or not; empty when there is only one.
     pub members: Vec<Party>,
@@ -89,8 +89,7 @@ fn sort_out(parties: &[Party]) -> Outside {
         }
         outside.members.push(party.clone());
         match party {
-            Party::Phone(phone) if phone.is_possible() => outside.clients.push(phone.clone()),
-            Party::Phone(phone) => outside.warnings.push(not_a_client(phone.as_str(), "no number has that length")),
+            Party::Phone(phone) => outside.clients.push(phone.clone()),
             Party::Other(text) => outside.warnings.push(not_a_client(text, "not a phone number with country code")),
         }
     }
@@ -98,6 +97,11 @@ fn sort_out(parties: &[Party]) -> Outside {
         outside.members.clear();
     }
     outside
+}
+
+/// Why a number of the outside is no client although it has a country code.
+pub fn impossible(phone: &Phone) -> Warning {
+    not_a_client(phone.as_str(), "no number has that length")
 }
 
 fn not_a_client(text: &str, why: &str) -> Warning {
@@ -146,12 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn ids_short_codes_and_malformed_numbers_are_named_not_used() {
+    fn ids_and_short_codes_are_named_not_used() {
         let found = outside(Direction::Incoming, &sides(&["Anonymous"], &[OWN]), &workspace()).expect("known");
         assert_eq!((found.clients.len(), found.warnings.len()), (0, 1));
         let odd = ["72345", "USmarta001", "+1202555", ROSA];
         let found = outside(Direction::Outgoing, &sides(&[OWN], &odd), &workspace()).expect("known");
-        assert_eq!((found.clients.len(), found.warnings.len(), found.members.len()), (1, 3, 4));
+        assert_eq!((found.clients.len(), found.warnings.len(), found.members.len()), (2, 2, 4));
     }
 
     #[test]
