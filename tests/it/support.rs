@@ -177,6 +177,11 @@ pub fn kill_at(user: &User, input: &[u8], (vendor, nth, when): (Vendor, usize, W
     hit
 }
 
+/// Of how many cases one is tried: of each with `QUOTION_TEST_EVERY_WRITE`, else only so many that CI stays quick.
+pub fn every(step: usize) -> usize {
+    if std::env::var("QUOTION_TEST_EVERY_WRITE").is_ok() { 1 } else { step }
+}
+
 /// Does the work on every item, some at a time, because most of it is waiting.
 pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     let next = std::sync::atomic::AtomicUsize::new(0);

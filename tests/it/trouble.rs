@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::harness::{Run, User, sample};
 use crate::standin::{Act, Fault, Vendor, When, World};
 use crate::support::{
-    Database, canonical, copy_folder, has_postgres, in_parallel, postgres, redelivered, renamed, sqlite, start, user,
+    Database, canonical, copy_folder, every, has_postgres, in_parallel, postgres, redelivered, renamed, sqlite, start,
+    user,
 };
 
 /// What is synced before, and what the disturbed run syncs.
@@ -138,7 +139,8 @@ fn finish(user: &User, sample_name: &str, mut run: Run, what: &str) {
     panic!("{what}: never done: {}\n{}", run.stdout, run.stderr);
 }
 
-fn matrix(database: Database<'_>, cases: &'static [Case]) -> usize {
+/// Tries every `step`-th trouble; how many were tried.
+fn matrix(database: Database<'_>, cases: &'static [Case], step: usize) -> usize {
     let prepared: Vec<Prepared> = cases.iter().map(|case| prepare(case, database)).collect();
     let mut jobs = Vec::new();
     for prepared in &prepared {
@@ -146,6 +148,7 @@ fn matrix(database: Database<'_>, cases: &'static [Case]) -> usize {
             jobs.extend(troubles(request.2).into_iter().map(|trouble| (prepared, *request, trouble)));
         }
     }
+    let jobs: Vec<_> = jobs.into_iter().step_by(step).collect();
     in_parallel(&jobs, |(prepared, (vendor, nth, _), (name, act, when))| {
         let settings = "[notion]\nsettle = \"1ms\"\n";
         let user = &prepared.user(database, settings);
@@ -168,7 +171,7 @@ fn matrix(database: Database<'_>, cases: &'static [Case]) -> usize {
 
 #[test]
 fn any_trouble_at_any_request_ends_in_the_same_pages() {
-    let tried = matrix(&sqlite, &CASES);
+    let tried = matrix(&sqlite, &CASES, 1);
     println!("troubles tried: {tried}");
     assert!(tried > 200, "{tried}");
 }
@@ -176,9 +179,10 @@ fn any_trouble_at_any_request_ends_in_the_same_pages() {
 #[test]
 fn any_trouble_at_any_request_ends_in_the_same_pages_on_postgres() {
     if has_postgres() {
-        let tried = matrix(&postgres, &CASES);
+        let step = every(3);
+        let tried = matrix(&postgres, &CASES, step);
         println!("troubles tried on PostgreSQL: {tried}");
-        assert!(tried > 200, "{tried}");
+        assert!(tried * step > 200, "{tried}");
     }
 }
 
