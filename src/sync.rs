@@ -19,6 +19,7 @@ mod group;
 mod news;
 pub mod people;
 pub mod plan;
+mod side_by_side;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -280,9 +280,7 @@ impl CallOutcome {
             (None, Direction::Incoming) => Self::Missed,
         }
     }
-}
 
-impl CallOutcome {
     /// True if more is known of how the call went than `other` says, so that its line is to be written anew.
     pub fn says_more_than(&self, other: &Self) -> bool {
         match (self, other) {

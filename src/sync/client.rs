@@ -3,7 +3,6 @@
 //! Everything that is to be put onto one client's page goes there together, whatever the number of events.
 
 use std::sync::Arc;
-use std::thread;
 
 use crate::domain::event::ContactLookup;
 use crate::domain::id::PageId;
@@ -18,7 +17,7 @@ use super::facts::{Draft, Facts, PageFact};
 use super::gather::table::{self, ClientsTable};
 use super::gather::{self, Audience};
 use super::plan::{self, ClientPlan, Layout};
-use super::{Error, Sync};
+use super::{Error, Sync, side_by_side};
 
 /// Most clients whose pages are written at once.
 const AT_ONCE: usize = 4;
@@ -61,6 +60,16 @@ impl Task<'_> {
         }
     }
 
+    /// Puts the clients into their order, and tells if there was nothing to do for any of them.
+    fn conclude(&mut self) {
+        let phones = &self.phones;
+        self.outcome.synced.sort_by_key(|synced| phones.iter().position(|phone| *phone == synced.phone));
+        let idle = self.outcome.synced.iter().all(|synced| synced.action == Action::Skipped);
+        if idle && self.error.is_none() && self.outcome.skipped.is_none() {
+            self.outcome.skipped = Some(if self.activity.is_some() { Reason::Duplicate } else { Reason::NothingNew });
+        }
+    }
+
     fn audience(&self) -> Audience<'_> {
         Audience { phones: &self.phones, contacts: &self.contacts }
     }
@@ -78,26 +87,13 @@ pub fn write_all(sync: &Sync, tasks: &mut [Task]) {
             phones.push(phone.clone());
         }
     }
-    if phones.is_empty() {
-        return conclude(tasks);
-    }
-    if let Err(error) = write_clients(sync, &phones, tasks) {
+    if !phones.is_empty()
+        && let Err(error) = write_clients(sync, &phones, tasks)
+    {
         let error = Arc::new(error);
         tasks.iter_mut().filter(|task| !task.phones.is_empty()).for_each(|task| task.fail(&error));
     }
-    conclude(tasks);
-}
-
-fn conclude(tasks: &mut [Task]) {
-    for task in tasks.iter_mut() {
-        let Task { phones, outcome, .. } = task;
-        outcome.synced.sort_by_key(|synced| phones.iter().position(|phone| *phone == synced.phone));
-    }
-    for task in tasks.iter_mut().filter(|task| task.error.is_none() && task.outcome.skipped.is_none()) {
-        if task.outcome.synced.iter().all(|synced| synced.action == Action::Skipped) {
-            task.outcome.skipped = Some(if task.activity.is_some() { Reason::Duplicate } else { Reason::NothingNew });
-        }
-    }
+    tasks.iter_mut().for_each(Task::conclude);
 }
 
 fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<(), Error> {
@@ -120,27 +116,11 @@ fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<()
         }
     }
     let turns: Vec<Turn> = all.iter().map(|facts| Turn::new(sync, (&table, &all), facts, tasks)).collect();
-    for share in side_by_side(turns) {
+    // Some at once, for none needs another's answer.
+    for share in side_by_side::each(turns, AT_ONCE, Turn::write).into_iter().flatten() {
         tasks[share.task].take(share);
     }
     Ok(())
-}
-
-/// Writes to the pages of all clients, some at once, for none needs another's answer; of a single one without a thread.
-fn side_by_side(turns: Vec<Turn>) -> Vec<Share> {
-    let mut turns = turns.into_iter();
-    let mut shares = Vec::new();
-    while let Some(first) = turns.next() {
-        let others: Vec<Turn> = turns.by_ref().take(AT_ONCE - 1).collect();
-        thread::scope(|scope| {
-            let others: Vec<_> = others.into_iter().map(|turn| scope.spawn(|| turn.write())).collect();
-            shares.extend(first.write());
-            for other in others {
-                shares.extend(other.join().expect("writing to a page does not panic"));
-            }
-        });
-    }
-    shares
 }
 
 fn fail(tasks: &mut [Task], phone: &Phone, error: Error) {

@@ -14,11 +14,10 @@ use std::time::Instant;
 use crate::domain::event::ContactLookup;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
-use crate::notion;
 use crate::store::KnownPage;
 
 use super::facts::{Facts, PageFact};
-use super::{Error, Sync};
+use super::{Error, Sync, side_by_side};
 use page::{Found, Look};
 use table::ClientsTable;
 
@@ -49,7 +48,8 @@ pub fn clients(
     let began = Instant::now();
     let (answer, pages) = thread::scope(|scope| {
         let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
-        let pages = side_by_side(&look, (phones, &known));
+        let clients = phones.iter().zip(&known).collect();
+        let pages = side_by_side::each(clients, AT_ONCE, |(phone, known)| look.find(phone, known.as_ref()));
         let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
         (answer.unwrap_or_default(), pages)
     });
@@ -60,22 +60,6 @@ pub fn clients(
         Ok(Facts { phone: phone.clone(), profile, page: found.page, warnings: found.warnings })
     });
     Ok(facts.collect())
-}
-
-/// Looks for the pages of all clients, some at once; for a single one without a thread.
-fn side_by_side(look: &Look, (phones, known): (&[Phone], &[Option<KnownPage>])) -> Vec<notion::Result<Found>> {
-    let clients: Vec<(&Phone, Option<&KnownPage>)> = phones.iter().zip(known.iter().map(Option::as_ref)).collect();
-    let look_at = |chunk: &[(&Phone, Option<&KnownPage>)]| {
-        let Some((first, others)) = chunk.split_first() else { return Vec::new() };
-        thread::scope(|scope| {
-            let others: Vec<_> =
-                others.iter().map(|(phone, known)| scope.spawn(move || look.find(phone, *known))).collect();
-            let found = look.find(first.0, first.1);
-            let others = others.into_iter().map(|other| other.join().expect("looking for a page does not panic"));
-            std::iter::once(found).chain(others).collect()
-        })
-    };
-    clients.chunks(AT_ONCE).flat_map(look_at).collect()
 }
 
 /// Looks at a client's page again, because the store's copy may be out of date or a write's outcome is unknown.

@@ -3,7 +3,6 @@
 //! In three parts, because only the middle one may run beside the page look-up: what to ask (store), asking
 //! (network), and what came of it (store).
 
-use std::thread;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -17,7 +16,7 @@ use crate::http::Deadline;
 use crate::quo::{self, Quo, Record, contacts};
 use crate::store::{Guard, IndexedContact, Lock};
 
-use super::super::{Error, Sync};
+use super::super::{Error, Sync, side_by_side};
 use super::Audience;
 
 /// Most contacts that are fetched for one event; a group has at most ten members.
@@ -101,7 +100,7 @@ pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
 pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
     let mut answer = Answer::default();
     for ids in wanted.contacts.chunks(AT_ONCE) {
-        for found in side_by_side(quo, ids) {
+        for found in side_by_side::each(ids.iter().collect(), AT_ONCE, |id| quo.fetch_contact(id)) {
             match found {
                 Ok(found) => answer.contacts.extend(found.map(|record| record.contact)),
                 Err(err) => drop(answer.failure.get_or_insert(err)),
@@ -125,17 +124,6 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
         answer.index = Some(read);
     }
     answer
-}
-
-/// Fetches contacts at once; a single one without a thread.
-fn side_by_side(quo: &Quo, ids: &[ContactId]) -> Vec<Result<Option<Record>, quo::Error>> {
-    let Some((first, others)) = ids.split_first() else { return Vec::new() };
-    thread::scope(|scope| {
-        let others: Vec<_> = others.iter().map(|id| scope.spawn(move || quo.fetch_contact(id))).collect();
-        let found = quo.fetch_contact(first);
-        let others = others.into_iter().map(|other| other.join().expect("fetching a contact does not panic"));
-        std::iter::once(found).chain(others).collect()
-    })
 }
 
 /// Keeps a rebuilt index and makes the profiles, in the order of `phones`.
@@ -168,18 +156,26 @@ pub fn settle(
 fn keep(sync: &Sync, read: &Read, failure: Option<&quo::Error>) -> Result<(), Error> {
     let contacts: Vec<IndexedContact> = read.records.iter().map(indexable).collect();
     match (failure, &read.next) {
-        (None, _) if read.from_the_start => sync.store.replace_contacts(&contacts)?,
-        _ => sync.store.save_contacts(&contacts)?,
-    }
-    match (failure, &read.next) {
         (None, _) => {
+            if read.from_the_start {
+                sync.store.replace_contacts(&contacts)?;
+            } else {
+                sync.store.save_contacts(&contacts)?;
+            }
             sync.store.save_snapshot(INDEX, &contacts.len().to_string())?;
             sync.store.forget_snapshot(NEXT)?;
         }
-        // Perhaps it is the token that Quo refuses.
-        (Some(quo::Error::Refused(_)), _) => sync.store.forget_snapshot(NEXT)?,
-        (Some(_), Some(next)) => sync.store.save_snapshot(NEXT, &serde_json::Value::from(next.as_str()).to_string())?,
+        // Nothing was read; the next event begins anew.
         (Some(_), None) => {}
+        (Some(failure), Some(next)) => {
+            sync.store.save_contacts(&contacts)?;
+            // Perhaps it is the token that Quo refuses.
+            if matches!(failure, quo::Error::Refused(_)) {
+                sync.store.forget_snapshot(NEXT)?;
+            } else {
+                sync.store.save_snapshot(NEXT, &serde_json::Value::from(next.as_str()).to_string())?;
+            }
+        }
     }
     Ok(())
 }
