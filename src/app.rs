@@ -47,12 +47,19 @@ pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
         Err(failure) => return refuse(args, output, &failure),
     };
     if args.command.is_some() && args.sync.any() {
-        let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing to a subcommand";
+        let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing \
+            to a subcommand";
         let hint = "leave them out; quotion --help shows which belong together";
         return refuse(args, output, &Failure::new(Kind::Usage, message, hint));
     }
-    let mut app =
-        App { tools: Tools::new(config, now), output, now, worst: 0, documents: 0, alerted: RefCell::default() };
+    let mut app = App {
+        tools: Tools::new(config, now),
+        output,
+        now,
+        worst: 0,
+        documents: 0,
+        alerted: RefCell::default(),
+    };
     let ended = match &args.command {
         None => app.sync_all(input, args.sync.enqueue),
         Some(Command::Replay(replay)) => app.replay(replay, input),
@@ -137,7 +144,11 @@ struct Tally {
 
 impl App<'_> {
     fn sync_all(&mut self, input: &mut (dyn Read + Send), enqueue: bool) -> Result<(), Failure> {
-        let treatment = if enqueue { Treatment::Enqueue } else { Treatment::Sync };
+        let treatment = if enqueue {
+            Treatment::Enqueue
+        } else {
+            Treatment::Sync
+        };
         let settings = &self.tools.config.signature;
         if settings.headers.is_some() || settings.required {
             let body = read_all(input)?;
@@ -177,10 +188,18 @@ impl App<'_> {
     fn verify(&self, body: &[u8]) -> Result<(), Failure> {
         let settings = &self.tools.config.signature;
         let Some(headers) = &settings.headers else {
-            let hint = "pass the header of the delivery as --signature; a delivery without one does not come from Quo";
-            return Err(Failure::new(Kind::Signature, "the payload comes without a signature", hint));
+            let hint = "pass the header of the delivery as --signature; a delivery without one \
+                does not come from Quo";
+            return Err(Failure::new(
+                Kind::Signature,
+                "the payload comes without a signature",
+                hint,
+            ));
         };
-        let window = signature::Window { now: (self.now)(), tolerance: settings.tolerance };
+        let window = signature::Window {
+            now: (self.now)(),
+            tolerance: settings.tolerance,
+        };
         Ok(signature::verify(body, headers, &settings.secrets, window)?)
     }
 
@@ -188,7 +207,11 @@ impl App<'_> {
         if self.documents > 0 {
             return Ok(());
         }
-        Err(Failure::new(Kind::Payload, "standard input is empty", "pass the body of the delivery on standard input"))
+        Err(Failure::new(
+            Kind::Payload,
+            "standard input is empty",
+            "pass the body of the delivery on standard input",
+        ))
     }
 
     /// Takes documents in: keeps the events with which there is work to do.
@@ -206,7 +229,10 @@ impl App<'_> {
             });
         }
         let mut kept = self.keep(arrived, treatment).into_iter();
-        items.into_iter().filter_map(|item| item.or_else(|| kept.next())).collect()
+        items
+            .into_iter()
+            .filter_map(|item| item.or_else(|| kept.next()))
+            .collect()
     }
 
     fn keep(&self, arrived: Vec<(Box<Event>, Vec<u8>)>, treatment: Treatment) -> Vec<Item> {
@@ -223,18 +249,22 @@ impl App<'_> {
             }
         };
         let item = |(event, kept): (Box<Event>, _)| match kept {
-            Ok(None) if treatment == Treatment::Enqueue => {
-                Item::Ended(Ok(Outcome { queued: true, ..sync::outset(&event) }))
-            }
+            Ok(None) if treatment == Treatment::Enqueue => Item::Ended(Ok(Outcome {
+                queued: true,
+                ..sync::outset(&event)
+            })),
             Ok(None) => Item::Work(Work::Event(event)),
             Ok(Some(outcome)) => Item::Ended(Ok(outcome)),
             Err(unfinished) => Item::Ended(Err(unfinished)),
         };
-        delivery::receive(store, arrived).into_iter().map(item).collect()
+        delivery::receive(store, arrived)
+            .into_iter()
+            .map(item)
+            .collect()
     }
 
-    /// Works on what is left to do, group by group, and prints the results in the order of the items, each as soon as
-    /// those before it are there.
+    /// Works on what is left to do, group by group, and prints the results in the order of the
+    /// items, each as soon as those before it are there.
     fn work_on(&mut self, items: Vec<Item>, claim: Claim) -> Tally {
         let mut tally = Tally::default();
         let (mut results, mut works) = (Vec::new(), Vec::new());
@@ -293,8 +323,15 @@ impl App<'_> {
 
     fn succeeded(&mut self, outcome: &Outcome) {
         self.sound_alarms(outcome);
-        let name = outcome.synced.first().map_or("nothing to do", |synced| synced.client_name.as_str());
-        log::info!("{} {}: {name}", shown(outcome.event_type.as_ref()), shown(outcome.event_id.as_ref()));
+        let name = outcome
+            .synced
+            .first()
+            .map_or("nothing to do", |synced| synced.client_name.as_str());
+        log::info!(
+            "{} {}: {name}",
+            shown(outcome.event_type.as_ref()),
+            shown(outcome.event_id.as_ref())
+        );
         self.print_line(&report::success(outcome));
     }
 
@@ -303,7 +340,11 @@ impl App<'_> {
         let event_id = outcome.event_id.as_deref();
         log_failure(failure, event_id);
         if failure.is_critical() {
-            self.critical(failure.kind.name(), &failure.message, (event_id, failure.request_id.as_deref()));
+            self.critical(
+                failure.kind.name(),
+                &failure.message,
+                (event_id, failure.request_id.as_deref()),
+            );
         }
         self.worst = failure::worst(self.worst, failure.exit_code());
         self.print_line(&report::failure(failure, outcome));
@@ -311,17 +352,36 @@ impl App<'_> {
 
     fn sound_alarms(&self, outcome: &Outcome) {
         for alarm in &outcome.alarms {
-            self.critical(alarm.kind, &alarm.message, (outcome.event_id.as_deref(), None));
+            self.critical(
+                alarm.kind,
+                &alarm.message,
+                (outcome.event_id.as_deref(), None),
+            );
         }
     }
 
-    fn critical(&self, kind: &str, message: &str, (event_id, request_id): (Option<&str>, Option<&str>)) {
+    fn critical(
+        &self,
+        kind: &str,
+        message: &str,
+        (event_id, request_id): (Option<&str>, Option<&str>),
+    ) {
         let config = &self.tools.config;
         if config.dry_run {
             return;
         }
-        critical::log(&config.dir, &critical::Line { at: (self.now)(), kind, message, event_id, request_id });
-        // Every failure gets its line; the chat hears of each kind once, however many events fail the same way.
+        critical::log(
+            &config.dir,
+            &critical::Line {
+                at: (self.now)(),
+                kind,
+                message,
+                event_id,
+                request_id,
+            },
+        );
+        // Every failure gets its line; the chat hears of each kind once, however many events fail
+        // the same way.
         if !self.alerted.borrow_mut().insert(kind.to_owned()) {
             return;
         }
@@ -352,12 +412,20 @@ fn read(document: Result<Vec<u8>, Broken>) -> Document {
     }
 }
 
-/// A signature covers all of standard input, so all of it is read; one delivery is never larger than a document.
+/// A signature covers all of standard input, so all of it is read; one delivery is never larger
+/// than a document.
 fn read_all(input: &mut dyn Read) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-    input.take(limit + 1).read_to_end(&mut body).map_err(Broken::Io)?;
-    if body.len() > MAX_BYTES { Err(Broken::TooLarge.into()) } else { Ok(body) }
+    input
+        .take(limit + 1)
+        .read_to_end(&mut body)
+        .map_err(Broken::Io)?;
+    if body.len() > MAX_BYTES {
+        Err(Broken::TooLarge.into())
+    } else {
+        Ok(body)
+    }
 }
 
 fn log_failure(failure: &Failure, event_id: Option<&str>) {

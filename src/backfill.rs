@@ -1,11 +1,13 @@
-//! What Quo has had in a span of time, as events: thread after thread, what is synced already left out.
+//! What Quo has had in a span of time, as events: thread after thread, what is synced already left
+//! out.
 //!
 //! ```text
-//! own numbers ─▶ conversations ─▶ threads, in the order of their ids ─▶ calls and texts ─▶ events, oldest first
+//! own numbers ─▶ conversations ─▶ threads, by id ─▶ calls and texts ─▶ events, oldest first
 //!                                          ▲                                                   │
 //!                                          └── mark: how far an interrupted run got ◀──────────┘
 //! ```
-//! Apart from `sync`, which it does not know: events go out and come back like a webhook's. Writes nothing but its mark.
+//! Apart from `sync`, which it does not know: events go out and come back like a webhook's. Writes
+//! nothing but its mark.
 
 mod mark;
 
@@ -26,8 +28,13 @@ use crate::store::{self, Store};
 use mark::{Mark, Span};
 
 /// Kinds that are asked for; of a voicemail the event of the missed call takes care.
-const KINDS: [ArtifactKind; 3] = [ArtifactKind::Recording, ArtifactKind::Summary, ArtifactKind::Transcript];
-/// Asked for beyond the span on both sides, because Quo does not tell whether its bounds count themselves.
+const KINDS: [ArtifactKind; 3] = [
+    ArtifactKind::Recording,
+    ArtifactKind::Summary,
+    ArtifactKind::Transcript,
+];
+/// Asked for beyond the span on both sides, because Quo does not tell whether its bounds count
+/// themselves.
 const MARGIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// What a backfill works with.
@@ -113,7 +120,9 @@ impl fmt::Display for Error {
             Self::Quo(err) => err.fmt(f),
             Self::Store(err) => err.fmt(f),
             Self::Output(err) => write!(f, "cannot write to standard output: {err}"),
-            Self::NoSuchNumber(name, _) => write!(f, "--number: {name:?} is no number of the workspace"),
+            Self::NoSuchNumber(name, _) => {
+                write!(f, "--number: {name:?} is no number of the workspace")
+            }
         }
     }
 }
@@ -135,10 +144,16 @@ impl From<store::Error> for Error {
 /// Who hears of what happens; an error ends the run.
 pub type Listener<'a> = &'a mut dyn FnMut(Happening) -> std::io::Result<()>;
 
-/// Finds the events and tells each. What was found before a failure has been told by then, and the same command goes
-/// on there, unless nobody listened any more.
+/// Finds the events and tells each. What was found before a failure has been told by then, and the
+/// same command goes on there, unless nobody listened any more.
 pub fn run(sources: &Sources, options: &Options, listener: Listener) -> (Tally, Result<(), Error>) {
-    let mut run = Run { sources, options, listener, tally: Tally::default(), refusal: None };
+    let mut run = Run {
+        sources,
+        options,
+        listener,
+        tally: Tally::default(),
+        refusal: None,
+    };
     let ended = run.all();
     (run.tally, ended)
 }
@@ -158,7 +173,9 @@ impl Run<'_> {
         if before.is_some() {
             log::info!("an interrupted backfill is continued");
         }
-        let from = before.as_ref().map_or(self.options.from, |mark| mark.from.min(self.options.from));
+        let from = before
+            .as_ref()
+            .map_or(self.options.from, |mark| mark.from.min(self.options.from));
         let mut mark = Mark::at_outset(from, self.options.to);
         let threads = self.threads(before.as_ref())?;
         self.tell(Happening::Threads(threads.len()))?;
@@ -180,10 +197,15 @@ impl Run<'_> {
         self.refusal.take().map_or(Ok(()), |err| Err(err.into()))
     }
 
-    /// Keeps how far this run got, when something depends on it. A run that went on from a mark and has not come as
-    /// far leaves that one. Nobody knows what became of events that were written into a broken pipe: then the next
-    /// run begins anew.
-    fn keep(&self, mark: &Mark, (before, ended): (Option<&Mark>, &Result<(), Error>), told: bool) -> Result<(), Error> {
+    /// Keeps how far this run got, when something depends on it. A run that went on from a mark and
+    /// has not come as far leaves that one. Nobody knows what became of events that were written
+    /// into a broken pipe: then the next run begins anew.
+    fn keep(
+        &self,
+        mark: &Mark,
+        (before, ended): (Option<&Mark>, &Result<(), Error>),
+        told: bool,
+    ) -> Result<(), Error> {
         let key = &self.options.key;
         match ended {
             Err(Error::Output(_)) => Ok(self.sources.store.forget_snapshot(key)?),
@@ -193,7 +215,8 @@ impl Run<'_> {
         }
     }
 
-    /// A thread that Quo refuses does not keep the others from being read; the run fails at its end.
+    /// A thread that Quo refuses does not keep the others from being read; the run fails at its
+    /// end.
     fn forgive(&mut self, read: Result<(), Error>) -> Result<(), Error> {
         match read {
             Err(Error::Quo(err)) if err.refusal().is_some_and(|refusal| refusal.status != 401) => {
@@ -206,18 +229,21 @@ impl Run<'_> {
         }
     }
 
-    /// Threads in which something may have happened in their spans, in the order of their places. Two conversations
-    /// with the same others are one thread: Quo lists by participants.
+    /// Threads in which something may have happened in their spans, in the order of their places.
+    /// Two conversations with the same others are one thread: Quo lists by participants.
     fn threads(&self, before: Option<&Mark>) -> Result<Vec<Thread>, Error> {
         let (all, _) = self.quo().fetch_numbers()?;
         let mut threads = Vec::new();
         for number in chosen(&all, &self.options.numbers)? {
-            let pages = paging::pages(|token| self.quo().fetch_conversation_page(&number.id, token));
+            let pages =
+                paging::pages(|token| self.quo().fetch_conversation_page(&number.id, token));
             let mut seen = BTreeSet::new();
             for page in pages {
                 for conversation in page? {
                     let last = conversation.last;
-                    let Some(thread) = thread(number, conversation, &all) else { continue };
+                    let Some(thread) = thread(number, conversation, &all) else {
+                        continue;
+                    };
                     let from = mark::span(before, self.options, &mark::place(&thread)).from;
                     if last.is_none_or(|last| last >= from) && seen.insert(sorted(&thread.others)) {
                         threads.push(thread);
@@ -243,16 +269,25 @@ impl Run<'_> {
 
     /// Calls and texts of a thread that are over, oldest first.
     fn activities(&mut self, thread: &Thread, span: &Span) -> Result<Vec<Activity>, Error> {
-        let query = Query { thread, after: span.from - MARGIN, before: span.to + MARGIN };
+        let query = Query {
+            thread,
+            after: span.from - MARGIN,
+            before: span.to + MARGIN,
+        };
         let mut all = Vec::new();
         if thread.others.len() == 1 {
             collect(&mut all, |token| self.quo().fetch_call_page(&query, token))?;
         } else {
             self.tally.groups += 1;
-            log::info!("{}: calls of this group are left out: Quo's v1 does not list them", thread.id);
+            log::info!(
+                "{}: calls of this group are left out: Quo's v1 does not list them",
+                thread.id
+            );
         }
         if self.options.scope != Scope::Pending {
-            collect(&mut all, |token| self.quo().fetch_message_page(&query, token))?;
+            collect(&mut all, |token| {
+                self.quo().fetch_message_page(&query, token)
+            })?;
         }
         all.retain(|activity| activity.state != State::Open && span.holds(activity));
         all.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
@@ -260,7 +295,8 @@ impl Run<'_> {
         Ok(all)
     }
 
-    /// The events of a call or text, all of them fetched before the first is told, so that none is told twice.
+    /// The events of a call or text, all of them fetched before the first is told, so that none is
+    /// told twice.
     fn events(&mut self, thread: &Thread, activity: &Activity) -> Result<Vec<Json>, Error> {
         let entries = self.sources.store.entries(&activity.id)?;
         let synced = !entries.is_empty() && entries.iter().all(|entry| entry.written);
@@ -271,15 +307,24 @@ impl Run<'_> {
             Scope::Pending => false,
         };
         self.tally.synced += usize::from(!wanted);
-        let own = wanted.then(|| announcement::activity(thread, activity)).flatten();
+        let own = wanted
+            .then(|| announcement::activity(thread, activity))
+            .flatten();
         let mut events: Vec<Json> = own.into_iter().collect();
         if activity.state != State::Answered {
             return Ok(events);
         }
-        let stands = |kind| !entries.is_empty() && entries.iter().all(|entry| entry.artifacts.contains(&kind));
-        for kind in KINDS.into_iter().filter(|kind| self.options.scope == Scope::All || !stands(*kind)) {
+        let stands = |kind| {
+            !entries.is_empty() && entries.iter().all(|entry| entry.artifacts.contains(&kind))
+        };
+        for kind in KINDS
+            .into_iter()
+            .filter(|kind| self.options.scope == Scope::All || !stands(*kind))
+        {
             let data = self.quo().fetch_artifact_record(&activity.id, kind)?;
-            events.extend(data.and_then(|data| announcement::artifact(thread, activity, (kind, &data))));
+            events.extend(
+                data.and_then(|data| announcement::artifact(thread, activity, (kind, &data))),
+            );
         }
         Ok(events)
     }
@@ -290,7 +335,10 @@ impl Run<'_> {
 
     /// Quo, for one request.
     fn quo(&self) -> Quo<'_> {
-        let deadline = self.sources.patience.map_or_else(Deadline::none, Deadline::within);
+        let deadline = self
+            .sources
+            .patience
+            .map_or_else(Deadline::none, Deadline::within);
         Quo::new(self.sources.vendor, self.sources.base, deadline)
     }
 }
@@ -308,9 +356,14 @@ fn chosen<'a>(all: &'a [OwnNumber], names: &[String]) -> Result<Vec<&'a OwnNumbe
         return Ok(all.iter().collect());
     }
     let find = |name: &String| {
-        let found = all.iter().find(|number| number.id.as_str() == name || number.phone.matches(name));
+        let found = all
+            .iter()
+            .find(|number| number.id.as_str() == name || number.phone.matches(name));
         found.ok_or_else(|| {
-            let there = all.iter().map(|number| format!("{} ({})", number.id, number.phone)).collect();
+            let there = all
+                .iter()
+                .map(|number| format!("{} ({})", number.id, number.phone))
+                .collect();
             Error::NoSuchNumber(name.clone(), there)
         })
     };
@@ -321,11 +374,22 @@ fn chosen<'a>(all: &'a [OwnNumber], names: &[String]) -> Result<Vec<&'a OwnNumbe
 }
 
 /// The thread of a conversation; `None` where nobody can be a client, or Quo cannot list it.
-fn thread(number: &OwnNumber, conversation: quo::conversations::Conversation, all: &[OwnNumber]) -> Option<Thread> {
-    let phones = conversation.participants.iter().map(Party::phone).collect::<Option<Vec<_>>>();
+fn thread(
+    number: &OwnNumber,
+    conversation: quo::conversations::Conversation,
+    all: &[OwnNumber],
+) -> Option<Thread> {
+    let phones = conversation
+        .participants
+        .iter()
+        .map(Party::phone)
+        .collect::<Option<Vec<_>>>();
     let usable = phones.filter(|phones| (1..=MOST_PARTICIPANTS).contains(&phones.len()));
     let Some(others) = usable else {
-        log::info!("{} is left out: it is not with 1 to {MOST_PARTICIPANTS} phone numbers", conversation.id);
+        log::info!(
+            "{} is left out: it is not with 1 to {MOST_PARTICIPANTS} phone numbers",
+            conversation.id
+        );
         return None;
     };
     let is_own = |phone: &&Phone| all.iter().any(|number| number.phone == **phone);
@@ -333,7 +397,12 @@ fn thread(number: &OwnNumber, conversation: quo::conversations::Conversation, al
         return None;
     }
     let others = others.into_iter().cloned().collect();
-    Some(Thread { number: number.id.clone(), own: number.phone.clone(), id: conversation.id, others })
+    Some(Thread {
+        number: number.id.clone(),
+        own: number.phone.clone(),
+        id: conversation.id,
+        others,
+    })
 }
 
 fn sorted(phones: &[Phone]) -> Vec<Phone> {

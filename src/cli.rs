@@ -21,9 +21,12 @@ ENVIRONMENT (or a file .env in the working directory)
   OPENPHONE_API_KEY              Quo API key (also QUO_API_KEY); without it no names are looked up
   OPENPHONE_WEBHOOK_SECRET       signing secrets, comma-separated (also QUO_WEBHOOK_SECRET)
   QUOTION_REQUIRE_SIGNATURE      1: as --require-signature
-  QUOTION_DIR, QUOTION_STATE     as --dir and --state (an address with a password belongs here, not on the command line)
-  DATABASE_URL                   PostgreSQL, when there is no --state (also SUPABASE_DB_URL); postgres://user:password@host/db,
-                                 encrypted unless it ends in ?sslmode=disable; ?sslrootcert=FILE for a provider's own authority
+  QUOTION_DIR, QUOTION_STATE     as --dir and --state (an address with a password belongs here, \
+  not on the command line)
+  DATABASE_URL                   PostgreSQL, when there is no --state (also SUPABASE_DB_URL); \
+  postgres://user:password@host/db,
+                                 encrypted unless it ends in ?sslmode=disable; ?sslrootcert=FILE \
+                                 for a provider's own authority
   OPENPHONE_API_BASE             default https://api.quo.com/v1 (also QUO_API_BASE)
   NOTION_API_BASE                default https://api.notion.com/v1
   NOTION_VERSION                 default 2022-06-28
@@ -40,13 +43,14 @@ EXIT CODES
 
 RESULT
   One JSON line per document on stdout, also on failure:
-  {\"status\":\"success\",\"action\":\"created\",\"notion_page_id\":\"…\",\"client_name\":\"Rosa Quint\", …}
+  {\"status\":\"success\",\"action\":\"created\",\"notion_page_id\":\"…\",\"client_name\":\"Rosa \
+  Quint\", …}
   status: success, queued, error. action: created, updated, skipped (then reason says why).";
 
 /// Puts every call and text of a Quo (OpenPhone) number into Notion, exactly once.
 ///
-/// Reads webhook payloads (JSON, any number, one after another) from standard input, finds or makes each client's
-/// page in the Notion Clients database, and writes the call or message on it.
+/// Reads webhook payloads (JSON, any number, one after another) from standard input, finds or makes
+/// each client's page in the Notion Clients database, and writes the call or message on it.
 #[derive(Debug, Parser)]
 #[command(name = "quotion", version, after_help = AFTER, max_term_width = 110)]
 pub struct Args {
@@ -58,7 +62,8 @@ pub struct Args {
     #[command(flatten)]
     pub sync: SyncArgs,
 
-    /// Give up in good order when one payload takes longer; `off` to wait as long as it takes [default: 50s]
+    /// Give up in good order when one payload takes longer; `off` to wait as long as it takes
+    /// [default: 50s]
     #[arg(long, value_name = "DURATION", global = true)]
     pub deadline: Option<String>,
 
@@ -66,7 +71,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", global = true)]
     pub dir: Option<PathBuf>,
 
-    /// Store: path of a SQLite file, or postgres://… when shared by machines [default: quotion.db in the folder]
+    /// Store: path of a SQLite file, or postgres://… when shared by machines [default: quotion.db
+    /// in the folder]
     #[arg(long, value_name = "URL", global = true)]
     pub state: Option<String>,
 
@@ -90,9 +96,10 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Print the events Quo has had lately, one JSON per line: pipe into `quotion`
     ///
-    /// Asks Quo for the calls and texts of each conversation, and prints those that are not synced yet as a webhook
-    /// would have delivered them, with ids that are the same in every run. Nothing else goes to standard output:
-    /// failures, and a summary, go to standard error. The same command goes on where an interrupted run stopped.
+    /// Asks Quo for the calls and texts of each conversation, and prints those that are not synced
+    /// yet as a webhook would have delivered them, with ids that are the same in every run. Nothing
+    /// else goes to standard output: failures, and a summary, go to standard error. The same
+    /// command goes on where an interrupted run stopped.
     Backfill(BackfillArgs),
 }
 
@@ -127,7 +134,8 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "DURATION")]
     pub since: Option<String>,
 
-    /// Only recordings, transcripts and summaries that synced calls made since so long ago still lack
+    /// Only recordings, transcripts and summaries that synced calls made since so long ago still
+    /// lack
     #[arg(long, value_name = "DURATION")]
     pub pending: Option<String>,
 
@@ -152,18 +160,29 @@ pub struct SyncArgs {
     pub signature: Option<String>,
 
     /// Header `webhook-id` of the Standard Webhooks scheme
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true, requires = "signature")]
+    #[arg(
+        long,
+        value_name = "VALUE",
+        allow_hyphen_values = true,
+        requires = "signature"
+    )]
     pub webhook_id: Option<String>,
 
     /// Header `webhook-timestamp` of the Standard Webhooks scheme
-    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true, requires = "signature")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_hyphen_values = true,
+        requires = "signature"
+    )]
     pub webhook_timestamp: Option<String>,
 
     /// Refuse a payload that comes without a signature; receivers must set this
     #[arg(long)]
     pub require_signature: bool,
 
-    /// Age window of signatures, into the past and the future; `off` for saved payloads [default: 5m]
+    /// Age window of signatures, into the past and the future; `off` for saved payloads [default:
+    /// 5m]
     #[arg(long, value_name = "DURATION")]
     pub signature_tolerance: Option<String>,
 
@@ -179,8 +198,16 @@ pub struct SyncArgs {
 impl SyncArgs {
     /// True if any of the options was given; they mean nothing to a subcommand.
     pub fn any(&self) -> bool {
-        let texts = [&self.signature, &self.webhook_id, &self.webhook_timestamp, &self.signature_tolerance];
-        texts.iter().any(|text| text.is_some()) || self.require_signature || self.enqueue || self.dry_run
+        let texts = [
+            &self.signature,
+            &self.webhook_id,
+            &self.webhook_timestamp,
+            &self.signature_tolerance,
+        ];
+        texts.iter().any(|text| text.is_some())
+            || self.require_signature
+            || self.enqueue
+            || self.dry_run
     }
 }
 

@@ -1,7 +1,8 @@
-//! Settings: flags, environment, `.env` and `quotion.toml`, checked, with one small struct for each client.
+//! Settings: flags, environment, `.env` and `quotion.toml`, checked, with one small struct for each
+//! client.
 //!
-//! The only reader of the environment. What only some events need (keys, databases) is checked when it is asked for,
-//! so that an event that needs nothing works without any.
+//! The only reader of the environment. What only some events need (keys, databases) is checked when
+//! it is asked for, so that an event that needs nothing works without any.
 
 mod file;
 
@@ -38,7 +39,10 @@ pub struct Environment(HashMap<String, String>);
 
 impl Environment {
     /// Reads the environment, and the file `.env` in the working directory if there is one.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
     pub fn read() -> Result<Self, Failure> {
         let mut all = HashMap::new();
         match dotenvy::from_path_iter(".env") {
@@ -46,14 +50,22 @@ impl Environment {
                 for line in lines {
                     // The error would quote the line, and that may hold a key.
                     let bad = |_| {
-                        Failure::config("the file .env has a line that is not NAME=value", "correct it or remove it")
+                        Failure::config(
+                            "the file .env has a line that is not NAME=value",
+                            "correct it or remove it",
+                        )
                     };
                     let (name, value) = line.map_err(bad)?;
                     all.insert(name, value);
                 }
             }
             Err(dotenvy::Error::Io(err)) if err.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => return Err(Failure::config("cannot read the file .env", "check its permissions")),
+            Err(_) => {
+                return Err(Failure::config(
+                    "cannot read the file .env",
+                    "check its permissions",
+                ));
+            }
         }
         for (name, value) in std::env::vars_os() {
             if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
@@ -66,14 +78,24 @@ impl Environment {
     /// The first of `names` that is set to something.
     fn get(&self, names: &[&str]) -> Option<&str> {
         let values = names.iter().filter_map(|name| self.0.get(*name));
-        values.map(|value| value.trim()).find(|value| !value.is_empty())
+        values
+            .map(|value| value.trim())
+            .find(|value| !value.is_empty())
     }
 
     fn is_on(&self, name: &str) -> Result<bool, Failure> {
-        match self.get(&[name]).unwrap_or("0").to_ascii_lowercase().as_str() {
+        match self
+            .get(&[name])
+            .unwrap_or("0")
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "1" | "true" | "yes" | "on" => Ok(true),
             "0" | "false" | "no" | "off" => Ok(false),
-            _ => Err(Failure::config(format!("{name} is neither 1 nor 0"), format!("set {name}=1 or remove it"))),
+            _ => Err(Failure::config(
+                format!("{name} is neither 1 nor 0"),
+                format!("set {name}=1 or remove it"),
+            )),
         }
     }
 
@@ -125,9 +147,15 @@ impl Config {
     /// Puts flags, environment and file together.
     pub fn load(args: &Args, environment: Environment) -> Result<Self, Failure> {
         let file = File::load(args.config.as_deref())?;
-        let dir = args.dir.clone().or_else(|| environment.get(&["QUOTION_DIR"]).map(PathBuf::from));
+        let dir = args
+            .dir
+            .clone()
+            .or_else(|| environment.get(&["QUOTION_DIR"]).map(PathBuf::from));
         let dir = dir.unwrap_or_else(|| PathBuf::from(DIR));
-        let state = args.state.as_deref().or_else(|| environment.get(&["QUOTION_STATE"]));
+        let state = args
+            .state
+            .as_deref()
+            .or_else(|| environment.get(&["QUOTION_STATE"]));
         let shared = environment.get(&["DATABASE_URL", "SUPABASE_DB_URL"]);
         Ok(Self {
             store: store_place(state.or(shared), &dir)?,
@@ -149,32 +177,69 @@ impl Config {
                 "make an integration at notion.so/my-integrations and set its token",
             )
         })?;
-        let base = base(self.environment.get(&["NOTION_API_BASE"]).unwrap_or(NOTION_BASE), "NOTION_API_BASE")?;
-        let version = self.environment.get(&["NOTION_VERSION"]).unwrap_or(NOTION_VERSION);
+        let base = base(
+            self.environment
+                .get(&["NOTION_API_BASE"])
+                .unwrap_or(NOTION_BASE),
+            "NOTION_API_BASE",
+        )?;
+        let version = self
+            .environment
+            .get(&["NOTION_VERSION"])
+            .unwrap_or(NOTION_VERSION);
         // The parser takes other spellings of a date too; Notion takes only this one.
-        let is_version = version.parse::<jiff::civil::Date>().is_ok_and(|date| date.to_string() == version);
+        let is_version = version
+            .parse::<jiff::civil::Date>()
+            .is_ok_and(|date| date.to_string() == version);
         if !is_version {
             let message = format!("NOTION_VERSION={version:?} is no version");
-            return Err(Failure::config(message, "versions are dates; the default is 2022-06-28"));
+            return Err(Failure::config(
+                message,
+                "versions are dates; the default is 2022-06-28",
+            ));
         }
-        let window = Window { requests: self.file.notion.requests_per_minute, period: Duration::from_mins(1) };
-        Ok((Access { key: Secret::new(key), base, window }, version.to_owned()))
+        let window = Window {
+            requests: self.file.notion.requests_per_minute,
+            period: Duration::from_mins(1),
+        };
+        Ok((
+            Access {
+                key: Secret::new(key),
+                base,
+                window,
+            },
+            version.to_owned(),
+        ))
     }
 
     /// Access to Quo; `None` without a key.
     pub fn quo(&self) -> Result<Option<Access>, Failure> {
-        let Some(key) = self.environment.get(&["OPENPHONE_API_KEY", "QUO_API_KEY"]) else { return Ok(None) };
-        let named = self.environment.get(&["OPENPHONE_API_BASE", "QUO_API_BASE"]);
+        let Some(key) = self.environment.get(&["OPENPHONE_API_KEY", "QUO_API_KEY"]) else {
+            return Ok(None);
+        };
+        let named = self
+            .environment
+            .get(&["OPENPHONE_API_BASE", "QUO_API_BASE"]);
         let base = base(named.unwrap_or(QUO_BASE), "OPENPHONE_API_BASE")?;
-        let window = Window { requests: self.file.quo.requests_per_second, period: Duration::from_secs(1) };
-        Ok(Some(Access { key: Secret::new(key), base, window }))
+        let window = Window {
+            requests: self.file.quo.requests_per_second,
+            period: Duration::from_secs(1),
+        };
+        Ok(Some(Access {
+            key: Secret::new(key),
+            base,
+            window,
+        }))
     }
 
     /// Settings of the main job.
     pub fn sync(&self) -> Result<sync::Settings, Failure> {
         let names = ["NOTION_CLIENTS_DATABASE_ID", "NOTION_CANVAS_DATABASE_ID"];
         let id = self.environment.get(&names).ok_or_else(|| {
-            Failure::config("NOTION_CLIENTS_DATABASE_ID is not set", "set it to the Clients database's link or id")
+            Failure::config(
+                "NOTION_CLIENTS_DATABASE_ID is not set",
+                "set it to the Clients database's link or id",
+            )
         })?;
         let clients_database = DatabaseId::parse(id).map_err(|_| {
             Failure::config(
@@ -195,7 +260,10 @@ impl Config {
     /// When to try again what has failed.
     pub fn patience(&self) -> Result<Patience, Failure> {
         let first_retry = duration(&self.file.inbox.first_retry, "first_retry")?.unsigned_abs();
-        Ok(Patience { attempts: self.file.inbox.attempts.max(1), first_retry })
+        Ok(Patience {
+            attempts: self.file.inbox.attempts.max(1),
+            first_retry,
+        })
     }
 
     /// How long finished events are kept whole.
@@ -207,24 +275,37 @@ impl Config {
     pub fn alert(&self) -> Result<Option<BaseUrl>, Failure> {
         let url = self.environment.get(&["ALERT_WEBHOOK_URL"]);
         // The address is as good as a key: it is not shown.
-        let bad = |_| Failure::config("ALERT_WEBHOOK_URL is no usable address", "it must be https, without query");
+        let bad = |_| {
+            Failure::config(
+                "ALERT_WEBHOOK_URL is no usable address",
+                "it must be https, without query",
+            )
+        };
         url.map(|url| BaseUrl::parse(url).map_err(bad)).transpose()
     }
 
     fn zone(&self) -> Result<TimeZone, Failure> {
         let Some(name) = &self.file.timezone else {
-            let here = || tz_file(Path::new(LOCALTIME)).filter(|_| self.environment.get(&["TZ"]).is_none());
+            let here = || {
+                tz_file(Path::new(LOCALTIME)).filter(|_| self.environment.get(&["TZ"]).is_none())
+            };
             return Ok(here().unwrap_or_else(TimeZone::system));
         };
         let plain = !name.starts_with('/') && !name.contains('.');
-        let known = plain.then(|| tz_file(&Path::new(ZONES).join(name))).flatten();
+        let known = plain
+            .then(|| tz_file(&Path::new(ZONES).join(name)))
+            .flatten();
         known.map_or_else(|| TimeZone::get(name), Ok).map_err(|_| {
-            Failure::config(format!("timezone = {name:?} is not known"), "use a name like \"America/Chicago\"")
+            Failure::config(
+                format!("timezone = {name:?} is not known"),
+                "use a name like \"America/Chicago\"",
+            )
         })
     }
 }
 
-/// Reads the rules of a zone. The library reads them too, after the names of all zones, which takes a millisecond.
+/// Reads the rules of a zone. The library reads them too, after the names of all zones, which takes
+/// a millisecond.
 fn tz_file(path: &Path) -> Option<TimeZone> {
     TimeZone::tzif("", &std::fs::read(path).ok()?).ok()
 }
@@ -238,14 +319,17 @@ fn store_place(state: Option<&str>, dir: &Path) -> Result<Place, Failure> {
         }
         Some(url) if url.contains("://") => Err(Failure::config(
             "the store can be a file or a PostgreSQL database, and is set to something else",
-            "pass a path or postgres://… as --state or QUOTION_STATE; without them DATABASE_URL counts",
+            "pass a path or postgres://… as --state or QUOTION_STATE; without them DATABASE_URL \
+                counts",
         )),
         Some(path) => Ok(Place::File(PathBuf::from(path))),
     }
 }
 
 fn signature(args: &SyncArgs, environment: &Environment) -> Result<SignatureSettings, Failure> {
-    let secrets = environment.get(&["OPENPHONE_WEBHOOK_SECRET", "QUO_WEBHOOK_SECRET"]).unwrap_or_default();
+    let secrets = environment
+        .get(&["OPENPHONE_WEBHOOK_SECRET", "QUO_WEBHOOK_SECRET"])
+        .unwrap_or_default();
     let headers = args.signature.as_ref().map(|signature| Headers {
         signature: signature.clone(),
         id: args.webhook_id.clone(),
@@ -258,7 +342,11 @@ fn signature(args: &SyncArgs, environment: &Environment) -> Result<SignatureSett
     };
     Ok(SignatureSettings {
         headers,
-        secrets: secrets.split(',').map(Secret::new).filter(|secret| !secret.is_empty()).collect(),
+        secrets: secrets
+            .split(',')
+            .map(Secret::new)
+            .filter(|secret| !secret.is_empty())
+            .collect(),
         required: args.require_signature || environment.is_on("QUOTION_REQUIRE_SIGNATURE")?,
         tolerance,
     })
@@ -275,16 +363,34 @@ fn deadline(text: Option<&str>) -> Result<Option<Duration>, Failure> {
 
 /// A span like `5m`, `50s`, `6h` or `30d` (days of 24 hours).
 pub fn duration(text: &str, name: &str) -> Result<SignedDuration, Failure> {
-    let days = || text.trim().strip_suffix('d')?.trim().parse::<i64>().ok()?.checked_mul(24);
-    let span = days().and_then(SignedDuration::try_from_hours).or_else(|| text.parse().ok());
-    let kind = if name.starts_with("--") { Kind::Usage } else { Kind::Config };
+    let days = || {
+        text.trim()
+            .strip_suffix('d')?
+            .trim()
+            .parse::<i64>()
+            .ok()?
+            .checked_mul(24)
+    };
+    let span = days()
+        .and_then(SignedDuration::try_from_hours)
+        .or_else(|| text.parse().ok());
+    let kind = if name.starts_with("--") {
+        Kind::Usage
+    } else {
+        Kind::Config
+    };
     let message = || format!("{name}: {text:?} is no length of time");
     let span = span.filter(SignedDuration::is_positive);
     span.ok_or_else(|| Failure::new(kind, message(), "write it like 50s, 5m, 6h or 30d"))
 }
 
 fn base(url: &str, name: &str) -> Result<BaseUrl, Failure> {
-    BaseUrl::parse(url).map_err(|why| Failure::config(format!("{name}: {why}"), "https, or http to a loopback address"))
+    BaseUrl::parse(url).map_err(|why| {
+        Failure::config(
+            format!("{name}: {why}"),
+            "https, or http to a loopback address",
+        )
+    })
 }
 
 /// The deadline of one payload that begins now.
@@ -305,7 +411,12 @@ mod tests {
         let library = TimeZone::get(name).expect("zone");
         // A machine may do without these files.
         let file = tz_file(&Path::new(ZONES).join(name)).unwrap_or_else(|| library.clone());
-        for at in ["2026-03-08T07:59:59Z", "2026-03-08T08:00:00Z", "2026-11-01T07:00:00Z", "2050-07-01T00:00:00Z"] {
+        for at in [
+            "2026-03-08T07:59:59Z",
+            "2026-03-08T08:00:00Z",
+            "2026-11-01T07:00:00Z",
+            "2050-07-01T00:00:00Z",
+        ] {
             let at: Timestamp = at.parse().expect("time");
             assert_eq!(file.to_offset(at), library.to_offset(at), "{at}");
         }

@@ -1,7 +1,8 @@
-//! What the operator must see to: a line in two files of the folder, and a message to a chat if one is configured.
+//! What the operator must see to: a line in two files of the folder, and a message to a chat if one
+//! is configured.
 //!
-//! Apart because it must work when little else does; its own troubles are only logged. No secrets and no message
-//! text come here: failures carry none.
+//! Apart because it must work when little else does; its own troubles are only logged. No secrets
+//! and no message text come here: failures carry none.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
@@ -15,7 +16,8 @@ use serde_json::json;
 use crate::http::{Agent, BaseUrl, Deadline, Request, Vendor, VendorSpec, Window};
 use crate::json_line;
 
-/// Files that get each line; the first is the owner's, the second what systems before this one wrote.
+/// Files that get each line; the first is the owner's, the second what systems before this one
+/// wrote.
 const FILES: [&str; 2] = ["sync_errors.log", "critical_errors.log"];
 /// Longest that an alert may take.
 const ALERT: Duration = Duration::from_secs(5);
@@ -34,7 +36,8 @@ pub struct Line<'a> {
     pub request_id: Option<&'a str>,
 }
 
-/// Appends the line to the files in `dir`, each with one write, so that parallel processes do not mix.
+/// Appends the line to the files in `dir`, each with one write, so that parallel processes do not
+/// mix.
 pub fn log(dir: &Path, line: &Line) {
     let json = json!({
         "time": line.at.to_string(),
@@ -44,7 +47,11 @@ pub fn log(dir: &Path, line: &Line) {
         "request_id": line.request_id,
     });
     for name in FILES {
-        if let Err(err) = append(dir, name, format!("{}\n", json_line::render(&json)).as_bytes()) {
+        if let Err(err) = append(
+            dir,
+            name,
+            format!("{}\n", json_line::render(&json)).as_bytes(),
+        ) {
             log::error!("cannot write to {}: {err}", dir.join(name).display());
         }
     }
@@ -56,7 +63,10 @@ pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
         name: "alert",
         base: url,
         headers: Vec::new(),
-        window: Window { requests: 1, period: Duration::from_secs(1) },
+        window: Window {
+            requests: 1,
+            period: Duration::from_secs(1),
+        },
         shared: None,
         request_id_header: "x-request-id",
     };
@@ -64,13 +74,20 @@ pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
     match Vendor::new(agent, spec).call(&request, Deadline::within(ALERT)) {
         Ok(_) => {}
         // A chat answers "ok" rather than JSON; what counts is that it took the message.
-        Err(err) if err.status().is_some_and(|status| (200..300).contains(&status)) => {}
+        Err(err)
+            if err
+                .status()
+                .is_some_and(|status| (200..300).contains(&status)) => {}
         Err(err) => log::error!("cannot send the alert: {err}"),
     }
 }
 
 fn append(dir: &Path, name: &str, line: &[u8]) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join(name))?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(dir.join(name))?;
     file.write_all(line)
 }

@@ -1,7 +1,7 @@
 //! Events from their arrival to their end: kept, claimed, synced, settled.
 //!
-//! Apart because a delivery on standard input and a replay go the same way. An event is in the inbox before anything
-//! is done about it, and leaves only when it is finished.
+//! Apart because a delivery on standard input and a replay go the same way. An event is in the
+//! inbox before anything is done about it, and leaves only when it is finished.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,9 @@ use crate::domain::outcome::{Action, Outcome, Reason, Synced, Warning};
 use crate::domain::phone::Phone;
 use crate::failure::Failure;
 use crate::http::Deadline;
-use crate::store::{self, Arrival, Finish, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble};
+use crate::store::{
+    self, Arrival, Finish, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble,
+};
 use crate::sync::{self, Sync, Work};
 
 /// Wait before Quo is asked for what no delivery announces.
@@ -21,7 +23,8 @@ const FOLLOW_UP_AFTER: Duration = Duration::from_secs(30);
 /// Added to the hint of a failure whose event is kept.
 const KEPT: &str = "; the event is kept, `quotion replay` tries again";
 /// Added to the hint of the last failure.
-const LAST_ATTEMPT: &str = "; it was the last attempt: the event is kept, and `quotion replay --dead` tries again";
+const LAST_ATTEMPT: &str =
+    "; it was the last attempt: the event is kept, and `quotion replay --dead` tries again";
 
 /// A failure, and what had been done by then.
 pub type Unfinished = Box<(Failure, Outcome)>;
@@ -52,7 +55,10 @@ pub fn receive(store: &Store, arrived: Vec<(Box<Event>, Vec<u8>)>) -> Vec<(Box<E
     let standings: Vec<store::Result<Standing>> = match store.receive(&arrivals) {
         Ok(standings) => standings.into_iter().map(Ok).collect(),
         // One by one, so that each is kept that can be.
-        Err(_) if arrivals.len() > 1 => arrivals.chunks(1).map(|arrival| receive_one(store, arrival)).collect(),
+        Err(_) if arrivals.len() > 1 => arrivals
+            .chunks(1)
+            .map(|arrival| receive_one(store, arrival))
+            .collect(),
         Err(err) => vec![Err(err)],
     };
     let answer = |(event, standing): (Box<Event>, _)| {
@@ -68,7 +74,10 @@ pub fn receive(store: &Store, arrived: Vec<(Box<Event>, Vec<u8>)>) -> Vec<(Box<E
 }
 
 fn receive_one(store: &Store, arrival: &[Arrival]) -> store::Result<Standing> {
-    Ok(store.receive(arrival)?.pop().unwrap_or(Standing::Waiting { attempts: 0 }))
+    Ok(store
+        .receive(arrival)?
+        .pop()
+        .unwrap_or(Standing::Waiting { attempts: 0 }))
 }
 
 /// What to do about an event that another process works on, or has worked on meanwhile.
@@ -80,20 +89,32 @@ pub enum Claim<'a> {
     Leave(&'a Selection),
 }
 
-/// Does the work on events that are in the inbox and belong together, alone among all processes, and notes what came
-/// of it.
+/// Does the work on events that are in the inbox and belong together, alone among all processes,
+/// and notes what came of it.
 pub fn process(job: &Sync, works: &[&Work], (patience, claim): (Patience, Claim)) -> Vec<Ended> {
-    let together = if works.len() > 1 { together(job, works, (patience, claim)) } else { vec![None; works.len()] };
+    let together = if works.len() > 1 {
+        together(job, works, (patience, claim))
+    } else {
+        vec![None; works.len()]
+    };
     let one_by_one = works.iter().zip(together);
-    one_by_one.map(|(work, ended)| ended.unwrap_or_else(|| alone(job, work, (patience, claim)))).collect()
+    one_by_one
+        .map(|(work, ended)| ended.unwrap_or_else(|| alone(job, work, (patience, claim))))
+        .collect()
 }
 
 /// `None` for what has to be done alone, or is in the hands of another process.
-fn together(job: &Sync, works: &[&Work], (patience, claim): (Patience, Claim)) -> Vec<Option<Ended>> {
+fn together(
+    job: &Sync,
+    works: &[&Work],
+    (patience, claim): (Patience, Claim),
+) -> Vec<Option<Ended>> {
     let ids: Vec<EventId> = works.iter().map(|work| work.event_id()).collect();
     let mut ended: Vec<Option<Ended>> = vec![None; works.len()];
     // Where the store fails, each event tells for itself what is wrong with it.
-    let Ok((_claims, free)) = job.store.lock_free_events(&ids) else { return ended };
+    let Ok((_claims, free)) = job.store.lock_free_events(&ids) else {
+        return ended;
+    };
     let mut open: Vec<usize> = Vec::new();
     for place in (0..works.len()).filter(|place| free[*place]) {
         // The same event again has its turn when the first one is finished.
@@ -119,25 +140,38 @@ fn together(job: &Sync, works: &[&Work], (patience, claim): (Patience, Claim)) -
 fn alone(job: &Sync, work: &Work, (patience, claim): (Patience, Claim)) -> Ended {
     let id = work.event_id();
     let failed = |err: store::Error| Box::new((Failure::from(err), work.outset()));
-    let until = if claim == Claim::Wait { job.deadline } else { Deadline::within(Duration::ZERO) };
+    let until = if claim == Claim::Wait {
+        job.deadline
+    } else {
+        Deadline::within(Duration::ZERO)
+    };
     let Some(_claim) = job.store.lock(&Lock::Event(id), until).map_err(failed)? else {
-        return Ok(Outcome { queued: true, ..work.outset() });
+        return Ok(Outcome {
+            queued: true,
+            ..work.outset()
+        });
     };
     if let Some(outcome) = ended_meanwhile(job.store, work, claim).map_err(failed)? {
         return Ok(outcome);
     }
     let began = Instant::now();
-    let done = sync::run(job, &[work]).into_iter().next().flatten().expect("a single event gets its answer");
+    let done = sync::run(job, &[work])
+        .into_iter()
+        .next()
+        .flatten()
+        .expect("a single event gets its answer");
     end(job.store, work, (done, began.elapsed()), patience)
 }
 
-/// What came of an event while this process did not hold its lock; `None` if it is still to be done.
+/// What came of an event while this process did not hold its lock; `None` if it is still to be
+/// done.
 fn ended_meanwhile(store: &Store, work: &Work, claim: Claim) -> store::Result<Option<Outcome>> {
     let id = work.event_id();
     match claim {
-        Claim::Leave(selection) if store.load(&id, selection)?.is_none() => {
-            Ok(Some(Outcome { queued: true, ..work.outset() }))
-        }
+        Claim::Leave(selection) if store.load(&id, selection)?.is_none() => Ok(Some(Outcome {
+            queued: true,
+            ..work.outset()
+        })),
         Claim::Leave(_) => Ok(None),
         Claim::Wait => match store.standing(&id)? {
             Some(Standing::Done(pages)) => Ok(Some(duplicate(work.outset(), pages))),
@@ -147,10 +181,19 @@ fn ended_meanwhile(store: &Store, work: &Work, claim: Claim) -> store::Result<Op
 }
 
 /// Notes what came of an event.
-fn end(store: &Store, work: &Work, (done, took): (sync::Ended, Duration), patience: Patience) -> Ended {
+fn end(
+    store: &Store,
+    work: &Work,
+    (done, took): (sync::Ended, Duration),
+    patience: Patience,
+) -> Ended {
     match done {
         Ok(outcome) => settle(store, work, (outcome, took)),
-        Err(failed) => Err(postpone(store, &work.event_id(), (unfinished(*failed), patience))),
+        Err(failed) => Err(postpone(
+            store,
+            &work.event_id(),
+            (unfinished(*failed), patience),
+        )),
     }
 }
 
@@ -160,25 +203,43 @@ pub fn unfinished(failed: sync::Failed) -> Unfinished {
 }
 
 /// Notes why an event could not be finished.
-pub fn postpone(store: &Store, id: &EventId, (mut failed, patience): (Unfinished, Patience)) -> Unfinished {
+pub fn postpone(
+    store: &Store,
+    id: &EventId,
+    (mut failed, patience): (Unfinished, Patience),
+) -> Unfinished {
     let (failure, outcome) = &mut *failed;
-    let trouble = Trouble { kind: failure.kind.name().to_owned(), message: failure.message.clone() };
+    let trouble = Trouble {
+        kind: failure.kind.name().to_owned(),
+        message: failure.message.clone(),
+    };
     match store.postpone(id, &trouble, patience) {
-        Ok(dead) => failure.hint.push_str(if dead { LAST_ATTEMPT } else { KEPT }),
+        Ok(dead) => failure
+            .hint
+            .push_str(if dead { LAST_ATTEMPT } else { KEPT }),
         // The first failure says more; that the store fails too is told beside it.
-        Err(err) => outcome.warnings.push(Warning::new("store", err.to_string())),
+        Err(err) => outcome
+            .warnings
+            .push(Warning::new("store", err.to_string())),
     }
     failed
 }
 
 fn settle(store: &Store, work: &Work, (outcome, took): (Outcome, Duration)) -> Ended {
     let id = &work.event_id();
-    let concerns_nobody = matches!(outcome.skipped, Some(Reason::NoClientNumber | Reason::MissingFields));
+    let concerns_nobody = matches!(
+        outcome.skipped,
+        Some(Reason::NoClientNumber | Reason::MissingFields)
+    );
     let kept = if concerns_nobody {
         store.discard(id)
     } else {
         let follow_ups = follow_ups(work);
-        let kept = if follow_ups.is_empty() { Ok(()) } else { store.receive(&follow_ups).map(drop) };
+        let kept = if follow_ups.is_empty() {
+            Ok(())
+        } else {
+            store.receive(&follow_ups).map(drop)
+        };
         kept.and_then(|()| store.finish(id, &finish(work, &outcome, took)))
     };
     match kept {
@@ -188,8 +249,13 @@ fn settle(store: &Store, work: &Work, (outcome, took): (Outcome, Duration)) -> E
 }
 
 fn finish(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
-    let pages =
-        outcome.synced.iter().map(|synced| (synced.phone.clone(), synced.page.clone(), synced.client_name.clone()));
+    let pages = outcome.synced.iter().map(|synced| {
+        (
+            synced.phone.clone(),
+            synced.page.clone(),
+            synced.client_name.clone(),
+        )
+    });
     let context = subject(work).and_then(|subject| match subject {
         Subject::Call(news) => Some((&news.context, true)),
         Subject::Message(message) => Some((&message.context, false)),
@@ -201,7 +267,11 @@ fn finish(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
         direction: context.direction,
         number: context.number_id.clone(),
     });
-    Finish { pages: pages.collect(), activity, took }
+    Finish {
+        pages: pages.collect(),
+        activity,
+        took,
+    }
 }
 
 fn subject(work: &Work) -> Option<&Subject> {
@@ -218,11 +288,15 @@ fn duplicate(outcome: Outcome, pages: Vec<(Phone, Option<PageId>, String)>) -> O
         page,
         client_name,
     });
-    Outcome { synced: synced.collect(), skipped: Some(Reason::Duplicate), ..outcome }
+    Outcome {
+        synced: synced.collect(),
+        skipped: Some(Reason::Duplicate),
+        ..outcome
+    }
 }
 
-/// An event on standard input is worked on at once; if that comes to nothing, a replay may take it after the time
-/// that this one has.
+/// An event on standard input is worked on at once; if that comes to nothing, a replay may take it
+/// after the time that this one has.
 fn arrival(event: &Event, payload: Vec<u8>) -> Arrival {
     Arrival {
         id: event.id.clone(),
@@ -235,10 +309,16 @@ fn arrival(event: &Event, payload: Vec<u8>) -> Arrival {
 
 /// Questions to be put off, one for each artifact that no delivery announces.
 fn follow_ups(work: &Work) -> Vec<Arrival> {
-    let Some(Subject::Call(news)) = subject(work) else { return Vec::new() };
+    let Some(Subject::Call(news)) = subject(work) else {
+        return Vec::new();
+    };
     let question = |kind: &ArtifactKind| {
         let (activity, link) = (news.context.id.clone(), news.context.link.clone());
-        let follow_up = FollowUp { activity, kind: *kind, link };
+        let follow_up = FollowUp {
+            activity,
+            kind: *kind,
+            link,
+        };
         Arrival {
             id: follow_up.event_id(),
             event_type: FOLLOW_UP.to_owned(),
@@ -251,16 +331,29 @@ fn follow_ups(work: &Work) -> Vec<Arrival> {
 }
 
 fn write_follow_up(follow_up: &FollowUp) -> Vec<u8> {
-    let FollowUp { activity, kind, link } = follow_up;
-    let json = json!({"type": FOLLOW_UP, "activity": activity.as_str(), "artifact": kind.label(), "link": link});
+    let FollowUp {
+        activity,
+        kind,
+        link,
+    } = follow_up;
+    let json = json!({"type": FOLLOW_UP, "activity": activity.as_str(), "artifact": kind.label(),
+        "link": link});
     json.to_string().into_bytes()
 }
 
 fn read_follow_up(payload: &[u8]) -> Option<FollowUp> {
-    let json: Json = serde_json::from_slice(payload).ok().filter(|json: &Json| json["type"] == FOLLOW_UP)?;
-    let kind = ArtifactKind::ALL.into_iter().find(|kind| json["artifact"] == kind.label())?;
+    let json: Json = serde_json::from_slice(payload)
+        .ok()
+        .filter(|json: &Json| json["type"] == FOLLOW_UP)?;
+    let kind = ArtifactKind::ALL
+        .into_iter()
+        .find(|kind| json["artifact"] == kind.label())?;
     let link = json["link"].as_str().map(Into::into);
-    Some(FollowUp { activity: ActivityId::parse(json["activity"].as_str()?).ok()?, kind, link })
+    Some(FollowUp {
+        activity: ActivityId::parse(json["activity"].as_str()?).ok()?,
+        kind,
+        link,
+    })
 }
 
 #[cfg(test)]
@@ -270,9 +363,15 @@ mod tests {
     #[test]
     fn follow_up_is_read_as_it_was_written() {
         let link = Some("https://my.quo.com/inbox/PN1/c/CN1?at=AC1".to_owned());
-        let follow_up =
-            FollowUp { activity: ActivityId::parse("AC1").expect("id"), kind: ArtifactKind::Voicemail, link };
-        assert_eq!(read_work(&write_follow_up(&follow_up)), Ok(Work::FollowUp(follow_up.clone())));
+        let follow_up = FollowUp {
+            activity: ActivityId::parse("AC1").expect("id"),
+            kind: ArtifactKind::Voicemail,
+            link,
+        };
+        assert_eq!(
+            read_work(&write_follow_up(&follow_up)),
+            Ok(Work::FollowUp(follow_up.clone()))
+        );
         assert_eq!(follow_up.event_id().as_str(), "follow-up-voicemail-AC1");
     }
 }

@@ -1,7 +1,7 @@
 //! Standard input as JSON documents, one after another, whatever stands between them.
 //!
-//! Apart because one broken document must not cost the ones behind it: reading goes on at the next line. Nothing here
-//! knows what a document means. Memory is bounded by the largest document.
+//! Apart because one broken document must not cost the ones behind it: reading goes on at the next
+//! line. Nothing here knows what a document means. Memory is bounded by the largest document.
 
 use std::io::{self, Read};
 
@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 /// Largest document, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes read at a time, at first: most inputs are one delivery, and memory that is not touched costs no time.
+/// Bytes read at a time, at first: most inputs are one delivery, and memory that is not touched
+/// costs no time.
 const FIRST_CHUNK: usize = 8 * 1024;
 /// Bytes read at a time, at most.
 const CHUNK: usize = 64 * 1024;
@@ -41,7 +42,14 @@ pub struct Documents<R> {
 impl<R: Read> Documents<R> {
     /// Reads from `input`.
     pub fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, chunk: FIRST_CHUNK, at_end: false, failed: false }
+        Self {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            chunk: FIRST_CHUNK,
+            at_end: false,
+            failed: false,
+        }
     }
 
     fn rest(&self) -> &[u8] {
@@ -60,7 +68,8 @@ impl<R: Read> Documents<R> {
                 result => break result,
             }
         };
-        self.buffer.truncate(before + read.as_ref().copied().unwrap_or(0));
+        self.buffer
+            .truncate(before + read.as_ref().copied().unwrap_or(0));
         let read = read?;
         if read == self.chunk {
             self.chunk = CHUNK.min(2 * read);
@@ -71,7 +80,11 @@ impl<R: Read> Documents<R> {
 
     fn skip_blanks(&mut self) -> io::Result<()> {
         loop {
-            let blanks = self.rest().iter().take_while(|byte| is_blank(**byte)).count();
+            let blanks = self
+                .rest()
+                .iter()
+                .take_while(|byte| is_blank(**byte))
+                .count();
             self.start += blanks;
             if !self.rest().is_empty() || self.at_end {
                 return Ok(());
@@ -89,7 +102,9 @@ impl<R: Read> Documents<R> {
         let mut tried = 0;
         loop {
             let length = self.rest().len();
-            let worth_trying = self.at_end || length >= 2 * tried || matches!(self.rest().last(), Some(b'\n' | b'}'));
+            let worth_trying = self.at_end
+                || length >= 2 * tried
+                || matches!(self.rest().last(), Some(b'\n' | b'}'));
             if worth_trying {
                 tried = length;
                 match scan(self.rest(), self.at_end) {
@@ -113,8 +128,8 @@ impl<R: Read> Documents<R> {
         }
     }
 
-    /// Leaves the line that the broken document begins on, and, if it seems to have been a document over several lines,
-    /// the ones that belong to it: indented, or closing brackets.
+    /// Leaves the line that the broken document begins on, and, if it seems to have been a document
+    /// over several lines, the ones that belong to it: indented, or closing brackets.
     fn skip_broken(&mut self) -> io::Result<()> {
         let spread = matches!(self.rest().first(), Some(b'{' | b'['));
         loop {
@@ -143,7 +158,8 @@ impl<R: Read> Documents<R> {
         }
     }
 
-    /// Leaves a document that is too large, without keeping it: up to where its brackets are closed.
+    /// Leaves a document that is too large, without keeping it: up to where its brackets are
+    /// closed.
     fn skip_large(&mut self) -> io::Result<()> {
         let mut brackets = Brackets::default();
         loop {
@@ -188,11 +204,18 @@ fn scan(bytes: &[u8], at_end: bool) -> Scan {
         Some(Ok(value)) => {
             let end = values.byte_offset();
             let closed = value.get().ends_with(['}', ']', '"']);
-            if closed || at_end || end < bytes.len() { Scan::Whole(end) } else { Scan::Unfinished }
+            if closed || at_end || end < bytes.len() {
+                Scan::Whole(end)
+            } else {
+                Scan::Unfinished
+            }
         }
         Some(Err(err)) if err.classify() == Category::Eof && !at_end => Scan::Unfinished,
         // A character of several bytes may be cut by the end of what has been read so far.
-        Some(Err(_)) if !at_end && std::str::from_utf8(bytes).is_err_and(|err| err.error_len().is_none()) => {
+        Some(Err(_))
+            if !at_end
+                && std::str::from_utf8(bytes).is_err_and(|err| err.error_len().is_none()) =>
+        {
             Scan::Unfinished
         }
         Some(Err(err)) => Scan::Broken(err.to_string()),
@@ -258,7 +281,9 @@ mod tests {
 
     fn check(input: &str, want: &[&str]) {
         for step in [1, 7, CHUNK] {
-            let found: Vec<String> = Documents::new(Slow(input.as_bytes(), step)).map(shown).collect();
+            let found: Vec<String> = Documents::new(Slow(input.as_bytes(), step))
+                .map(shown)
+                .collect();
             assert_eq!(found, want, "{input:?} by {step}");
         }
     }
@@ -270,29 +295,51 @@ mod tests {
         check("{}", &["{}"]);
         check(
             "{\"a\":1}{\"b\":2}\n{\n \"c\": 3\n}\n[1] 12 \"x\"",
-            &["{\"a\":1}", "{\"b\":2}", "{\n \"c\": 3\n}", "[1]", "12", "\"x\""],
+            &[
+                "{\"a\":1}",
+                "{\"b\":2}",
+                "{\n \"c\": 3\n}",
+                "[1]",
+                "12",
+                "\"x\"",
+            ],
         );
-        check("{\"ü\":\"😀\"}\n{\"b\":2}", &["{\"ü\":\"😀\"}", "{\"b\":2}"]);
+        check(
+            "{\"ü\":\"😀\"}\n{\"b\":2}",
+            &["{\"ü\":\"😀\"}", "{\"b\":2}"],
+        );
     }
 
     #[test]
     fn after_a_broken_document_reading_goes_on_at_the_next_line() {
         check("not json\n{\"a\":1}", &["broken", "{\"a\":1}"]);
         check("one\ntwo\n{}", &["broken", "broken", "{}"]);
-        check("{\"a\": \n{\"b\":2}\n{\"c\":3}", &["broken", "{\"b\":2}", "{\"c\":3}"]);
+        check(
+            "{\"a\": \n{\"b\":2}\n{\"c\":3}",
+            &["broken", "{\"b\":2}", "{\"c\":3}"],
+        );
         check("{\"a\": \"x\n{\"b\":2}", &["broken", "{\"b\":2}"]);
-        check("{\"a\":1}}\n{\"b\":2}", &["{\"a\":1}", "broken", "{\"b\":2}"]);
+        check(
+            "{\"a\":1}}\n{\"b\":2}",
+            &["{\"a\":1}", "broken", "{\"b\":2}"],
+        );
     }
 
     #[test]
     fn truncated_document_over_several_lines_is_one_error() {
         check("{\n  \"a\": {\n    \"b\": 1\n  },\n  \"c", &["broken"]);
-        check("{\n  \"a\": oops,\n  \"b\": 1\n}\n{\"b\":2}", &["broken", "{\"b\":2}"]);
+        check(
+            "{\n  \"a\": oops,\n  \"b\": 1\n}\n{\"b\":2}",
+            &["broken", "{\"b\":2}"],
+        );
     }
 
     #[test]
     fn document_that_is_too_large_is_left_and_the_next_one_read() {
-        let large = format!("{{\"a\": \"\\\"{}\"}}\n{{\"b\":2}}\n", "x".repeat(MAX_BYTES));
+        let large = format!(
+            "{{\"a\": \"\\\"{}\"}}\n{{\"b\":2}}\n",
+            "x".repeat(MAX_BYTES)
+        );
         let found: Vec<String> = Documents::new(large.as_bytes()).map(shown).collect();
         assert_eq!(found, ["too large", "{\"b\":2}"]);
         let limit = format!("{{\"a\": \"{}\"}}", "x".repeat(MAX_BYTES - 9));
@@ -302,7 +349,9 @@ mod tests {
 
     #[test]
     fn invalid_utf8_is_broken_not_fatal() {
-        let found: Vec<String> = Documents::new(&b"{\"a\":\"\xff\"}\n{\"b\":2}"[..]).map(shown).collect();
+        let found: Vec<String> = Documents::new(&b"{\"a\":\"\xff\"}\n{\"b\":2}"[..])
+            .map(shown)
+            .collect();
         assert_eq!(found, ["broken", "{\"b\":2}"]);
     }
 }

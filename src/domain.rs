@@ -1,7 +1,7 @@
 //! What Quotion talks about: events, people, pages and plans, as plain values.
 //!
-//! Apart from everything else so that the rules can be read and tested alone. Nothing here does I/O, reads
-//! the clock, or knows how a vendor spells things in JSON.
+//! Apart from everything else so that the rules can be read and tested alone. Nothing here does
+//! I/O, reads the clock, or knows how a vendor spells things in JSON.
 
 pub mod entry;
 pub mod event;

@@ -96,7 +96,13 @@ pub struct Failure {
 impl Failure {
     /// A failure of the kind.
     pub fn new(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: hint.into(), request_id: None, exit_code: kind.exit_code() }
+        Self {
+            kind,
+            message: message.into(),
+            hint: hint.into(),
+            request_id: None,
+            exit_code: kind.exit_code(),
+        }
     }
 
     /// A wrong or missing setting.
@@ -120,15 +126,24 @@ impl Failure {
     }
 
     fn with_request(self, request_id: Option<&String>) -> Self {
-        Self { request_id: request_id.cloned(), ..self }
+        Self {
+            request_id: request_id.cloned(),
+            ..self
+        }
     }
 
     fn not_now(self) -> Self {
-        Self { exit_code: NOT_NOW, ..self }
+        Self {
+            exit_code: NOT_NOW,
+            ..self
+        }
     }
 
     fn for_good(self) -> Self {
-        Self { exit_code: Kind::Refused.exit_code(), ..self }
+        Self {
+            exit_code: Kind::Refused.exit_code(),
+            ..self
+        }
     }
 }
 
@@ -157,7 +172,11 @@ impl From<Broken> for Failure {
                 format!("the document is larger than {} MiB", MAX_BYTES >> 20),
                 "no delivery of Quo is that large; check what is piped in",
             ),
-            Broken::Io(err) => Self::new(Kind::Store, format!("cannot read standard input: {err}"), "check the pipe"),
+            Broken::Io(err) => Self::new(
+                Kind::Store,
+                format!("cannot read standard input: {err}"),
+                "check the pipe",
+            ),
         }
     }
 }
@@ -176,10 +195,12 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
         if refusal == Refusal::NoUsableSecret {
-            let hint = "set OPENPHONE_WEBHOOK_SECRET to the signing secret of the webhook (several: comma-separated)";
+            let hint = "set OPENPHONE_WEBHOOK_SECRET to the signing secret of the webhook \
+                (several: comma-separated)";
             return Self::config(message, hint);
         }
-        let hint = "the body must be passed byte for byte, and OPENPHONE_WEBHOOK_SECRET must hold the secret of the webhook \
+        let hint = "the body must be passed byte for byte, and OPENPHONE_WEBHOOK_SECRET must hold \
+            the secret of the webhook \
                     that sent it; for saved payloads use --signature-tolerance off";
         Self::new(Kind::Signature, message, hint)
     }
@@ -201,10 +222,14 @@ impl From<&store::Error> for Failure {
                 "another process holds the store, or its server cannot be reached; run again",
             )
             .not_now(),
-            store::Error::Newer { .. } => Self::new(Kind::Store, message, "update quotion on this machine"),
+            store::Error::Newer { .. } => {
+                Self::new(Kind::Store, message, "update quotion on this machine")
+            }
             store::Error::Broken(_) => {
-                let hint = "a file: check free space, permissions and the path (--dir, --state); a damaged store can be moved \
-                            away, and a new one is made; a database: check its address and what its user may do";
+                let hint = "a file: check free space, permissions and the path (--dir, --state); \
+                    a damaged store can be moved \
+                            away, and a new one is made; a database: check its address and what \
+                            its user may do";
                 Self::new(Kind::Store, message, hint)
             }
         }
@@ -218,18 +243,25 @@ impl From<&sync::Error> for Failure {
             sync::Error::Notion(err) => from_notion(err),
             sync::Error::Store(err) => err.into(),
             sync::Error::Quo(err) => from_quo(err, message),
-            sync::Error::Unknown(_) => {
-                Self::new(Kind::Unavailable, message, "it may only be too early; run again later")
-            }
-            sync::Error::OwnNumbersNeeded => {
-                Self::new(Kind::Unavailable, message, "set OPENPHONE_API_KEY, or run again when Quo answers")
-            }
-            sync::Error::Misconfigured(_) => {
-                Self::config(message, "set the column's name in quotion.toml under [clients], or add it in Notion")
-            }
-            sync::Error::Unsettled(_) => {
-                Self::new(Kind::Unavailable, message, "run the same payload again; it is looked for first")
-            }
+            sync::Error::Unknown(_) => Self::new(
+                Kind::Unavailable,
+                message,
+                "it may only be too early; run again later",
+            ),
+            sync::Error::OwnNumbersNeeded => Self::new(
+                Kind::Unavailable,
+                message,
+                "set OPENPHONE_API_KEY, or run again when Quo answers",
+            ),
+            sync::Error::Misconfigured(_) => Self::config(
+                message,
+                "set the column's name in quotion.toml under [clients], or add it in Notion",
+            ),
+            sync::Error::Unsettled(_) => Self::new(
+                Kind::Unavailable,
+                message,
+                "run the same payload again; it is looked for first",
+            ),
         }
     }
 }
@@ -240,26 +272,41 @@ impl From<backfill::Error> for Failure {
         match err {
             backfill::Error::Quo(err) => from_quo(&err, message),
             backfill::Error::Store(err) => err.into(),
-            backfill::Error::Output(_) => {
-                Self::new(Kind::Store, message, "check the other end of the pipe; the same command begins anew")
-            }
-            backfill::Error::NoSuchNumber(_, there) => {
-                Self::new(Kind::Usage, message, format!("there are: {}", there.join(", ")))
-            }
+            backfill::Error::Output(_) => Self::new(
+                Kind::Store,
+                message,
+                "check the other end of the pipe; the same command begins anew",
+            ),
+            backfill::Error::NoSuchNumber(_, there) => Self::new(
+                Kind::Usage,
+                message,
+                format!("there are: {}", there.join(", ")),
+            ),
         }
     }
 }
 
 fn from_quo(err: &quo::Error, message: String) -> Failure {
     match err {
-        quo::Error::Denied(_) => {
-            Failure::new(Kind::Unauthorized, message, "check OPENPHONE_API_KEY in Quo's workspace settings")
-        }
-        quo::Error::Refused(_) => Failure::new(Kind::Refused, message, "if this stays so, report it with the trace"),
-        quo::Error::Failed(err) => Failure { message, ..from_http(err) },
-        quo::Error::Unreadable { .. } | quo::Error::Endless { .. } => {
-            Failure::new(Kind::Unavailable, message, "run again later; if it stays so, report it")
-        }
+        quo::Error::Denied(_) => Failure::new(
+            Kind::Unauthorized,
+            message,
+            "check OPENPHONE_API_KEY in Quo's workspace settings",
+        ),
+        quo::Error::Refused(_) => Failure::new(
+            Kind::Refused,
+            message,
+            "if this stays so, report it with the trace",
+        ),
+        quo::Error::Failed(err) => Failure {
+            message,
+            ..from_http(err)
+        },
+        quo::Error::Unreadable { .. } | quo::Error::Endless { .. } => Failure::new(
+            Kind::Unavailable,
+            message,
+            "run again later; if it stays so, report it",
+        ),
     }
 }
 
@@ -267,12 +314,15 @@ fn from_notion(err: &notion::Error) -> Failure {
     match err {
         notion::Error::Http(err) => from_http(err),
         notion::Error::Ambiguous(what) => {
-            let hint = "keep the phone column in only one of the data sources, or name it differently in the others";
+            let hint = "keep the phone column in only one of the data sources, or name it \
+                differently in the others";
             Failure::new(Kind::Refused, format!("notion: {what}"), hint)
         }
-        notion::Error::Unreadable(what) => {
-            Failure::new(Kind::Unavailable, format!("notion: {what}"), "run again later; if it stays so, report it")
-        }
+        notion::Error::Unreadable(what) => Failure::new(
+            Kind::Unavailable,
+            format!("notion: {what}"),
+            "run again later; if it stays so, report it",
+        ),
     }
 }
 
@@ -280,8 +330,14 @@ fn from_http(err: &http::Error) -> Failure {
     let message = err.to_string();
     let failure = |kind, hint: &str| Failure::new(kind, message.clone(), hint);
     match err {
-        http::Error::Refused { status, request_id, .. } => match status {
-            401 => failure(Kind::Unauthorized, "check the API key; a new one may take half a minute to work"),
+        http::Error::Refused {
+            status, request_id, ..
+        } => match status {
+            401 => failure(
+                Kind::Unauthorized,
+                "check the API key; a new one may take half a \
+                minute to work",
+            ),
             403 => failure(
                 Kind::Unauthorized,
                 "give the Notion integration the rights to read, insert and update content; \
@@ -289,24 +345,54 @@ fn from_http(err: &http::Error) -> Failure {
             ),
             404 => failure(
                 Kind::NotFound,
-                "share the database with the integration (its menu ··· > Connections), and check its id",
+                "share the database with the integration (its menu ··· > Connections), and check \
+                    its id",
             ),
-            _ => failure(Kind::Refused, "if the message does not help, report it with the request id"),
+            _ => failure(
+                Kind::Refused,
+                "if the message does not help, report it with the request \
+                id",
+            ),
         }
         .with_request(request_id.as_ref()),
-        http::Error::Blocked { .. } => {
-            failure(Kind::RateLimited, "Notion has blocked this integration; write to its support").for_good()
-        }
-        http::Error::NotNow { status: Some(429 | 529), .. } => failure(Kind::RateLimited, "run again later"),
-        http::Error::NotNow { .. } => failure(Kind::Unavailable, "run again later; check the network if it stays so"),
-        http::Error::Unknown { .. } => {
-            failure(Kind::Unavailable, "run the same payload again: what was saved is looked for first")
-        }
-        http::Error::Deadline { .. } => failure(Kind::Deadline, "run again later, or with a longer --deadline"),
-        http::Error::Invalid { .. } => {
-            failure(Kind::Config, "check the keys: one seems to hold a line break or the like")
-        }
-        http::Error::Unreadable { .. } => failure(Kind::Unavailable, "run again later; if it stays so, report it"),
+        http::Error::Blocked { .. } => failure(
+            Kind::RateLimited,
+            "Notion has blocked this integration; write to its \
+                support",
+        )
+        .for_good(),
+        http::Error::NotNow {
+            status: Some(429 | 529),
+            ..
+        } => failure(
+            Kind::RateLimited,
+            "run \
+            again later",
+        ),
+        http::Error::NotNow { .. } => failure(
+            Kind::Unavailable,
+            "run again later; check the \
+            network if it stays so",
+        ),
+        http::Error::Unknown { .. } => failure(
+            Kind::Unavailable,
+            "run the same payload again: what was saved is looked for \
+                first",
+        ),
+        http::Error::Deadline { .. } => failure(
+            Kind::Deadline,
+            "run again later, or with a \
+            longer --deadline",
+        ),
+        http::Error::Invalid { .. } => failure(
+            Kind::Config,
+            "check the keys: one seems to hold a line break or the like",
+        ),
+        http::Error::Unreadable { .. } => failure(
+            Kind::Unavailable,
+            "run again later; if it \
+            stays so, report it",
+        ),
     }
 }
 

@@ -1,12 +1,14 @@
-//! Calls to the vendors' APIs: one pool of connections, limits on everything, retry at this one place.
+//! Calls to the vendors' APIs: one pool of connections, limits on everything, retry at this one
+//! place.
 //!
-//! [`Vendor::call`] takes a [`Request`] and gives an [`Answer`], or an [`Error`] that tells what the caller may
-//! do next. An attempt passes the vendor's gate (rate window, pause), goes over the wire, and is judged; up to
-//! three retries follow. A write is retried only when it is certain that nothing was saved: it did not leave,
-//! or the answer was 429 or 529. All other doubt is [`Error::Unknown`], and the caller looks before it writes.
+//! [`Vendor::call`] takes a [`Request`] and gives an [`Answer`], or an [`Error`] that tells what
+//! the caller may do next. An attempt passes the vendor's gate (rate window, pause), goes over the
+//! wire, and is judged; up to three retries follow. A write is retried only when it is certain that
+//! nothing was saved: it did not leave, or the answer was 429 or 529. All other doubt is
+//! [`Error::Unknown`], and the caller looks before it writes.
 //!
-//! Apart because nothing else may know ureq, sleep, or hold a key in plain. It must not know what a vendor's
-//! paths and bodies mean.
+//! Apart because nothing else may know ureq, sleep, or hold a key in plain. It must not know what a
+//! vendor's paths and bodies mean.
 
 mod error;
 mod gate;
@@ -53,20 +55,34 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Parses the body. A body of another shape is [`Error::Unreadable`] after a read, [`Error::Unknown`]
-    /// after a write.
+    /// Parses the body. A body of another shape is [`Error::Unreadable`] after a read,
+    /// [`Error::Unknown`] after a write.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let mut parser = serde_json::Deserializer::from_slice(&self.body);
         serde_path_to_error::deserialize(&mut parser).map_err(|err| {
             let why = self.origin.scrub.clean(err.to_string().as_bytes());
-            let what = format!("{}: {}, unexpected body: {}", self.origin.line, self.status, error::one_line(&why));
+            let what = format!(
+                "{}: {}, unexpected body: {}",
+                self.origin.line,
+                self.status,
+                error::one_line(&why)
+            );
             let text = self.origin.scrub.clean(&self.body);
             let request_id = self.request_id.clone();
             match self.origin.effect {
-                Effect::Read => Error::Unreadable { what, text: error::kept(&text), request_id },
+                Effect::Read => Error::Unreadable {
+                    what,
+                    text: error::kept(&text),
+                    request_id,
+                },
                 Effect::Write => {
                     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-                    Error::Unknown { what, status: Some(self.status), body, request_id }
+                    Error::Unknown {
+                        what,
+                        status: Some(self.status),
+                        body,
+                        request_id,
+                    }
                 }
             }
         })
@@ -109,7 +125,8 @@ struct Tuning {
     cap: Duration,
     /// Longest wait for the gate, whoever asks for it: beyond that the caller comes back later.
     patience: Duration,
-    /// One attempt: Notion answers within 60 s, and a shorter limit turns saved writes into unknown ones.
+    /// One attempt: Notion answers within 60 s, and a shorter limit turns saved writes into unknown
+    /// ones.
     attempt: Duration,
     /// Largest body of an answer.
     body_bytes: u64,
@@ -128,11 +145,15 @@ impl Tuning {
     /// The wait after so many failed retries.
     fn wait(&self, pace: Pace, retries: u32) -> Duration {
         let (base, low, high) = match pace {
-            Pace::Busy(Some(asked)) => return asked.saturating_add(self.busy.mul_f64(0.25 * chance())),
+            Pace::Busy(Some(asked)) => {
+                return asked.saturating_add(self.busy.mul_f64(0.25 * chance()));
+            }
             Pace::Busy(None) => (self.busy, 1.0, 1.25),
             Pace::Backoff => (self.backoff, 0.5, 1.5),
         };
-        (base * 2_u32.pow(retries)).mul_f64(low + (high - low) * chance()).min(self.cap)
+        (base * 2_u32.pow(retries))
+            .mul_f64(low + (high - low) * chance())
+            .min(self.cap)
     }
 }
 
@@ -145,9 +166,18 @@ fn chance() -> f64 {
 impl Vendor {
     /// Puts an API together; sends nothing.
     pub fn new(agent: &Agent, spec: VendorSpec) -> Self {
-        let (scrub, gate) =
-            (Arc::new(Scrub::new(&spec.headers)), Gate::new(spec.name, spec.window, spec.shared.clone()));
-        Self { agent: agent.clone(), spec, scrub, gate, calls: AtomicU64::new(0), tuning: TUNING }
+        let (scrub, gate) = (
+            Arc::new(Scrub::new(&spec.headers)),
+            Gate::new(spec.name, spec.window, spec.shared.clone()),
+        );
+        Self {
+            agent: agent.clone(),
+            spec,
+            scrub,
+            gate,
+            calls: AtomicU64::new(0),
+            tuning: TUNING,
+        }
     }
 
     /// Attempts sent so far, retries included.
@@ -158,8 +188,9 @@ impl Vendor {
     /// Makes one call, with its retries, within the deadline.
     pub fn call(&self, request: &Request, deadline: Deadline) -> Result<Answer, Error> {
         let origin = self.origin(request);
-        let outgoing =
-            self.prepare(request).map_err(|why| Error::Invalid { what: format!("{}: {why}", origin.line) })?;
+        let outgoing = self.prepare(request).map_err(|why| Error::Invalid {
+            what: format!("{}: {why}", origin.line),
+        })?;
         let mut retries = 0;
         loop {
             self.pass_gate(&origin, deadline)?;
@@ -175,7 +206,12 @@ impl Vendor {
 
     fn origin(&self, request: &Request) -> Origin {
         Origin {
-            line: error::one_line(&format!("{}: {} {}", self.spec.name, request.method.as_str(), request.path)),
+            line: error::one_line(&format!(
+                "{}: {} {}",
+                self.spec.name,
+                request.method.as_str(),
+                request.path
+            )),
             effect: request.effect,
             request_id_header: self.spec.request_id_header,
             scrub: Arc::clone(&self.scrub),
@@ -184,41 +220,68 @@ impl Vendor {
 
     fn prepare(&self, request: &Request) -> Result<Outgoing, String> {
         let base = request.base.as_ref().unwrap_or(&self.spec.base);
-        let url = url::join(base, &request.path, &request.query).ok_or("the path is not one of plain segments")?;
+        let url = url::join(base, &request.path, &request.query)
+            .ok_or("the path is not one of plain segments")?;
         Outgoing::new(request, &url, &self.spec.headers)
     }
 
     fn pass_gate(&self, origin: &Origin, deadline: Deadline) -> Result<(), Error> {
         let admitted = self.gate.admit(deadline.earlier(self.tuning.patience));
         if deadline.passed() {
-            return Err(Error::Deadline { what: format!("{}: out of time before it was sent", origin.line) });
+            return Err(Error::Deadline {
+                what: format!("{}: out of time before it was sent", origin.line),
+            });
         }
         admitted.map_err(|wait| {
-            let what = format!("{}: not sent, the rate limit asks for a wait of {wait:.1?}", origin.line);
-            Error::NotNow { what, retry_after: Some(wait), status: None, request_id: None }
+            let what = format!(
+                "{}: not sent, the rate limit asks for a wait of {wait:.1?}",
+                origin.line
+            );
+            Error::NotNow {
+                what,
+                retry_after: Some(wait),
+                status: None,
+                request_id: None,
+            }
         })
     }
 
     fn attempt(&self, outgoing: &Outgoing, origin: &Origin, deadline: Deadline) -> Verdict {
-        let time = deadline.left().map_or(self.tuning.attempt, |left| left.min(self.tuning.attempt));
+        let time = deadline
+            .left()
+            .map_or(self.tuning.attempt, |left| left.min(self.tuning.attempt));
         self.calls.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
-        let outcome = exchange(&self.agent, outgoing, Limit { time, body_bytes: self.tuning.body_bytes });
+        let outcome = exchange(
+            &self.agent,
+            outgoing,
+            Limit {
+                time,
+                body_bytes: self.tuning.body_bytes,
+            },
+        );
         let status = outcome.as_ref().map_or(0, |received| received.status);
         let verdict = judge(origin, outcome);
         let id = verdict.request_id().unwrap_or("-");
-        log::debug!("{} -> {status} in {} ms, request {id}", origin.line, started.elapsed().as_millis());
+        log::debug!(
+            "{} -> {status} in {} ms, request {id}",
+            origin.line,
+            started.elapsed().as_millis()
+        );
         verdict
     }
 
-    /// Waits before the next try, or ends with the error when there is none left, or no time for it.
+    /// Waits before the next try, or ends with the error when there is none left, or no time for
+    /// it.
     fn await_retry(&self, again: Again, retries: u32, deadline: Deadline) -> Result<(), Error> {
         let wait = self.tuning.wait(again.pace, retries);
         if matches!(again.pace, Pace::Busy(_)) {
             self.gate.close(wait);
         }
         if again.status.is_none_or(|status| status < 300) && deadline.passed() {
-            return Err(Error::Deadline { what: format!("{}, out of time", again.what) });
+            return Err(Error::Deadline {
+                what: format!("{}, out of time", again.what),
+            });
         }
         if retries == RETRIES || !deadline.earlier(self.tuning.patience).allows(wait) {
             return Err(again.give_up());

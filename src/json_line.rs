@@ -1,13 +1,14 @@
 //! JSON on one line that is safe to show.
 //!
-//! Apart because results, logs and critical lines all end up on terminals, and JSON itself leaves DEL and the C1
-//! controls (U+009B begins a terminal sequence) as they are.
+//! Apart because results, logs and critical lines all end up on terminals, and JSON itself leaves
+//! DEL and the C1 controls (U+009B begins a terminal sequence) as they are.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// Writes a value with every control character escaped; one that cannot be JSON (a map without texts as keys) as null.
+/// Writes a value with every control character escaped; one that cannot be JSON (a map without
+/// texts as keys) as null.
 pub fn render(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).unwrap_or_else(|_| "null".into());
     if !json.contains(is_left_raw) {
@@ -16,7 +17,11 @@ pub fn render(value: &impl Serialize) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
         // Outside of strings JSON has none of these, so the escape is always inside of one.
-        let _ = if is_left_raw(c) { write!(safe, "\\u{:04x}", u32::from(c)) } else { safe.write_char(c) };
+        let _ = if is_left_raw(c) {
+            write!(safe, "\\u{:04x}", u32::from(c))
+        } else {
+            safe.write_char(c)
+        };
     }
     safe
 }
@@ -34,6 +39,9 @@ mod tests {
         let text = "\u{1b}\u{7f}\u{80}\u{9b}\u{9f}\u{a0}é😀\n";
         let json = render(&text);
         assert_eq!(json, "\"\\u001b\\u007f\\u0080\\u009b\\u009f\u{a0}é😀\\n\"");
-        assert_eq!(serde_json::from_str::<String>(&json).ok().as_deref(), Some(text));
+        assert_eq!(
+            serde_json::from_str::<String>(&json).ok().as_deref(),
+            Some(text)
+        );
     }
 }

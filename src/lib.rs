@@ -3,33 +3,36 @@
 //! ```text
 //! stdin ─ documents ─ webhook (verify, parse) ─▶ Event ─ delivery ─▶ inbox (store): kept, claimed
 //!                                                  │  what comes together, grouped by client
-//!         ┌──────── sync::gather ────────┐         │  reads only: the store, Quo ‖ Notion side by side
+//!         ┌──────── sync::gather ────────┐         │  reads: store, Quo ‖ Notion side by side
 //!         └──────────────┬───────────────┘ ◀───────┘
 //!                        ▼  Facts
 //!                    sync::plan       pure: facts in, steps out; a dry run prints them
 //!                        ▼  Steps
-//!                    sync::apply      the only writer: intent into the store, call Notion, result into the store
+//!                    sync::apply      the only writer: intent kept, Notion called, result kept
 //!                        ▼  Outcome
 //!                    report           one JSON line on stdout; failure gives the exit code
 //! ```
 //!
-//! Floors: a file uses floors below its own, and never one beside it. `tests/it/tidy.rs` holds this table and fails on
-//! anything else.
+//! Floors: a file uses floors below its own, and never one beside it. `tests/it/tidy.rs` holds this
+//! table and fails on anything else.
 //!
-//! | floor | modules |
-//! |---|---|
-//! | 7 | `lib` this map; `main` hands over arguments, streams and the clock |
-//! | 6 | [`app`] the program: documents in, lines out |
-//! | 5 | [`config`] settings, the only reader of the environment; [`delivery`] events from arrival to end; [`logs`]; [`report`] the result JSON |
-//! | 4 | [`cli`] the command line as typed; [`failure`] bad endings, the only place that knows exit codes |
-//! | 3 | [`sync`] the main job: gather, plan, apply; [`backfill`] what Quo has had, as events |
-//! | 2 | [`quo`], [`notion`] a vendor's words each; [`store`] what is remembered; [`critical`] what the operator must see |
-//! | 1 | [`webhook`] raw bytes to events; [`http`] the only place that sends, waits and retries; [`documents`] |
-//! | 0 | [`domain`] plain values and the rules about them; [`secret`] what never prints; [`surrogate`] half characters of a text cut; [`json_line`] JSON that is safe to show |
+//! - 7: `lib` this map; `main` hands over arguments, streams and the clock
+//! - 6: [`app`] the program: documents in, lines out
+//! - 5: [`config`] settings, the only reader of the environment; [`delivery`] events from arrival
+//!   to end; [`logs`]; [`report`] the result JSON
+//! - 4: [`cli`] the command line as typed; [`failure`] bad endings, the only place that knows exit
+//!   codes
+//! - 3: [`sync`] the main job: gather, plan, apply; [`backfill`] what Quo has had, as events
+//! - 2: [`quo`], [`notion`] a vendor's words each; [`store`] what is remembered; [`critical`] what
+//!   the operator must see
+//! - 1: [`webhook`] raw bytes to events; [`http`] the only place that sends, waits and retries;
+//!   [`documents`]
+//! - 0: [`domain`] plain values and the rules about them; [`secret`] what never prints;
+//!   [`surrogate`] half characters of a text cut; [`json_line`] JSON that is safe to show
 //!
-//! Absent on purpose: no I/O, clock or vendor's JSON in `domain` and `sync::plan`; no write to Notion without its
-//! intent in the store, and none repeated without a look first; no bare string for a phone, an id or a secret past the
-//! door; no loop, retry or body without a limit.
+//! Absent on purpose: no I/O, clock or vendor's JSON in `domain` and `sync::plan`; no write to
+//! Notion without its intent in the store, and none repeated without a look first; no bare string
+//! for a phone, an id or a secret past the door; no loop, retry or body without a limit.
 
 pub mod app;
 pub mod backfill;

@@ -20,12 +20,20 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging. `filter` is in the syntax of `env_logger`; what it does not understand is ignored with a note.
+/// Starts logging. `filter` is in the syntax of `env_logger`; what it does not understand is
+/// ignored with a note.
 pub fn start(target: Target, format: Format, filter: &str) {
     let mut builder = Builder::new();
     builder.parse_filters(filter).target(target);
-    // These print whole addresses and numbers, at their finest level keys; the store's migrations are no news.
-    for library in ["ureq", "ureq_proto", "rustls", "rlibphonenumber", "refinery_core"] {
+    // These print whole addresses and numbers, at their finest level keys; the store's migrations
+    // are no news.
+    for library in [
+        "ureq",
+        "ureq_proto",
+        "rustls",
+        "rlibphonenumber",
+        "refinery_core",
+    ] {
         builder.filter_module(library, LevelFilter::Warn);
     }
     builder.format(match format {
@@ -39,18 +47,25 @@ pub fn start(target: Target, format: Format, filter: &str) {
 fn text(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
     let style = out.default_level_style(record.level());
     let message = escaped(&record.args().to_string());
-    // Errors are ours and have their hint on a second line; elsewhere a line end comes from a payload.
+    // Errors are ours and have their hint on a second line; elsewhere a line end comes from a
+    // payload.
     if record.level() == log::Level::Error {
         return writeln!(out, "{style}quotion:{style:#} {message}");
     }
     let message = message.replace('\n', "\\n");
-    writeln!(out, "{} {style}{:5}{style:#} {message}", out.timestamp_millis(), record.level())
+    writeln!(
+        out,
+        "{} {style}{:5}{style:#} {message}",
+        out.timestamp_millis(),
+        record.level()
+    )
 }
 
 fn as_json(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
     let time = out.timestamp_millis().to_string();
     let message = record.args().to_string();
-    let line = json!({"time": time, "level": record.level().as_str(), "module": record.target(), "message": message});
+    let line = json!({"time": time, "level": record.level().as_str(), "module": record.target(),
+        "message": message});
     writeln!(out, "{}", json_line::render(&line))
 }
 
@@ -58,7 +73,13 @@ fn as_json(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
 fn escaped(message: &str) -> String {
     message
         .chars()
-        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect() } else { vec![c] })
+        .flat_map(|c| {
+            if c.is_control() && c != '\n' {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
         .collect()
 }
 

@@ -16,7 +16,12 @@ fn main() -> ExitCode {
     let mut output = io::stdout();
     let code = match Args::try_parse() {
         Ok(args) => start(&args, &mut output),
-        Err(err) if matches!(err.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+        Err(err)
+            if matches!(
+                err.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            ) =>
+        {
             // A closed pipe (`quotion --help | head -1`) is no failure.
             let _ = err.print();
             0
@@ -25,9 +30,16 @@ fn main() -> ExitCode {
             let text = err.render().to_string();
             logs::start(logs::Target::Stderr, logs::Format::Text, "error");
             // What was expected stands on the lines below the first, up to the blank one.
-            let first = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+            let first = text
+                .trim_start_matches("error: ")
+                .split("\n\n")
+                .next()
+                .unwrap_or_default();
             let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
-            app::print_failure(&mut output, &Failure::new(Kind::Usage, message, "quotion --help shows every option"))
+            app::print_failure(
+                &mut output,
+                &Failure::new(Kind::Usage, message, "quotion --help shows every option"),
+            )
         }
     };
     ExitCode::from(code)
@@ -38,12 +50,23 @@ fn start(args: &Args, output: &mut impl Write) -> u8 {
     let filter = environment.as_ref().map_or("warn", Environment::log_filter);
     logs::start(app::log_target(args), args.log_format.into(), filter);
     match environment {
-        Ok(environment) => app::run(args, environment, World { input: &mut io::stdin(), output, now }),
+        Ok(environment) => app::run(
+            args,
+            environment,
+            World {
+                input: &mut io::stdin(),
+                output,
+                now,
+            },
+        ),
         Err(failure) => app::refuse(args, output, &failure),
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that asks the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that asks the clock"
+)]
 fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }

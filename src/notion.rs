@@ -1,7 +1,7 @@
 //! Notion: requests built and replies read in the files beside; sent from here.
 //!
-//! Knows the API's versions, and which answers mean "saved" although they are errors. Decides nothing about clients.
-//! <https://developers.notion.com/reference/intro>
+//! Knows the API's versions, and which answers mean "saved" although they are errors. Decides
+//! nothing about clients. <https://developers.notion.com/reference/intro>
 
 pub mod blocks;
 pub mod database;
@@ -65,7 +65,9 @@ impl Error {
     /// The body of a refusal with this status, if it is one.
     pub fn refusal(&self, wanted: u16) -> Option<&Json> {
         match self {
-            Self::Http(http::Error::Refused { status, body, .. }) if *status == wanted => Some(body),
+            Self::Http(http::Error::Refused { status, body, .. }) if *status == wanted => {
+                Some(body)
+            }
             Self::Http(_) | Self::Ambiguous(_) | Self::Unreadable(_) => None,
         }
     }
@@ -94,12 +96,19 @@ impl Notion {
         self.vendor.calls()
     }
 
-    /// The table that `database` means, and its columns as JSON. Of several data sources the one that has a column
-    /// called `key` for phone numbers.
-    pub fn fetch_table(&self, database: &DatabaseId, key: &str, deadline: Deadline) -> Result<(Table, Json)> {
+    /// The table that `database` means, and its columns as JSON. Of several data sources the one
+    /// that has a column called `key` for phone numbers.
+    pub fn fetch_table(
+        &self,
+        database: &DatabaseId,
+        key: &str,
+        deadline: Deadline,
+    ) -> Result<(Table, Json)> {
         let path = format!("/databases/{database}");
         let body = match self.send(&get(&path), &self.version, deadline) {
-            Ok(body) if body.get("data_sources").is_none() => return Ok((Table::Database(database.clone()), body)),
+            Ok(body) if body.get("data_sources").is_none() => {
+                return Ok((Table::Database(database.clone()), body));
+            }
             Ok(body) => body,
             Err(err) if err.refusal(400).is_some_and(database::has_several_sources) => {
                 self.send(&get(&path), DATA_SOURCES, deadline)?
@@ -120,7 +129,9 @@ impl Notion {
         for (id, name) in sources.iter().take(SOURCES) {
             let object = self.fetch_source(id, deadline)?;
             let schema = database::read_schema(&object).unwrap_or_default();
-            let has_key = schema.named(key).is_some_and(|column| query::can_hold_phone(column.kind));
+            let has_key = schema
+                .named(key)
+                .is_some_and(|column| query::can_hold_phone(column.kind));
             if has_key || sources.len() == 1 {
                 fitting.push((id.clone(), name, object));
             }
@@ -129,19 +140,32 @@ impl Notion {
             let (id, _, object) = fitting.remove(0);
             return Ok((Table::DataSource(id), object));
         }
-        let all: Vec<String> = sources.iter().map(|(id, name)| format!("{name:?} ({id})")).collect();
-        let count = if fitting.is_empty() { "none" } else { "more than one" };
+        let all: Vec<String> = sources
+            .iter()
+            .map(|(id, name)| format!("{name:?} ({id})"))
+            .collect();
+        let count = if fitting.is_empty() {
+            "none"
+        } else {
+            "more than one"
+        };
         Err(Error::Ambiguous(format!(
-            "database {database} has several data sources and {count} of them has the column {key:?}: {}",
+            "database {database} has several data sources and {count} of them has the column \
+                {key:?}: {}",
             all.join(", ")
         )))
     }
 
     fn fetch_source(&self, id: &DataSourceId, deadline: Deadline) -> Result<Json> {
-        self.send(&get(&format!("/data_sources/{id}")), self.source_version(), deadline)
+        self.send(
+            &get(&format!("/data_sources/{id}")),
+            self.source_version(),
+            deadline,
+        )
     }
 
-    /// Every row of `table` whose `column` may hold `phone`, oldest first. The caller compares strictly.
+    /// Every row of `table` whose `column` may hold `phone`, oldest first. The caller compares
+    /// strictly.
     pub fn find_by_phone(
         &self,
         table: &Table,
@@ -156,17 +180,26 @@ impl Notion {
         let mut cursor: Option<String> = None;
         for _ in 0..QUERY_PAGES {
             let body = query::by_phone(phone, column, cursor.as_deref());
-            let request = Request { effect: Effect::Read, ..request(Method::Post, &path, Some(body)) };
+            let request = Request {
+                effect: Effect::Read,
+                ..request(Method::Post, &path, Some(body))
+            };
             let list = self.send(&request, self.table_version(table), deadline)?;
             if !list["results"].is_array() {
-                return Err(Error::Unreadable("a query was answered without results".into()));
+                return Err(Error::Unreadable(
+                    "a query was answered without results".into(),
+                ));
             }
             let answer = query::read(&list);
             rows.extend(answer.rows);
             if answer.incomplete {
-                return Err(Error::Unreadable("a query for one phone number found more than 10,000 rows".into()));
+                return Err(Error::Unreadable(
+                    "a query for one phone number found more than 10,000 rows".into(),
+                ));
             }
-            let Some(next) = answer.next else { return Ok(rows) };
+            let Some(next) = answer.next else {
+                return Ok(rows);
+            };
             cursor = Some(next);
         }
         Err(Error::Unreadable("a query did not come to its end".into()))
@@ -181,7 +214,8 @@ impl Notion {
         }
     }
 
-    /// Makes a page with at most 100 blocks. Returns its id, and the page when Notion gave all of it.
+    /// Makes a page with at most 100 blocks. Returns its id, and the page when Notion gave all of
+    /// it.
     pub fn create_page(
         &self,
         table: &Table,
@@ -189,20 +223,37 @@ impl Notion {
         deadline: Deadline,
     ) -> Result<(PageId, Option<Json>)> {
         let body = page::create(table, content.0, content.1);
-        let sent = self.send(&request(Method::Post, "/pages", Some(body)), self.table_version(table), deadline);
+        let sent = self.send(
+            &request(Method::Post, "/pages", Some(body)),
+            self.table_version(table),
+            deadline,
+        );
         match sent {
             Ok(body) => {
-                let id = page::id(&body).ok_or_else(|| Error::Unreadable("a created page came without id".into()))?;
+                let id = page::id(&body)
+                    .ok_or_else(|| Error::Unreadable("a created page came without id".into()))?;
                 Ok((id, Some(body).filter(|body| body["properties"].is_object())))
             }
-            Err(err) => saved(&err).and_then(page_saved).map(|id| (id, None)).ok_or(err),
+            Err(err) => saved(&err)
+                .and_then(page_saved)
+                .map(|id| (id, None))
+                .ok_or(err),
         }
     }
 
     /// Writes properties. Returns the page as it is now, when Notion gave it.
-    pub fn update_page(&self, page: &PageId, properties: &[Property], deadline: Deadline) -> Result<Option<Json>> {
+    pub fn update_page(
+        &self,
+        page: &PageId,
+        properties: &[Property],
+        deadline: Deadline,
+    ) -> Result<Option<Json>> {
         let body = page::update(properties);
-        match self.send(&request(Method::Patch, &format!("/pages/{page}"), Some(body)), &self.version, deadline) {
+        match self.send(
+            &request(Method::Patch, &format!("/pages/{page}"), Some(body)),
+            &self.version,
+            deadline,
+        ) {
             Ok(body) => Ok(Some(body)),
             Err(err) if saved(&err).is_some() => Ok(None),
             Err(err) => Err(err),
@@ -210,18 +261,35 @@ impl Notion {
     }
 
     /// Appends at most 100 blocks. Returns the ids of the new ones, in order.
-    pub fn append(&self, parent: &BlockId, blocks: &[Json], deadline: Deadline) -> Result<Vec<BlockId>> {
+    pub fn append(
+        &self,
+        parent: &BlockId,
+        blocks: &[Json],
+        deadline: Deadline,
+    ) -> Result<Vec<BlockId>> {
         let path = format!("/blocks/{parent}/children");
-        match self.send(&request(Method::Patch, &path, Some(json!({"children": blocks}))), &self.version, deadline) {
+        match self.send(
+            &request(Method::Patch, &path, Some(json!({"children": blocks}))),
+            &self.version,
+            deadline,
+        ) {
             // A plain append answers with exactly the new blocks; were there more, ours come first.
-            Ok(list) => Ok(blocks::read_list(&list).into_iter().take(blocks.len()).map(|block| block.id).collect()),
+            Ok(list) => Ok(blocks::read_list(&list)
+                .into_iter()
+                .take(blocks.len())
+                .map(|block| block.id)
+                .collect()),
             Err(err) => saved(&err).map(children_saved).ok_or(err),
         }
     }
 
     /// Writes a block's own text anew; what is inside stays.
     pub fn reword(&self, block: &BlockId, text: &Block, deadline: Deadline) -> Result<()> {
-        let request = request(Method::Patch, &format!("/blocks/{block}"), Some(blocks::reword(text)));
+        let request = request(
+            Method::Patch,
+            &format!("/blocks/{block}"),
+            Some(blocks::reword(text)),
+        );
         match self.send(&request, &self.version, deadline) {
             Ok(_) => Ok(()),
             Err(err) if saved(&err).is_some() => Ok(()),
@@ -237,18 +305,28 @@ impl Notion {
         for _ in 0..BLOCK_PAGES {
             let mut request = get(&path);
             request.query.push(("page_size".into(), "100".into()));
-            request.query.extend(cursor.take().map(|cursor| ("start_cursor".into(), cursor)));
+            request
+                .query
+                .extend(cursor.take().map(|cursor| ("start_cursor".into(), cursor)));
             let list = self.send(&request, &self.version, deadline)?;
             if !list["results"].is_array() {
-                return Err(Error::Unreadable("a block listing came without results".into()));
+                return Err(Error::Unreadable(
+                    "a block listing came without results".into(),
+                ));
             }
             all.extend(blocks::read_list(&list));
-            match list["next_cursor"].as_str().filter(|_| list["has_more"] == true) {
+            match list["next_cursor"]
+                .as_str()
+                .filter(|_| list["has_more"] == true)
+            {
                 Some(next) => cursor = Some(next.to_owned()),
                 None => return Ok(all),
             }
         }
-        Err(Error::Unreadable(format!("page {parent} has more than {} blocks", BLOCK_PAGES * 100)))
+        Err(Error::Unreadable(format!(
+            "page {parent} has more than {} blocks",
+            BLOCK_PAGES * 100
+        )))
     }
 
     fn send(&self, request: &Request, version: &str, deadline: Deadline) -> Result<Json> {
@@ -267,25 +345,53 @@ impl Notion {
 
     /// Versions are dates, so the later one is the greater text.
     fn source_version(&self) -> &str {
-        if self.version.as_str() >= DATA_SOURCES { &self.version } else { DATA_SOURCES }
+        if self.version.as_str() >= DATA_SOURCES {
+            &self.version
+        } else {
+            DATA_SOURCES
+        }
     }
 }
 
 fn get(path: &str) -> Request {
-    Request { effect: Effect::Read, ..request(Method::Get, path, None) }
+    Request {
+        effect: Effect::Read,
+        ..request(Method::Get, path, None)
+    }
 }
 
 fn request(method: Method, path: &str, body: Option<Json>) -> Request {
-    Request { method, path: path.to_owned(), base: None, query: vec![], headers: vec![], body, effect: Effect::Write }
+    Request {
+        method,
+        path: path.to_owned(),
+        base: None,
+        query: vec![],
+        headers: vec![],
+        body,
+        effect: Effect::Write,
+    }
 }
 
-/// The `additional_data` of an error that says the change was saved. <https://developers.notion.com/reference/status-codes>
+/// The `additional_data` of an error that says the change was saved.
+/// <https://developers.notion.com/reference/status-codes>
 fn saved(err: &Error) -> Option<&Json> {
-    let Error::Http(http::Error::Unknown { status: Some(503), body, .. }) = err else { return None };
+    let Error::Http(http::Error::Unknown {
+        status: Some(503),
+        body,
+        ..
+    }) = err
+    else {
+        return None;
+    };
     let data = &body["additional_data"];
-    let guidance = data["retry_guidance"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let says_saved =
-        guidance.iter().any(|line| line.as_str().is_some_and(|line| line.contains("Do not repeat the write")));
+    let guidance = data["retry_guidance"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let says_saved = guidance.iter().any(|line| {
+        line.as_str()
+            .is_some_and(|line| line.contains("Do not repeat the write"))
+    });
     (says_saved || data["committed_resource_id"].is_string()).then_some(data)
 }
 
@@ -294,6 +400,11 @@ fn page_saved(data: &Json) -> Option<PageId> {
 }
 
 fn children_saved(data: &Json) -> Vec<BlockId> {
-    let ids = data["committed_child_ids"].as_array().map(Vec::as_slice).unwrap_or_default();
-    ids.iter().filter_map(|id| BlockId::parse(id.as_str()?).ok()).collect()
+    let ids = data["committed_child_ids"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    ids.iter()
+        .filter_map(|id| BlockId::parse(id.as_str()?).ok())
+        .collect()
 }

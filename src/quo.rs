@@ -1,9 +1,10 @@
-//! Reads from Quo (formerly OpenPhone): this head sends, the files below it build requests and read replies.
+//! Reads from Quo (formerly OpenPhone): this head sends, the files below it build requests and read
+//! replies.
 //!
-//! Apart from `http` because only these files know Quo's paths, shapes and refusals. They know neither Notion nor
-//! the store, keep nothing, and decide nothing about a client. Quo has two surfaces on one host: v1, which is used
-//! wherever it can answer, and 2026-03-30 ("dated"), without prefix and with a version header, which alone can read
-//! calls with more than two parties.
+//! Apart from `http` because only these files know Quo's paths, shapes and refusals. They know
+//! neither Notion nor the store, keep nothing, and decide nothing about a client. Quo has two
+//! surfaces on one host: v1, which is used wherever it can answer, and 2026-03-30 ("dated"),
+//! without prefix and with a version header, which alone can read calls with more than two parties.
 
 pub mod announcement;
 pub mod artifacts;
@@ -43,22 +44,31 @@ pub struct Quo<'a> {
 impl<'a> Quo<'a> {
     /// `base` is that of v1, the one `vendor` calls; the dated surface lies beside it.
     pub fn new(vendor: &'a Vendor, base: &BaseUrl, deadline: Deadline) -> Self {
-        Self { vendor, dated: base.without_version(), deadline }
+        Self {
+            vendor,
+            dated: base.without_version(),
+            deadline,
+        }
     }
 
-    /// Fetches one contact, and its JSON text for keeping; `None` when Quo does not have it (any more).
+    /// Fetches one contact, and its JSON text for keeping; `None` when Quo does not have it (any
+    /// more).
     pub fn fetch_contact(&self, id: &ContactId) -> Result<Option<Record>, Error> {
         contacts::fetch(id, |request| self.send(Surface::V1, request))
     }
 
-    /// Fetches up to 50 contacts: the first ones, or those that `token` of the page before leads to.
+    /// Fetches up to 50 contacts: the first ones, or those that `token` of the page before leads
+    /// to.
     pub fn fetch_contact_page(&self, token: Option<&str>) -> Result<Page, Error> {
         contacts::parse_page(&self.send(Surface::V1, contacts::list(token))?)
     }
 
-    /// Fetches all contacts, page by page, or those from the page on that `token` leads to; ends after the first error.
-    /// See [`paging::pages`] for the bound.
-    pub fn fetch_contacts(&self, token: Option<String>) -> impl Iterator<Item = Result<Page, Error>> {
+    /// Fetches all contacts, page by page, or those from the page on that `token` leads to; ends
+    /// after the first error. See [`paging::pages`] for the bound.
+    pub fn fetch_contacts(
+        &self,
+        token: Option<String>,
+    ) -> impl Iterator<Item = Result<Page, Error>> {
         paging::pages_from(token, |token| self.fetch_contact_page(token))
     }
 
@@ -75,13 +85,23 @@ impl<'a> Quo<'a> {
     }
 
     /// Fetches what belongs to a call. A 404 or a 403 (not in the plan, not this key's number) is
-    /// [`Availability::Absent`]; a 404 may also mean that it is not made yet, which Quo does not document.
-    pub fn fetch_artifact(&self, id: &ActivityId, kind: ArtifactKind) -> Result<Availability<Artifact>, Error> {
+    /// [`Availability::Absent`]; a 404 may also mean that it is not made yet, which Quo does not
+    /// document.
+    pub fn fetch_artifact(
+        &self,
+        id: &ActivityId,
+        kind: ArtifactKind,
+    ) -> Result<Availability<Artifact>, Error> {
         artifacts::fetch(id, kind, |surface, request| self.send(surface, request))
     }
 
-    /// Fetches the same as Quo's own JSON, without a look at the dated surface; `None` when it is not there or not ready.
-    pub fn fetch_artifact_record(&self, id: &ActivityId, kind: ArtifactKind) -> Result<Option<Value>, Error> {
+    /// Fetches the same as Quo's own JSON, without a look at the dated surface; `None` when it is
+    /// not there or not ready.
+    pub fn fetch_artifact_record(
+        &self,
+        id: &ActivityId,
+        kind: ArtifactKind,
+    ) -> Result<Option<Value>, Error> {
         artifacts::fetch_record(id, kind, |request| self.send(Surface::V1, request))
     }
 
@@ -95,33 +115,46 @@ impl<'a> Quo<'a> {
     }
 
     /// Fetches up to 100 calls of a thread with one other, the newest first.
-    pub fn fetch_call_page(&self, query: &Query, token: Option<&str>) -> Result<paging::Page<Activity>, Error> {
+    pub fn fetch_call_page(
+        &self,
+        query: &Query,
+        token: Option<&str>,
+    ) -> Result<paging::Page<Activity>, Error> {
         history::parse_calls(&self.send(Surface::V1, query.calls(token))?)
     }
 
     /// Fetches up to 100 messages of a thread, the newest first.
-    pub fn fetch_message_page(&self, query: &Query, token: Option<&str>) -> Result<paging::Page<Activity>, Error> {
+    pub fn fetch_message_page(
+        &self,
+        query: &Query,
+        token: Option<&str>,
+    ) -> Result<paging::Page<Activity>, Error> {
         history::parse_messages(&self.send(Surface::V1, query.messages(token))?)
     }
 
     /// Fetches a message; `None` when Quo does not have it.
     pub fn fetch_message(&self, id: &ActivityId) -> Result<Option<Message>, Error> {
-        refusal::found(self.send(Surface::V1, messages::get(id)))?.map(|body| messages::parse(&body)).transpose()
+        refusal::found(self.send(Surface::V1, messages::get(id)))?
+            .map(|body| messages::parse(&body))
+            .transpose()
     }
 
-    /// Fetches how a person of the workspace is called; `None` without asking for a system actor, which this
-    /// endpoint refuses.
+    /// Fetches how a person of the workspace is called; `None` without asking for a system actor,
+    /// which this endpoint refuses.
     pub fn fetch_user_name(&self, id: &UserId) -> Result<Option<String>, Error> {
         if !id.is_person() {
             return Ok(None);
         }
-        refusal::found(self.send(Surface::V1, users::get(id)))?.map_or(Ok(None), |body| users::parse_name(&body))
+        refusal::found(self.send(Surface::V1, users::get(id)))?
+            .map_or(Ok(None), |body| users::parse_name(&body))
     }
 
     fn send(&self, surface: Surface, request: Request) -> Result<Vec<u8>, Error> {
         let request = match surface {
             Surface::V1 => request,
-            Surface::Dated => request.at(self.dated.clone()).with_header("Quo-Api-Version", "2026-03-30"),
+            Surface::Dated => request
+                .at(self.dated.clone())
+                .with_header("Quo-Api-Version", "2026-03-30"),
         };
         Ok(self.vendor.call(&request, self.deadline)?.body)
     }

@@ -78,11 +78,16 @@ pub fn failure(failure: &Failure, outcome: &Outcome) -> String {
 fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
     let first = outcome.synced.first();
     let skipped = outcome.skipped.map(|_| Action::Skipped);
-    let action = skipped.or(first.map(|synced| synced.action)).filter(|_| failure.is_none());
+    let action = skipped
+        .or(first.map(|synced| synced.action))
+        .filter(|_| failure.is_none());
     let line = Line {
         status: status(outcome, failure),
         action: action.map(action_name),
-        reason: outcome.skipped.map(reason_name).filter(|_| failure.is_none()),
+        reason: outcome
+            .skipped
+            .map(reason_name)
+            .filter(|_| failure.is_none()),
         notion_page_id: first.and_then(page_id),
         client_name: first.map(|synced| synced.client_name.as_str()),
         event_id: outcome.event_id.as_deref(),
@@ -92,7 +97,10 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
         synced: outcome.synced.iter().map(synced_part).collect(),
         warnings: outcome.warnings.iter().map(warning_part).collect(),
         dry_run: outcome.plan.as_ref().map(|_| true),
-        plan: outcome.plan.as_ref().map(|plan| plan.iter().map(step_part).collect()),
+        plan: outcome
+            .plan
+            .as_ref()
+            .map(|plan| plan.iter().map(step_part).collect()),
     };
     json_line::render(&line)
 }
@@ -129,14 +137,21 @@ fn page_id(synced: &Synced) -> Option<&str> {
 }
 
 fn warning_part(warning: &Warning) -> WarningPart<'_> {
-    WarningPart { code: warning.code, property: warning.property.as_deref(), message: &warning.message }
+    WarningPart {
+        code: warning.code,
+        property: warning.property.as_deref(),
+        message: &warning.message,
+    }
 }
 
 /// A step of a dry run, with properties and blocks as they would be sent.
 fn step_part(planned: &PlannedStep) -> Json {
     let mut part = json!({"step": planned.step.name(), "phone": planned.phone.as_str()});
     match &planned.step {
-        Step::CreatePage { properties, entries } => {
+        Step::CreatePage {
+            properties,
+            entries,
+        } => {
             part["properties"] = property::write_all(properties);
             part["blocks"] = entry_blocks(entries);
         }
@@ -162,7 +177,9 @@ fn step_part(planned: &PlannedStep) -> Json {
 
 fn entry_blocks(entries: &[NewEntry]) -> Json {
     let rendered = entries.iter().map(blocks::entry);
-    rendered.flat_map(|entry| std::iter::once(entry.head).chain(entry.rest.into_iter().flatten())).collect()
+    rendered
+        .flat_map(|entry| std::iter::once(entry.head).chain(entry.rest.into_iter().flatten()))
+        .collect()
 }
 
 fn action_name(action: Action) -> &'static str {
@@ -205,14 +222,28 @@ mod tests {
         };
         assert_eq!(
             success(&outcome),
-            r#"{"status":"success","action":"created","client_name":"Rosa \u001b[31m\n","event_id":"EV1","synced":[{"phone":"+12025550147","action":"created","notion_page_id":null,"client_name":"Rosa \u001b[31m\n"}],"warnings":[{"code":"property_rejected","property":"Company","message":"no"}]}"#
+            concat!(
+                r#"{"status":"success","action":"created","client_name":"Rosa \u001b[31m\n","#,
+                r#""event_id":"EV1","synced":[{"phone":"+12025550147","action":"created","#,
+                r#""notion_page_id":null,"client_name":"Rosa \u001b[31m\n"}],"#,
+                r#""warnings":[{"code":"property_rejected","property":"Company","message":"no"}]}"#
+            )
         );
         let refused = Failure::new(Kind::Payload, "not JSON", "look");
         assert_eq!(
             failure(&refused, &Outcome::default()),
-            r#"{"status":"error","error":{"kind":"payload","message":"not JSON","retryable":false,"hint":"look"}}"#
+            concat!(
+                r#"{"status":"error","error":{"kind":"payload","message":"not JSON","#,
+                r#""retryable":false,"hint":"look"}}"#
+            )
         );
-        let skipped = Outcome { skipped: Some(Reason::Duplicate), ..Outcome::default() };
-        assert!(!super::failure(&refused, &skipped).contains("duplicate"), "what failed was not skipped");
+        let skipped = Outcome {
+            skipped: Some(Reason::Duplicate),
+            ..Outcome::default()
+        };
+        assert!(
+            !super::failure(&refused, &skipped).contains("duplicate"),
+            "what failed was not skipped"
+        );
     }
 }

@@ -1,11 +1,12 @@
 //! A value that must never be seen: keys, signing secrets, database passwords.
 //!
-//! Apart from everything else because the type itself is the protection: it prints as blanks, so no log
-//! line, error or result can leak it by accident.
+//! Apart from everything else because the type itself is the protection: it prints as blanks, so no
+//! log line, error or result can leak it by accident.
 
 use std::fmt;
 
-/// A secret text. `Debug` and `Display` print a placeholder; [`Secret::expose`] is the only way to the value.
+/// A secret text. `Debug` and `Display` print a placeholder; [`Secret::expose`] is the only way to
+/// the value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

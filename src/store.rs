@@ -1,9 +1,9 @@
-//! What Quotion remembers, in words of the domain: known pages, schemas, contacts, own numbers, entries, and the
-//! inbox of events with how far each has got.
+//! What Quotion remembers, in words of the domain: known pages, schemas, contacts, own numbers,
+//! entries, and the inbox of events with how far each has got.
 //!
-//! Apart because memory is shared by processes and outlives them. Vendors' answers are kept as they came; only the
-//! vendors' own modules read them. Nothing here talks to a vendor. Times are the store's own: with a shared database
-//! no machine's clock is trusted over another's.
+//! Apart because memory is shared by processes and outlives them. Vendors' answers are kept as they
+//! came; only the vendors' own modules read them. Nothing here talks to a vendor. Times are the
+//! store's own: with a shared database no machine's clock is trusted over another's.
 
 mod postgres;
 mod record;
@@ -25,13 +25,15 @@ use crate::http::{Deadline, SharedWindow};
 use crate::secret::Secret;
 
 pub use record::{
-    Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience, Selection, Snapshot,
-    Standing, Trouble, Waiting,
+    Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience,
+    Selection, Snapshot, Standing, Trouble, Waiting,
 };
 
-/// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in milliseconds.
+/// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in
+/// milliseconds.
 const EXPIRED: &str = "expired";
-/// Payloads dropped in one go, so that no run is held up by the retention of others; what is left goes next time.
+/// Payloads dropped in one go, so that no run is held up by the retention of others; what is left
+/// goes next time.
 const EXPIRED_AT_ONCE: usize = 10_000;
 /// Until payloads are looked for again.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -39,7 +41,8 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Trouble with the store.
 #[derive(Debug)]
 pub enum Error {
-    /// Locked by another process for longer than the busy timeout, or out of reach: later it may work.
+    /// Locked by another process for longer than the busy timeout, or out of reach: later it may
+    /// work.
     Busy(String),
     /// Written by a newer Quotion.
     Newer {
@@ -57,11 +60,18 @@ impl fmt::Display for Error {
         match self {
             Self::Busy(what) => write!(f, "store: {what}"),
             Self::Newer { found, known } => {
-                write!(f, "store has schema {found}, and this program knows only up to {known}")
+                write!(
+                    f,
+                    "store has schema {found}, and this program knows only up to {known}"
+                )
             }
             // Some causes quote a whole statement.
             Self::Broken(cause) => {
-                write!(f, "store: {}", format!("{cause:#}").lines().next().unwrap_or_default())
+                write!(
+                    f,
+                    "store: {}",
+                    format!("{cause:#}").lines().next().unwrap_or_default()
+                )
             }
         }
     }
@@ -100,7 +110,8 @@ enum Held {
     Postgres { _held: postgres::Held },
 }
 
-/// The store. One connection: of threads that share it one waits for the other, for as long as a statement takes.
+/// The store. One connection: of threads that share it one waits for the other, for as long as a
+/// statement takes.
 pub struct Store {
     db: Db,
     rates: OnceLock<Arc<dyn SharedWindow>>,
@@ -126,14 +137,18 @@ macro_rules! either {
 }
 
 impl Store {
-    /// Opens the store; in [`Mode::ReadWrite`] it is made and brought up to date if need be. `clock` is that of this
-    /// machine, for a store that has none of its own.
+    /// Opens the store; in [`Mode::ReadWrite`] it is made and brought up to date if need be.
+    /// `clock` is that of this machine, for a store that has none of its own.
     pub fn open(place: &Place, mode: Mode, clock: fn() -> Timestamp) -> Result<Self> {
         let db = match place {
             Place::File(path) => Db::Sqlite(Mutex::new(sqlite::Db::open(path, mode, clock)?)),
             Place::Postgres(url) => Db::Postgres(postgres::Db::open(url, mode)?),
         };
-        Ok(Self { db, rates: OnceLock::new(), clock })
+        Ok(Self {
+            db,
+            rates: OnceLock::new(),
+            clock,
+        })
     }
 
     /// The client page known for `phone`.
@@ -143,7 +158,16 @@ impl Store {
 
     /// The same; of a page that was kept longer than `max_age` ago only its id is certain.
     pub fn fresh_page(&self, phone: &Phone, max_age: SignedDuration) -> Result<Option<KnownPage>> {
-        let aged = |(page, age)| if age <= max_age { page } else { KnownPage { body: "null".into(), ..page } };
+        let aged = |(page, age)| {
+            if age <= max_age {
+                page
+            } else {
+                KnownPage {
+                    body: "null".into(),
+                    ..page
+                }
+            }
+        };
         Ok(either!(self, db => db.page(phone))?.map(aged))
     }
 
@@ -202,13 +226,14 @@ impl Store {
         either!(self, db => db.entries(activity))
     }
 
-    /// Time since a page for `phone` was last intended without its making being certain; `None` when nothing is open.
+    /// Time since a page for `phone` was last intended without its making being certain; `None`
+    /// when nothing is open.
     pub fn page_intended(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
         either!(self, db => db.page_intended(phone))
     }
 
-    /// Time since something was last written to the page of `phone` without the answer being known; `None` when its
-    /// values are certain.
+    /// Time since something was last written to the page of `phone` without the answer being known;
+    /// `None` when its values are certain.
     pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
         either!(self, db => db.page_uncertain(phone))
     }
@@ -218,16 +243,20 @@ impl Store {
         either!(self, db => db.save_entries(entries))
     }
 
-    /// Records what is about to be written, durably and in one transaction: entries, and the page whose values are
-    /// not certain until the answer is there. [`Error::Busy`], and nothing is recorded, if a lock that allows it may
-    /// be lost.
-    pub fn intend(&self, page: Option<(&Phone, &KnownPage)>, entries: &[EntryRecord]) -> Result<()> {
+    /// Records what is about to be written, durably and in one transaction: entries, and the page
+    /// whose values are not certain until the answer is there. [`Error::Busy`], and nothing is
+    /// recorded, if a lock that allows it may be lost.
+    pub fn intend(
+        &self,
+        page: Option<(&Phone, &KnownPage)>,
+        entries: &[EntryRecord],
+    ) -> Result<()> {
         self.still_held()?;
         either!(self, db => db.intend(page, entries))
     }
 
-    /// Puts events into the inbox, durably and in one transaction, those that are not there yet. Tells of each how far
-    /// it has got.
+    /// Puts events into the inbox, durably and in one transaction, those that are not there yet.
+    /// Tells of each how far it has got.
     pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
         either!(self, db => db.receive(arrivals))
     }
@@ -267,8 +296,9 @@ impl Store {
         either!(self, db => db.load(id, selection))
     }
 
-    /// Drops the payloads of events that were finished longer than `keep` ago; their keys stay. Returns how many. Looks
-    /// for them once a day, and when `keep` is another one than last time: it takes a walk through the whole inbox.
+    /// Drops the payloads of events that were finished longer than `keep` ago; their keys stay.
+    /// Returns how many. Looks for them once a day, and when `keep` is another one than last time:
+    /// it takes a walk through the whole inbox.
     pub fn expire(&self, keep: Duration) -> Result<usize> {
         let wanted = keep.as_millis().to_string();
         let last = self.snapshot(EXPIRED)?;
@@ -282,11 +312,15 @@ impl Store {
         Ok(dropped)
     }
 
-    /// Takes the locks of several clients, each once and in an order that cannot end in a deadlock. `None` when one
-    /// of them is still held at the deadline.
+    /// Takes the locks of several clients, each once and in an order that cannot end in a deadlock.
+    /// `None` when one of them is still held at the deadline.
     pub fn lock_clients(&self, phones: &[Phone], deadline: Deadline) -> Result<Option<Vec<Guard>>> {
-        let locks: BTreeMap<String, Lock> =
-            phones.iter().cloned().map(Lock::Client).map(|lock| (self.place_of(&lock), lock)).collect();
+        let locks: BTreeMap<String, Lock> = phones
+            .iter()
+            .cloned()
+            .map(Lock::Client)
+            .map(|lock| (self.place_of(&lock), lock))
+            .collect();
         let mut guards = Vec::new();
         for lock in locks.values() {
             match self.lock(lock, deadline)? {
@@ -297,8 +331,8 @@ impl Store {
         Ok(Some(guards))
     }
 
-    /// Takes the locks of those of several events that nobody works on. Waits for none, so their order is no matter.
-    /// Returns the locks, and for each event whether its lock is among them.
+    /// Takes the locks of those of several events that nobody works on. Waits for none, so their
+    /// order is no matter. Returns the locks, and for each event whether its lock is among them.
     pub fn lock_free_events(&self, events: &[EventId]) -> Result<(Vec<Guard>, Vec<bool>)> {
         let mut taken: BTreeMap<String, Option<Guard>> = BTreeMap::new();
         let mut free = Vec::new();
@@ -306,14 +340,17 @@ impl Store {
             let lock = Lock::Event(event.clone());
             let guard = match taken.entry(self.place_of(&lock)) {
                 Entry::Occupied(guard) => guard.into_mut(),
-                Entry::Vacant(place) => place.insert(self.lock(&lock, Deadline::within(Duration::ZERO))?),
+                Entry::Vacant(place) => {
+                    place.insert(self.lock(&lock, Deadline::within(Duration::ZERO))?)
+                }
             };
             free.push(guard.is_some());
         }
         Ok((taken.into_values().flatten().collect(), free))
     }
 
-    /// What a lock stands on. Two locks can share it; who has the one has the other then, and must not ask for it.
+    /// What a lock stands on. Two locks can share it; who has the one has the other then, and must
+    /// not ask for it.
     fn place_of(&self, lock: &Lock) -> String {
         match &self.db {
             Db::Sqlite(_) => sqlite::place_of(lock),
@@ -324,14 +361,19 @@ impl Store {
     /// Takes a lock, waiting until `deadline` for its holder. `None` when it is still held then.
     pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Guard>> {
         let taken = match &self.db {
-            Db::Sqlite(db) => held(db).lock(lock, deadline)?.map(|held| Held::Sqlite { _held: held }),
-            Db::Postgres(db) => db.lock(lock, deadline)?.map(|held| Held::Postgres { _held: held }),
+            Db::Sqlite(db) => held(db)
+                .lock(lock, deadline)?
+                .map(|held| Held::Sqlite { _held: held }),
+            Db::Postgres(db) => db
+                .lock(lock, deadline)?
+                .map(|held| Held::Postgres { _held: held }),
         };
         Ok(taken.map(|held| Guard { _held: held }))
     }
 
-    /// [`Error::Busy`] when locks that this process holds may be another one's by now, because the connection that
-    /// held them was lost. To be asked before a write of which no intent is saved first; cheap.
+    /// [`Error::Busy`] when locks that this process holds may be another one's by now, because the
+    /// connection that held them was lost. To be asked before a write of which no intent is saved
+    /// first; cheap.
     pub fn still_held(&self) -> Result<()> {
         match &self.db {
             // A file's lock is lost with the process, and not before.
@@ -354,7 +396,8 @@ impl Store {
     }
 }
 
-/// What is protected is a connection, which no panic of ours leaves half used: the database ends what was begun.
+/// What is protected is a connection, which no panic of ours leaves half used: the database ends
+/// what was begun.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,12 @@
 //! The main job: events through gather, plan and apply.
 //!
 //! ```text
-//! events ─ own numbers, who is a client ─ gather (reads) ─▶ facts ─ plan (pure) ─▶ steps ─ apply (writes) ─▶ outcomes
+//! events ─ who is a client ─ gather (reads) ─▶ facts ─ plan (pure) ─▶ steps ─ apply ─▶ outcomes
 //! ```
-//! Events of one client go together ([`groups`]): one look-up, one update, one append. One event is a group of one.
-//! When something turns out different while writing, or a write's outcome is unknown, the same way is gone again:
-//! gathering looks at what is there, and the new plan holds only what is missing.
+//! Events of one client go together ([`groups`]): one look-up, one update, one append. One event is
+//! a group of one. When something turns out different while writing, or a write's outcome is
+//! unknown, the same way is gone again: gathering looks at what is there, and the new plan holds
+//! only what is missing.
 
 mod activity;
 mod apply;
@@ -102,12 +103,17 @@ pub struct Sync<'a> {
 impl<'a> Sync<'a> {
     /// Quo, until `deadline`; `None` without a key.
     fn quo_until(&self, deadline: Deadline) -> Option<Quo<'a>> {
-        self.quo.map(|access| Quo::new(&access.vendor, &access.base, deadline))
+        self.quo
+            .map(|access| Quo::new(&access.vendor, &access.base, deadline))
     }
 
     /// Quo, for enrichment: until its own deadline, and not again after a failure.
     fn quo_for_enrichment(&self) -> Option<Quo<'a>> {
-        if self.quo_failed.load(Ordering::Relaxed) { None } else { self.quo_until(self.quo_deadline) }
+        if self.quo_failed.load(Ordering::Relaxed) {
+            None
+        } else {
+            self.quo_until(self.quo_deadline)
+        }
     }
 
     /// The workspace's own numbers and people.
@@ -120,15 +126,28 @@ impl<'a> Sync<'a> {
     }
 
     /// Notes a failure of Quo that the event survives. A denied key is an alarm too, once a day.
-    fn quo_failed(&self, err: &quo::Error, consequence: &str, outcome: &mut Outcome) -> Result<(), Error> {
+    fn quo_failed(
+        &self,
+        err: &quo::Error,
+        consequence: &str,
+        outcome: &mut Outcome,
+    ) -> Result<(), Error> {
         self.quo_failed.store(true, Ordering::Relaxed);
         let denied = matches!(err, quo::Error::Denied(_));
-        let code = if denied { "quo_denied" } else { "quo_unavailable" };
-        let cause = std::error::Error::source(err).map_or(String::new(), |cause| format!(": {cause}"));
+        let code = if denied {
+            "quo_denied"
+        } else {
+            "quo_unavailable"
+        };
+        let cause =
+            std::error::Error::source(err).map_or(String::new(), |cause| format!(": {cause}"));
         let message = format!("{err}{cause}; {consequence}");
         log::warn!("{message}");
         if denied && self.rings("alarm:quo_denied")? {
-            outcome.alarms.push(Alarm { kind: "unauthorized", message: message.clone() });
+            outcome.alarms.push(Alarm {
+                kind: "unauthorized",
+                message: message.clone(),
+            });
         }
         if !outcome.warnings.iter().any(|warning| warning.code == code) {
             outcome.warnings.push(Warning::new(code, message));
@@ -138,7 +157,10 @@ impl<'a> Sync<'a> {
 
     /// True if the alarm called `key` has been quiet for a day; it has rung then.
     fn rings(&self, key: &str) -> Result<bool, Error> {
-        let rests = self.store.snapshot(key)?.is_some_and(|last| last.age < ALARM_REST);
+        let rests = self
+            .store
+            .snapshot(key)?
+            .is_some_and(|last| last.age < ALARM_REST);
         if !rests {
             self.store.save_snapshot(key, "null")?;
         }
@@ -188,7 +210,11 @@ pub fn outset(event: &Event) -> Outcome {
         event_id: Some(event.id.to_string()),
         event_type: Some(event.event_type.clone()),
         activity_id: event.subject.activity_id().cloned(),
-        warnings: event.oddities.iter().map(|oddity| Warning::new("odd_payload", oddity.clone())).collect(),
+        warnings: event
+            .oddities
+            .iter()
+            .map(|oddity| Warning::new("odd_payload", oddity.clone()))
+            .collect(),
         ..Outcome::default()
     }
 }
@@ -208,7 +234,10 @@ pub fn skipped_at_once(event: &Event) -> Option<Outcome> {
     outcome.skipped = match &event.subject {
         Subject::Unsupported => Some(Reason::UnsupportedEvent),
         Subject::Incomplete { missing, .. } => {
-            outcome.warnings.push(Warning::new("missing_field", format!("the payload has no usable {missing}")));
+            outcome.warnings.push(Warning::new(
+                "missing_field",
+                format!("the payload has no usable {missing}"),
+            ));
             Some(Reason::MissingFields)
         }
         Subject::Call(_) | Subject::Message(_) | Subject::Contact(_) => None,
@@ -225,21 +254,32 @@ pub fn enrichment(events: usize) -> Duration {
     ENRICHMENT.saturating_add(ENRICHMENT_EACH.saturating_mul(further))
 }
 
-/// Puts events into Notion together. `None`: this one has to be done alone, because it does not go together with the
-/// others, or because Notion has refused what they wanted together. A single event always gets its answer.
+/// Puts events into Notion together. `None`: this one has to be done alone, because it does not go
+/// together with the others, or because Notion has refused what they wanted together. A single
+/// event always gets its answer.
 pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
     let mut ended: Vec<Option<Ended>> = works.iter().map(|_| None).collect();
     let mut told = Vec::new();
     for (place, work) in works.iter().enumerate() {
-        let mut outcome = Outcome { plan: sync.dry_run.then(Vec::new), ..work.outset() };
+        let mut outcome = Outcome {
+            plan: sync.dry_run.then(Vec::new),
+            ..work.outset()
+        };
         match news(sync, work, &mut outcome) {
             Ok(Some(news)) => told.push((place, news)),
             Ok(None) => ended[place] = Some(Ok(outcome)),
-            Err(error) => ended[place] = Some(Err(Box::new(Failed { error: Arc::new(error), outcome }))),
+            Err(error) => {
+                ended[place] = Some(Err(Box::new(Failed {
+                    error: Arc::new(error),
+                    outcome,
+                })));
+            }
         }
     }
-    let (mut tasks, tellers): (Vec<Task>, Vec<_>) =
-        news::topics(told).into_iter().map(|topic| (task(sync, topic.news), topic.tellers)).unzip();
+    let (mut tasks, tellers): (Vec<Task>, Vec<_>) = news::topics(told)
+        .into_iter()
+        .map(|topic| (task(sync, topic.news), topic.tellers))
+        .unzip();
     client::write_all(sync, &mut tasks);
     for (task, tellers) in tasks.iter().zip(tellers) {
         if task.refused_with * tellers.len() > 1 {
@@ -249,7 +289,10 @@ pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
             let outcome = for_teller(works[teller.place].outset(), task, (rank, teller.adds));
             ended[teller.place] = Some(match &task.error {
                 None => Ok(outcome),
-                Some(error) => Err(Box::new(Failed { error: Arc::clone(error), outcome })),
+                Some(error) => Err(Box::new(Failed {
+                    error: Arc::clone(error),
+                    outcome,
+                })),
             });
         }
     }
@@ -259,7 +302,9 @@ pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
 /// What an event tells; `None` if nothing, and the outcome says why.
 fn news<'a>(sync: &Sync, work: &'a Work, outcome: &mut Outcome) -> Result<Option<News<'a>>, Error> {
     let news = match work {
-        Work::FollowUp(follow_up) => activity::answer(sync, follow_up)?.map(|news| News::Call(Cow::Owned(news), true)),
+        Work::FollowUp(follow_up) => {
+            activity::answer(sync, follow_up)?.map(|news| News::Call(Cow::Owned(news), true))
+        }
         Work::Event(event) => match &event.subject {
             Subject::Call(news) if news.tells_nothing() => None,
             Subject::Call(news) => Some(News::Call(Cow::Borrowed(news), news.facts.is_none())),
@@ -279,8 +324,13 @@ fn news<'a>(sync: &Sync, work: &'a Work, outcome: &mut Outcome) -> Result<Option
 
 /// What is to be put onto which clients' pages.
 fn task<'a>(sync: &'a Sync, news: News<'a>) -> Task<'a> {
-    let mut task =
-        Task { outcome: Outcome { plan: sync.dry_run.then(Vec::new), ..Outcome::default() }, ..Task::default() };
+    let mut task = Task {
+        outcome: Outcome {
+            plan: sync.dry_run.then(Vec::new),
+            ..Outcome::default()
+        },
+        ..Task::default()
+    };
     let prepared = match news {
         News::Call(news, late) => activity::call(sync, (news, late), &mut task),
         News::Message(message) => activity::message(sync, message, &mut task),
@@ -292,7 +342,8 @@ fn task<'a>(sync: &'a Sync, news: News<'a>) -> Task<'a> {
     task
 }
 
-/// What came of a task, for one of the events that it was done for. What concerns the operator is told once.
+/// What came of a task, for one of the events that it was done for. What concerns the operator is
+/// told once.
 fn for_teller(outset: Outcome, task: &Task, (rank, adds): (usize, bool)) -> Outcome {
     let came = &task.outcome;
     let action = |action| match (rank, adds, action) {
@@ -300,13 +351,22 @@ fn for_teller(outset: Outcome, task: &Task, (rank, adds): (usize, bool)) -> Outc
         (_, true, Action::Created) => Action::Updated,
         (_, false, _) => Action::Skipped,
     };
-    let synced = came.synced.iter().map(|synced| Synced { action: action(synced.action), ..synced.clone() });
+    let synced = came.synced.iter().map(|synced| Synced {
+        action: action(synced.action),
+        ..synced.clone()
+    });
     Outcome {
         synced: synced.collect(),
-        skipped: came.skipped.or((!adds && task.error.is_none()).then_some(Reason::Duplicate)),
+        skipped: came
+            .skipped
+            .or((!adds && task.error.is_none()).then_some(Reason::Duplicate)),
         warnings: [outset.warnings, came.warnings.clone()].concat(),
         plan: came.plan.clone(),
-        alarms: if rank == 0 { came.alarms.clone() } else { Vec::new() },
+        alarms: if rank == 0 {
+            came.alarms.clone()
+        } else {
+            Vec::new()
+        },
         ..outset
     }
 }

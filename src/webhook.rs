@@ -1,10 +1,11 @@
 //! The webhook door: raw bytes become an [`Event`], or an error that says what is wrong with them.
 //!
-//! Three generations of payloads arrive at one endpoint and can be switched on together; all become the same event.
-//! Which one it is, is told by structure rather than by `apiVersion`: `data.resource` is 2026-03-30 (`dated`),
-//! `data.object` is legacy (`legacy`), whose calls and messages of v2, v3 and v4 differ only in which fields they
-//! have. Unknown fields are ignored, missing and null ones tolerated, wrong types named by their path. What a call,
-//! message, artifact or contact means is read in one place each, for all generations.
+//! Three generations of payloads arrive at one endpoint and can be switched on together; all become
+//! the same event. Which one it is, is told by structure rather than by `apiVersion`:
+//! `data.resource` is 2026-03-30 (`dated`), `data.object` is legacy (`legacy`), whose calls and
+//! messages of v2, v3 and v4 differ only in which fields they have. Unknown fields are ignored,
+//! missing and null ones tolerated, wrong types named by their path. What a call, message, artifact
+//! or contact means is read in one place each, for all generations.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -65,11 +66,22 @@ pub enum PayloadError {
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotJson { line, column, reason } => {
-                write!(f, "payload is not JSON: {reason} at line {line} column {column}")
+            Self::NotJson {
+                line,
+                column,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "payload is not JSON: {reason} at line {line} column {column}"
+                )
             }
-            Self::WrongShape { path, reason } if path.is_empty() => write!(f, "payload has the wrong shape: {reason}"),
-            Self::WrongShape { path, reason } => write!(f, "payload has the wrong shape: {path}: {reason}"),
+            Self::WrongShape { path, reason } if path.is_empty() => {
+                write!(f, "payload has the wrong shape: {reason}")
+            }
+            Self::WrongShape { path, reason } => {
+                write!(f, "payload has the wrong shape: {path}: {reason}")
+            }
             Self::BadId { path, expected } => write!(f, "payload has no usable {expected}: {path}"),
         }
     }
@@ -77,21 +89,33 @@ impl fmt::Display for PayloadError {
 
 impl std::error::Error for PayloadError {}
 
-/// Reads one JSON document. Types that need nothing are `Subject::Unsupported`, whatever else the document holds; one
-/// without a usable id is then known by the hash of its bytes.
+/// Reads one JSON document. Types that need nothing are `Subject::Unsupported`, whatever else the
+/// document holds; one without a usable id is then known by the hash of its bytes.
 pub fn parse(document: &[u8]) -> Result<Event, PayloadError> {
     let mended = surrogate::mend(document);
     let envelope = Envelope::open(utf8(&mended)?)?;
     let event_type = envelope.event_type()?;
     let Some(kind) = Kind::of(&event_type) else {
-        let (id, oddities) = envelope.id().map_or_else(|_| hashed(document), |id| Ok((id, Vec::new())))?;
+        let (id, oddities) = envelope
+            .id()
+            .map_or_else(|_| hashed(document), |id| Ok((id, Vec::new())))?;
         let event_type = event_type.chars().take(MAX_TYPE).collect();
-        return Ok(Event { id, event_type, subject: Subject::Unsupported, oddities });
+        return Ok(Event {
+            id,
+            event_type,
+            subject: Subject::Unsupported,
+            oddities,
+        });
     };
     let id = envelope.id()?;
     let mut notes = Notes::default();
     let subject = envelope.subject(kind, &mut notes)?;
-    Ok(Event { id, event_type, subject, oddities: notes.into_vec() })
+    Ok(Event {
+        id,
+        event_type,
+        subject,
+        oddities: notes.into_vec(),
+    })
 }
 
 /// A handled event type.
@@ -152,13 +176,18 @@ impl<'a> Envelope<'a> {
         match outer.object {
             Some(object) if outer.event_type.is_none() && object.get().starts_with('{') => {
                 let inner: Self = read(object.get(), "object")?;
-                Ok(if inner.event_type.is_some() { inner } else { outer })
+                Ok(if inner.event_type.is_some() {
+                    inner
+                } else {
+                    outer
+                })
             }
             Some(_) | None => Ok(outer),
         }
     }
 
-    /// The type, in the spelling of subscriptions. Notion's handshake has none and is called by its only field.
+    /// The type, in the spelling of subscriptions. Notion's handshake has none and is called by its
+    /// only field.
     fn event_type(&self) -> Result<String, PayloadError> {
         if self.event_type.is_none() && self.verification_token.is_some() {
             return Ok("verification_token".into());
@@ -173,8 +202,14 @@ impl<'a> Envelope<'a> {
     }
 
     fn id(&self) -> Result<EventId, PayloadError> {
-        let id = self.id.and_then(text).and_then(|id| EventId::parse(&id).ok());
-        id.ok_or_else(|| PayloadError::BadId { path: "id".into(), expected: "event id" })
+        let id = self
+            .id
+            .and_then(text)
+            .and_then(|id| EventId::parse(&id).ok());
+        id.ok_or_else(|| PayloadError::BadId {
+            path: "id".into(),
+            expected: "event id",
+        })
     }
 
     fn subject(&self, kind: Kind, notes: &mut Notes) -> Result<Subject, PayloadError> {
@@ -190,7 +225,9 @@ impl<'a> Envelope<'a> {
         };
         match kind {
             ActivityKind::CallCompleted => call::ended(&body, circumstances, None, notes),
-            ActivityKind::CallMissed => call::ended(&body, circumstances, Some(Direction::Incoming), notes),
+            ActivityKind::CallMissed => {
+                call::ended(&body, circumstances, Some(Direction::Incoming), notes)
+            }
             ActivityKind::Recording => call::recorded(&body, circumstances, notes),
             ActivityKind::Voicemail => artifact::voicemail(&body, circumstances, notes),
             ActivityKind::Summary => artifact::summary(&body, circumstances),
@@ -228,7 +265,10 @@ impl<'a> Data<'a> {
         match (self.resource, self.object) {
             (Some(resource), _) => Ok((Body::new(resource, "data.resource"), Generation::Dated)),
             (None, Some(object)) => Ok((Body::new(object, "data.object"), Generation::Legacy)),
-            (None, None) => Err(PayloadError::wrong_shape("data", "expected `object` or `resource` in it")),
+            (None, None) => Err(PayloadError::wrong_shape(
+                "data",
+                "expected `object` or `resource` in it",
+            )),
         }
     }
 }
@@ -241,8 +281,16 @@ fn utf8(document: &[u8]) -> Result<&str, PayloadError> {
     std::str::from_utf8(document).map_err(|err| {
         let before = &document[..err.valid_up_to()];
         let line = before.split(|byte| *byte == b'\n').count();
-        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        PayloadError::NotJson { line, column, reason: "invalid UTF-8".into() }
+        let column = 1 + before
+            .iter()
+            .rev()
+            .take_while(|byte| **byte != b'\n')
+            .count();
+        PayloadError::NotJson {
+            line,
+            column,
+            reason: "invalid UTF-8".into(),
+        }
     })
 }
 
@@ -252,6 +300,12 @@ fn hashed(document: &[u8]) -> Result<(EventId, Vec<String>), PayloadError> {
     for byte in Sha256::digest(document) {
         let _ = write!(id, "{byte:02x}");
     }
-    let id = EventId::parse(&id).map_err(|err| PayloadError::BadId { path: "id".into(), expected: err.expected })?;
-    Ok((id, vec!["the event has no usable id and is named by its hash".into()]))
+    let id = EventId::parse(&id).map_err(|err| PayloadError::BadId {
+        path: "id".into(),
+        expected: err.expected,
+    })?;
+    Ok((
+        id,
+        vec!["the event has no usable id and is named by its hash".into()],
+    ))
 }

@@ -1,4 +1,5 @@
-//! `quotion backfill`: events on stdout and nothing else, whatever happens; the rest goes to stderr.
+//! `quotion backfill`: events on stdout and nothing else, whatever happens; the rest goes to
+//! stderr.
 
 use std::io::Write;
 
@@ -14,12 +15,19 @@ use super::progress::Progress;
 use super::{App, log_failure};
 
 impl App<'_> {
-    /// Prints the events. A failure has no line on stdout, where the reader of a pipe would take it for a payload.
+    /// Prints the events. A failure has no line on stdout, where the reader of a pipe would take it
+    /// for a payload.
     pub fn backfill(&mut self, args: &BackfillArgs) {
-        let Err(failure) = self.print_events(args) else { return };
+        let Err(failure) = self.print_events(args) else {
+            return;
+        };
         log_failure(&failure, None);
         if failure.is_critical() {
-            self.critical(failure.kind.name(), &failure.message, (None, failure.request_id.as_deref()));
+            self.critical(
+                failure.kind.name(),
+                &failure.message,
+                (None, failure.request_id.as_deref()),
+            );
         }
         self.worst = failure.exit_code();
     }
@@ -27,7 +35,10 @@ impl App<'_> {
     fn print_events(&mut self, args: &BackfillArgs) -> Result<(), Failure> {
         let options = self.options(args)?;
         let access = self.tools.quo_access()?.ok_or_else(|| {
-            Failure::config("OPENPHONE_API_KEY is not set", "make a key in Quo's workspace settings, under API")
+            Failure::config(
+                "OPENPHONE_API_KEY is not set",
+                "make a key in Quo's workspace settings, under API",
+            )
         })?;
         let sources = Sources {
             store: self.tools.store()?,
@@ -46,7 +57,9 @@ impl App<'_> {
                 progress.advance();
                 Ok(())
             }
-            Happening::Event(event) => writeln!(output, "{}", json_line::render(event)).and_then(|()| output.flush()),
+            Happening::Event(event) => {
+                writeln!(output, "{}", json_line::render(event)).and_then(|()| output.flush())
+            }
         });
         progress.end();
         eprint_summary(&tally, access.vendor.calls());
@@ -69,31 +82,64 @@ impl App<'_> {
             (None, Some(pending)) => ("--pending", pending, Scope::Pending),
             _ => {
                 let hint = "quotion backfill --since 24h, or quotion backfill --pending 7d";
-                return Err(Failure::new(Kind::Usage, "either --since or --pending is needed", hint));
+                return Err(Failure::new(
+                    Kind::Usage,
+                    "either --since or --pending is needed",
+                    hint,
+                ));
             }
         };
-        let until = args.until.as_deref().map(|until| config::duration(until, "--until")).transpose()?;
-        let (since, until) = (config::duration(text, name)?, until.unwrap_or(SignedDuration::ZERO));
+        let until = args
+            .until
+            .as_deref()
+            .map(|until| config::duration(until, "--until"))
+            .transpose()?;
+        let (since, until) = (
+            config::duration(text, name)?,
+            until.unwrap_or(SignedDuration::ZERO),
+        );
         if until >= since {
             let hint = format!("{name} says how far back to begin, --until how far back to end");
-            return Err(Failure::new(Kind::Usage, format!("{name} is not further back than --until"), hint));
+            return Err(Failure::new(
+                Kind::Usage,
+                format!("{name} is not further back than --until"),
+                hint,
+            ));
         }
         let now = (self.now)();
         let ago = |span| {
-            let too_far = |_| Failure::new(Kind::Usage, format!("{name}: {text:?} is too long"), "such as 24h or 30d");
+            let too_far = |_| {
+                Failure::new(
+                    Kind::Usage,
+                    format!("{name}: {text:?} is too long"),
+                    "such as 24h or 30d",
+                )
+            };
             now.checked_sub(span).map_err(too_far)
         };
         let mut numbers = args.number.clone();
         numbers.sort();
         let key = format!("backfill:{scope:?}:{since}:{until}:{}", numbers.join(","));
-        Ok(Options { from: ago(since)?, to: ago(until)?, numbers, scope, key })
+        Ok(Options {
+            from: ago(since)?,
+            to: ago(until)?,
+            numbers,
+            scope,
+            key,
+        })
     }
 }
 
 /// The summary is for the person, whatever the log level.
 #[expect(clippy::print_stderr, reason = "a summary is not a log line")]
 fn eprint_summary(tally: &Tally, requests: u64) {
-    let some = |text: &str, count: usize| if count == 0 { String::new() } else { format!("; {text}: {count}") };
+    let some = |text: &str, count: usize| {
+        if count == 0 {
+            String::new()
+        } else {
+            format!("; {text}: {count}")
+        }
+    };
     eprintln!(
         "backfill: events: {}; conversations: {}{}{}{}; requests: {requests}",
         tally.events,

@@ -20,8 +20,10 @@ impl Progress {
 
     /// There is so much to do.
     pub fn expect(&self, count: usize) {
-        let style = ProgressStyle::with_template("{bar:30} {pos} of {len} conversations, {eta} left");
-        self.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style =
+            ProgressStyle::with_template("{bar:30} {pos} of {len} conversations, {eta} left");
+        self.0
+            .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         self.0.set_length(u64::try_from(count).unwrap_or(u64::MAX));
         if !self.0.is_hidden() {
             self.0.enable_steady_tick(TICK);

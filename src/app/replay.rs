@@ -14,7 +14,11 @@ use crate::store::{Selection, Waiting};
 use super::{App, Item, Tally, Treatment, stream};
 
 impl App<'_> {
-    pub fn replay(&mut self, args: &ReplayArgs, input: &mut (dyn Read + Send)) -> Result<(), Failure> {
+    pub fn replay(
+        &mut self,
+        args: &ReplayArgs,
+        input: &mut (dyn Read + Send),
+    ) -> Result<(), Failure> {
         if !args.files.is_empty() {
             return self.replay_files(args, input);
         }
@@ -33,14 +37,22 @@ impl App<'_> {
         Ok(())
     }
 
-    fn replay_files(&mut self, args: &ReplayArgs, input: &mut (dyn Read + Send)) -> Result<(), Failure> {
+    fn replay_files(
+        &mut self,
+        args: &ReplayArgs,
+        input: &mut (dyn Read + Send),
+    ) -> Result<(), Failure> {
         for path in &args.files {
             if path.as_os_str() == "-" {
                 self.sync_each(&mut *input, Treatment::Sync);
                 continue;
             }
             let file = File::open(path).map_err(|err| {
-                Failure::new(Kind::Store, format!("cannot read {}: {err}", path.display()), "check the path")
+                Failure::new(
+                    Kind::Store,
+                    format!("cannot read {}: {err}", path.display()),
+                    "check the path",
+                )
             })?;
             self.sync_each(file, Treatment::Sync);
         }
@@ -52,7 +64,8 @@ impl App<'_> {
         let mut tally = Tally::default();
         let mut seen: HashSet<EventId> = HashSet::new();
         while seen.len() < args.limit {
-            // What has failed in this run is not due again, or was seen: so each round brings others, or none.
+            // What has failed in this run is not due again, or was seen: so each round brings
+            // others, or none.
             let wanted = stream::DOCUMENTS.min(args.limit - seen.len()) + seen.len();
             let ids = self.tools.store()?.waiting(&selection, wanted)?;
             let fresh: Vec<EventId> = ids.into_iter().filter(|id| !seen.contains(id)).collect();
@@ -82,9 +95,16 @@ impl App<'_> {
         match delivery::read_work(&waiting.payload) {
             Ok(work) => Ok(Item::Work(work)),
             Err(failure) => {
-                let outcome = Outcome { event_id: Some(waiting.id.to_string()), ..Outcome::default() };
+                let outcome = Outcome {
+                    event_id: Some(waiting.id.to_string()),
+                    ..Outcome::default()
+                };
                 let (store, patience) = (self.tools.store()?, self.tools.config.patience()?);
-                let unfinished = delivery::postpone(store, &waiting.id, (Box::new((failure, outcome)), patience));
+                let unfinished = delivery::postpone(
+                    store,
+                    &waiting.id,
+                    (Box::new((failure, outcome)), patience),
+                );
                 Ok(Item::Ended(Err(unfinished)))
             }
         }
@@ -93,8 +113,13 @@ impl App<'_> {
 
 fn selection(args: &ReplayArgs) -> Result<Selection, Failure> {
     if let Some(id) = &args.event {
-        let bad =
-            |_| Failure::new(Kind::Usage, format!("{id:?} is no event id"), "the result of a run names it: event_id");
+        let bad = |_| {
+            Failure::new(
+                Kind::Usage,
+                format!("{id:?} is no event id"),
+                "the result of a run names it: event_id",
+            )
+        };
         return EventId::parse(id).map(Selection::One).map_err(bad);
     }
     Ok(match (args.now, args.dead) {

@@ -1,7 +1,7 @@
 //! Standard input in windows: what comes together is worked on together.
 //!
-//! A thread reads ahead by a few documents while the last window is worked on, so memory is bounded by a window and
-//! these, and a slow stream has each result at once.
+//! A thread reads ahead by a few documents while the last window is worked on, so memory is bounded
+//! by a window and these, and a slow stream has each result at once.
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -42,7 +42,9 @@ fn window(first: Document, documents: &Receiver<Document>) -> Vec<Document> {
     let mut bytes = size(&first);
     let mut window = vec![first];
     while window.len() < DOCUMENTS && bytes < BYTES {
-        let Ok(document) = documents.recv_timeout(LINGER) else { break };
+        let Ok(document) = documents.recv_timeout(LINGER) else {
+            break;
+        };
         bytes += size(&document);
         window.push(document);
     }

@@ -32,7 +32,13 @@ struct Vendors {
 
 impl Tools {
     pub fn new(config: Config, clock: fn() -> Timestamp) -> Self {
-        Self { config, agent: http::agent(), clock, store: OnceCell::new(), vendors: OnceCell::new() }
+        Self {
+            config,
+            agent: http::agent(),
+            clock,
+            store: OnceCell::new(),
+            vendors: OnceCell::new(),
+        }
     }
 
     /// The store.
@@ -40,7 +46,11 @@ impl Tools {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }
-        let mode = if self.config.dry_run { Mode::ReadOnly } else { Mode::ReadWrite };
+        let mode = if self.config.dry_run {
+            Mode::ReadOnly
+        } else {
+            Mode::ReadWrite
+        };
         let store = Store::open(&self.config.store, mode, self.clock)?;
         Ok(self.store.get_or_init(|| store))
     }
@@ -48,7 +58,8 @@ impl Tools {
     /// Which of these belong together, by their places.
     pub fn groups(&self, works: &[&Work]) -> Vec<Vec<usize>> {
         let each_alone = || (0..works.len()).map(|place| vec![place]).collect();
-        // A dry run tells of each document what it would do. And what is wrong with the store each event tells itself.
+        // A dry run tells of each document what it would do. And what is wrong with the store each
+        // event tells itself.
         if works.len() < 2 || self.config.dry_run {
             return each_alone();
         }
@@ -58,8 +69,8 @@ impl Tools {
         }
     }
 
-    /// Works on events that are in the inbox (or on a dry run's, that are not) and belong together. A failure leaves
-    /// them there.
+    /// Works on events that are in the inbox (or on a dry run's, that are not) and belong together.
+    /// A failure leaves them there.
     pub fn work(&self, works: &[&Work], claim: Claim) -> Vec<Ended> {
         self.try_work(works, claim).unwrap_or_else(|failure| {
             let failed = |work: &&Work| Err(Box::new((failure.clone(), work.outset())));
@@ -76,13 +87,18 @@ impl Tools {
             Err(failure) => {
                 let postpone = |work: &&Work| {
                     let unfinished = Box::new((failure.clone(), work.outset()));
-                    Err(delivery::postpone(store, &work.event_id(), (unfinished, patience)))
+                    Err(delivery::postpone(
+                        store,
+                        &work.event_id(),
+                        (unfinished, patience),
+                    ))
                 };
                 return Ok(works.iter().map(postpone).collect());
             }
         };
         let events = u32::try_from(works.len()).unwrap_or(u32::MAX);
-        let deadline = config::starting_now(self.config.deadline.map(|each| each.saturating_mul(events)));
+        let deadline =
+            config::starting_now(self.config.deadline.map(|each| each.saturating_mul(events)));
         let job = Sync {
             store,
             notion: &vendors.notion,
@@ -96,7 +112,9 @@ impl Tools {
         };
         if self.config.dry_run {
             let ended = sync::run(&job, works).into_iter().flatten();
-            return Ok(ended.map(|ended| ended.map_err(|failed| delivery::unfinished(*failed))).collect());
+            return Ok(ended
+                .map(|ended| ended.map_err(|failed| delivery::unfinished(*failed)))
+                .collect());
         }
         Ok(delivery::process(&job, works, (patience, claim)))
     }
@@ -111,15 +129,24 @@ impl Tools {
         let shared = self.store()?.rates()?;
         let bearer = Secret::new(&format!("Bearer {}", access.key.expose()));
         let notion = Notion::new(self.vendor("notion", (access, bearer), &shared), version);
-        Ok(self.vendors.get_or_init(|| Vendors { notion, quo, settings }))
+        Ok(self.vendors.get_or_init(|| Vendors {
+            notion,
+            quo,
+            settings,
+        }))
     }
 
     /// Access to Quo, and to nothing else; `None` without a key.
     pub fn quo_access(&self) -> Result<Option<QuoAccess>, Failure> {
-        let Some(access) = self.config.quo()? else { return Ok(None) };
+        let Some(access) = self.config.quo()? else {
+            return Ok(None);
+        };
         let (base, key) = (access.base.clone(), access.key.clone());
         let shared = self.store()?.rates()?;
-        Ok(Some(QuoAccess { vendor: self.vendor("quo", (access, key), &shared), base }))
+        Ok(Some(QuoAccess {
+            vendor: self.vendor("quo", (access, key), &shared),
+            base,
+        }))
     }
 
     fn vendor(
@@ -134,7 +161,11 @@ impl Tools {
             headers: vec![("Authorization", authorization)],
             window: access.window,
             shared: Some(Arc::clone(shared)),
-            request_id_header: if name == "notion" { "x-notion-request-id" } else { "x-correlation-id" },
+            request_id_header: if name == "notion" {
+                "x-notion-request-id"
+            } else {
+                "x-correlation-id"
+            },
         };
         Vendor::new(&self.agent, spec)
     }

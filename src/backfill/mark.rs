@@ -1,8 +1,9 @@
 //! How far an interrupted run got, and what is left for the next one.
 //!
-//! Apart because it is pure but for being kept. Threads are read in the order of their places (number and conversation),
-//! calls and texts in the order of time; so one place, and one moment in it, tell everything. Threads before the mark
-//! were read up to the moment at which that run began and are read from there; the others from where it would have.
+//! Apart because it is pure but for being kept. Threads are read in the order of their places
+//! (number and conversation), calls and texts in the order of time; so one place, and one moment in
+//! it, tell everything. Threads before the mark were read up to the moment at which that run began
+//! and are read from there; the others from where it would have.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,10 @@ pub struct Span {
 impl Span {
     /// True if the activity belongs to it.
     pub fn holds(&self, activity: &Activity) -> bool {
-        let past = self.past.as_ref().is_none_or(|(at, id)| (activity.at, activity.id.as_str()) > (*at, id));
+        let past = self
+            .past
+            .as_ref()
+            .is_none_or(|(at, id)| (activity.at, activity.id.as_str()) > (*at, id));
         past && self.from <= activity.at && activity.at < self.to
     }
 }
@@ -55,19 +59,42 @@ pub fn place(thread: &Thread) -> String {
 /// What is to be told of the thread at `place`, after a run that got as far as `before`.
 pub fn span(before: Option<&Mark>, options: &Options, place: &str) -> Span {
     let to = options.to;
-    let Some(mark) = before else { return Span { from: options.from, to, past: None } };
+    let Some(mark) = before else {
+        return Span {
+            from: options.from,
+            to,
+            past: None,
+        };
+    };
     let from = mark.from.min(options.from);
     match (place.cmp(&mark.place), &mark.within) {
-        (std::cmp::Ordering::Less, _) | (std::cmp::Ordering::Equal, None) => Span { from: mark.to, to, past: None },
-        (std::cmp::Ordering::Equal, Some(past)) => Span { from, to, past: Some(past.clone()) },
-        (std::cmp::Ordering::Greater, _) => Span { from, to, past: None },
+        (std::cmp::Ordering::Less, _) | (std::cmp::Ordering::Equal, None) => Span {
+            from: mark.to,
+            to,
+            past: None,
+        },
+        (std::cmp::Ordering::Equal, Some(past)) => Span {
+            from,
+            to,
+            past: Some(past.clone()),
+        },
+        (std::cmp::Ordering::Greater, _) => Span {
+            from,
+            to,
+            past: None,
+        },
     }
 }
 
 impl Mark {
     /// The mark of a run that has done nothing.
     pub fn at_outset(from: Timestamp, to: Timestamp) -> Self {
-        Self { from, to, place: String::new(), within: None }
+        Self {
+            from,
+            to,
+            place: String::new(),
+            within: None,
+        }
     }
 
     /// Everything up to this activity is told.
@@ -84,7 +111,13 @@ impl Mark {
 
     /// True if this one got further than `other`.
     pub fn is_beyond(&self, other: &Self) -> bool {
-        let rank = |mark: &Self| (mark.place.clone(), mark.within.is_none(), mark.within.clone());
+        let rank = |mark: &Self| {
+            (
+                mark.place.clone(),
+                mark.within.is_none(),
+                mark.within.clone(),
+            )
+        };
         rank(self) > rank(other)
     }
 
@@ -96,7 +129,10 @@ impl Mark {
 
     /// Keeps the mark under `key`.
     pub fn save(&self, store: &Store, key: &str) -> store::Result<()> {
-        store.save_snapshot(key, &serde_json::to_string(self).unwrap_or_else(|_| "null".into()))
+        store.save_snapshot(
+            key,
+            &serde_json::to_string(self).unwrap_or_else(|_| "null".into()),
+        )
     }
 }
 
@@ -111,18 +147,66 @@ mod tests {
 
     #[test]
     fn what_is_left_begins_where_each_thread_was_left() {
-        let options = Options { from: at(30), to: at(54), numbers: vec![], scope: Scope::Unsynced, key: String::new() };
+        let options = Options {
+            from: at(30),
+            to: at(54),
+            numbers: vec![],
+            scope: Scope::Unsynced,
+            key: String::new(),
+        };
         let past = || (at(20), "AC1".to_owned());
-        let whole = Span { from: at(30), to: at(54), past: None };
+        let whole = Span {
+            from: at(30),
+            to: at(54),
+            past: None,
+        };
         assert_eq!(span(None, &options, "PN1/CN1"), whole);
         let mut mark = Mark::at_outset(at(0), at(24));
-        assert_eq!(span(Some(&mark), &options, "PN1/CN1"), Span { from: at(0), ..whole.clone() });
-        mark = Mark { place: "PN1/CN2".into(), within: Some(past()), ..mark };
-        assert_eq!(span(Some(&mark), &options, "PN1/CN1"), Span { from: at(24), ..whole.clone() });
-        assert_eq!(span(Some(&mark), &options, "PN1/CN2"), Span { from: at(0), past: Some(past()), ..whole.clone() });
-        assert_eq!(span(Some(&mark), &options, "PN1/CN3"), Span { from: at(0), ..whole.clone() });
-        let done = Mark { within: None, ..mark.clone() };
-        assert_eq!(span(Some(&done), &options, "PN1/CN2"), Span { from: at(24), ..whole });
+        assert_eq!(
+            span(Some(&mark), &options, "PN1/CN1"),
+            Span {
+                from: at(0),
+                ..whole.clone()
+            }
+        );
+        mark = Mark {
+            place: "PN1/CN2".into(),
+            within: Some(past()),
+            ..mark
+        };
+        assert_eq!(
+            span(Some(&mark), &options, "PN1/CN1"),
+            Span {
+                from: at(24),
+                ..whole.clone()
+            }
+        );
+        assert_eq!(
+            span(Some(&mark), &options, "PN1/CN2"),
+            Span {
+                from: at(0),
+                past: Some(past()),
+                ..whole.clone()
+            }
+        );
+        assert_eq!(
+            span(Some(&mark), &options, "PN1/CN3"),
+            Span {
+                from: at(0),
+                ..whole.clone()
+            }
+        );
+        let done = Mark {
+            within: None,
+            ..mark.clone()
+        };
+        assert_eq!(
+            span(Some(&done), &options, "PN1/CN2"),
+            Span {
+                from: at(24),
+                ..whole
+            }
+        );
         assert!(done.is_beyond(&mark) && !mark.is_beyond(&done));
     }
 }

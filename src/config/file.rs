@@ -1,5 +1,5 @@
-//! The file `quotion.toml`: column names and choices. An unknown key is an error, because a misspelt one would
-//! otherwise do nothing in silence.
+//! The file `quotion.toml`: column names and choices. An unknown key is an error, because a
+//! misspelt one would otherwise do nothing in silence.
 
 use std::fs;
 use std::path::Path;
@@ -84,15 +84,25 @@ impl File {
         let shown = named.display();
         let text = match fs::read_to_string(named) {
             Ok(text) => text,
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound && path.is_none() => return Ok(Self::default()),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound && path.is_none() => {
+                return Ok(Self::default());
+            }
             Err(err) => {
-                return Err(Failure::config(format!("cannot read {shown}: {err}"), "check the path in --config"));
+                return Err(Failure::config(
+                    format!("cannot read {shown}: {err}"),
+                    "check the path in --config",
+                ));
             }
         };
         let file: Self = toml::from_str(&text).map_err(|err| {
             let line = |start: usize| 1 + text[..start].matches('\n').count();
-            let line = err.span().map_or(String::new(), |span| format!(" line {}", line(span.start)));
-            Failure::config(format!("{shown}{line}: {}", err.message()), "the README lists every key with its default")
+            let line = err
+                .span()
+                .map_or(String::new(), |span| format!(" line {}", line(span.start)));
+            Failure::config(
+                format!("{shown}{line}: {}", err.message()),
+                "the README lists every key with its default",
+            )
         })?;
         file.check()
     }
@@ -100,7 +110,10 @@ impl File {
     fn check(self) -> Result<Self, Failure> {
         let zero = self.quo.requests_per_second == 0 || self.notion.requests_per_minute == 0;
         if zero {
-            Err(Failure::config("a rate of 0 requests would never do anything", "use 1 or more"))
+            Err(Failure::config(
+                "a rate of 0 requests would never do anything",
+                "use 1 or more",
+            ))
         } else {
             Ok(self)
         }
@@ -144,18 +157,29 @@ impl Default for Clients {
 
 impl Default for Quo {
     fn default() -> Self {
-        Self { tags_field: "Tags".into(), contacts_ttl: "6h".into(), requests_per_second: 10 }
+        Self {
+            tags_field: "Tags".into(),
+            contacts_ttl: "6h".into(),
+            requests_per_second: 10,
+        }
     }
 }
 
 impl Default for Notion {
     fn default() -> Self {
-        Self { requests_per_minute: 180, settle: "10s".into() }
+        Self {
+            requests_per_minute: 180,
+            settle: "10s".into(),
+        }
     }
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { attempts: 8, first_retry: "30s".into(), keep_done: "30d".into() }
+        Self {
+            attempts: 8,
+            first_retry: "30s".into(),
+            keep_done: "30d".into(),
+        }
     }
 }

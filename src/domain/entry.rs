@@ -1,14 +1,17 @@
 //! The entry: what a person reads on a client's page about one call or message.
 //!
-//! One block per activity, because free Notion workspaces have 1,000 blocks for life. Every entry's line ends with
-//! the activity id: by it a half-done write is recognised, and a later artifact finds its call.
+//! One block per activity, because free Notion workspaces have 1,000 blocks for life. Every entry's
+//! line ends with the activity id: by it a half-done write is recognised, and a later artifact
+//! finds its call.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::event::{Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Context, Direction, Message, Party};
+use super::event::{
+    Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Context, Direction, Message, Party,
+};
 use super::event::{Speaker, Summary, Utterance};
 use super::id::UserId;
 use super::phone::Phone;
@@ -69,25 +72,37 @@ pub struct Names {
 
 impl Names {
     fn user(&self, id: &UserId) -> String {
-        let unnamed = || if id.is_person() { id.to_string() } else { "AI agent".to_owned() };
+        let unnamed = || {
+            if id.is_person() {
+                id.to_string()
+            } else {
+                "AI agent".to_owned()
+            }
+        };
         self.users.get(id).cloned().unwrap_or_else(unnamed)
     }
 
     fn phone(&self, phone: &Phone) -> String {
-        self.phones.get(phone).cloned().unwrap_or_else(|| phone.written())
+        self.phones
+            .get(phone)
+            .cloned()
+            .unwrap_or_else(|| phone.written())
     }
 
     fn party(&self, party: &Party) -> String {
         match party {
             Party::Phone(phone) => self.phone(phone),
-            Party::Other(text) => {
-                UserId::parse(text).ok().and_then(|id| self.users.get(&id).cloned()).unwrap_or_else(|| text.clone())
-            }
+            Party::Other(text) => UserId::parse(text)
+                .ok()
+                .and_then(|id| self.users.get(&id).cloned())
+                .unwrap_or_else(|| text.clone()),
         }
     }
 
     fn time(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+        at.to_zoned(self.zone.clone())
+            .strftime("%Y-%m-%d %H:%M")
+            .to_string()
     }
 }
 
@@ -98,8 +113,12 @@ pub fn call(context: &Context, facts: &CallFacts, names: &Names) -> Block {
         Some(Direction::Incoming) | None => "Incoming call",
     })];
     line.push(plain(format!("{DOT}{}", outcome(&facts.outcome, names))));
-    let talked = !matches!(facts.outcome, CallOutcome::Missed | CallOutcome::NoAnswer | CallOutcome::Voicemail);
-    // What deliveries call the duration of an unanswered call is how long it rang, and only some tell it.
+    let talked = !matches!(
+        facts.outcome,
+        CallOutcome::Missed | CallOutcome::NoAnswer | CallOutcome::Voicemail
+    );
+    // What deliveries call the duration of an unanswered call is how long it rang, and only some
+    // tell it.
     let length = facts.duration_secs.filter(|secs| talked && *secs > 0);
     push_time_and_links(&mut line, context, names, length);
     Block::Toggle(line)
@@ -135,7 +154,10 @@ pub fn message(message: &Message, members: &[Party], names: &Names) -> Block {
     }
     for (index, media) in message.media.iter().enumerate() {
         line.push(plain("\n"));
-        let kind = media.mime.as_deref().map_or(String::new(), |mime| format!(" ({mime})"));
+        let kind = media
+            .mime
+            .as_deref()
+            .map_or(String::new(), |mime| format!(" ({mime})"));
         line.push(link(format!("Attachment {}{kind}", index + 1), &media.url));
     }
     Block::Paragraph(line)
@@ -155,10 +177,17 @@ pub fn part(artifact: &Artifact, names: &Names) -> Part {
         }
         Artifact::Summary(summary) => push_summary(&mut spans, summary),
         Artifact::Transcript(utterances) => {
-            spans.extend(utterances.iter().map(|utterance| plain(format!("\n{}", spoken(utterance, names)))));
+            spans.extend(
+                utterances
+                    .iter()
+                    .map(|utterance| plain(format!("\n{}", spoken(utterance, names)))),
+            );
         }
     }
-    Part { kind, blocks: vec![Block::Paragraph(joined(spans))] }
+    Part {
+        kind,
+        blocks: vec![Block::Paragraph(joined(spans))],
+    }
 }
 
 /// Which artifact a block inside an entry shows, told by its first word.
@@ -195,14 +224,24 @@ fn outcome(outcome: &CallOutcome, names: &Names) -> String {
 }
 
 fn sender(context: &Context, names: &Names) -> String {
-    let super::event::Parties::Sides { from, .. } = &context.parties else { return "from somebody".into() };
-    let user = context.user_id.as_ref().filter(|_| context.direction == Some(Direction::Outgoing));
+    let super::event::Parties::Sides { from, .. } = &context.parties else {
+        return "from somebody".into();
+    };
+    let user = context
+        .user_id
+        .as_ref()
+        .filter(|_| context.direction == Some(Direction::Outgoing));
     let by_user = user.and_then(|user| names.users.get(user).cloned());
     let name = by_user.or_else(|| from.first().map(|party| names.party(party)));
     format!("from {}", name.unwrap_or_else(|| "somebody".into()))
 }
 
-fn push_time_and_links(line: &mut Vec<Span>, context: &Context, names: &Names, length: Option<u32>) {
+fn push_time_and_links(
+    line: &mut Vec<Span>,
+    context: &Context,
+    names: &Names,
+    length: Option<u32>,
+) {
     if let Some(at) = context.at {
         line.push(plain(format!("{DOT}{}", names.time(at))));
     }
@@ -218,19 +257,36 @@ fn push_time_and_links(line: &mut Vec<Span>, context: &Context, names: &Names, l
 
 fn push_audio(spans: &mut Vec<Span>, audio: &Audio) {
     let length = audio.duration_secs.filter(|secs| *secs > 0);
-    spans.push(plain(length.map_or_else(|| DOT.to_owned(), |secs| format!("{DOT}{}{DOT}", duration(secs)))));
+    spans.push(plain(length.map_or_else(
+        || DOT.to_owned(),
+        |secs| format!("{DOT}{}{DOT}", duration(secs)),
+    )));
     spans.push(link("Listen", &audio.url));
 }
 
 fn push_summary(spans: &mut Vec<Span>, summary: &Summary) {
-    spans.extend(summary.lines.iter().map(|line| plain(format!("\n• {line}"))));
+    spans.extend(
+        summary
+            .lines
+            .iter()
+            .map(|line| plain(format!("\n• {line}"))),
+    );
     if !summary.next_steps.is_empty() {
         spans.push(bold("\nNext steps"));
-        spans.extend(summary.next_steps.iter().map(|step| plain(format!("\n• {step}"))));
+        spans.extend(
+            summary
+                .next_steps
+                .iter()
+                .map(|step| plain(format!("\n• {step}"))),
+        );
     }
     for (job, pairs) in &summary.jobs {
         spans.push(bold(format!("\n{job}")));
-        spans.extend(pairs.iter().map(|(name, value)| plain(format!("\n• {name}: {value}"))));
+        spans.extend(
+            pairs
+                .iter()
+                .map(|(name, value)| plain(format!("\n• {name}: {value}"))),
+        );
     }
 }
 
@@ -256,19 +312,31 @@ fn joined(spans: Vec<Span>) -> Vec<Span> {
 }
 
 fn plain(text: impl Into<String>) -> Span {
-    Span { text: text.into(), look: Look::Plain }
+    Span {
+        text: text.into(),
+        look: Look::Plain,
+    }
 }
 
 fn bold(text: impl Into<String>) -> Span {
-    Span { text: text.into(), look: Look::Bold }
+    Span {
+        text: text.into(),
+        look: Look::Bold,
+    }
 }
 
 fn faint(text: impl Into<String>) -> Span {
-    Span { text: text.into(), look: Look::Faint }
+    Span {
+        text: text.into(),
+        look: Look::Faint,
+    }
 }
 
 fn link(text: impl Into<String>, url: &str) -> Span {
-    Span { text: text.into(), look: Look::Link(url.to_owned()) }
+    Span {
+        text: text.into(),
+        look: Look::Link(url.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -278,10 +346,20 @@ mod tests {
     use crate::domain::id::ActivityId;
 
     fn names() -> Names {
-        let marta = (UserId::parse("USmarta001").expect("id"), "Marta Lindqvist".to_owned());
-        let rosa = (Phone::parse("+12025550147").expect("phone"), "Rosa Quint".to_owned());
+        let marta = (
+            UserId::parse("USmarta001").expect("id"),
+            "Marta Lindqvist".to_owned(),
+        );
+        let rosa = (
+            Phone::parse("+12025550147").expect("phone"),
+            "Rosa Quint".to_owned(),
+        );
         let zone = TimeZone::get("America/Chicago").expect("zone");
-        Names { users: [marta].into(), phones: [rosa].into(), zone }
+        Names {
+            users: [marta].into(),
+            phones: [rosa].into(),
+            zone,
+        }
     }
 
     fn context(direction: Direction) -> Context {
@@ -293,57 +371,96 @@ mod tests {
             number_id: None,
             user_id: None,
             link: Some("https://my.quo.com/inbox/PN/c/CN?at=AC1".into()),
-            parties: Parties::Sides { from: side("+12025550147"), to: side("+14155550110") },
+            parties: Parties::Sides {
+                from: side("+12025550147"),
+                to: side("+14155550110"),
+            },
             contacts: ContactLookup::None,
         }
     }
 
     #[test]
     fn call_line_says_what_happened_when_and_how_long() {
-        let facts = |outcome| CallFacts { outcome, duration_secs: Some(312) };
+        let facts = |outcome| CallFacts {
+            outcome,
+            duration_secs: Some(312),
+        };
         let line = |outcome| call(&context(Direction::Incoming), &facts(outcome), &names()).plain();
         let marta = UserId::parse("USmarta001").ok();
         assert_eq!(
             line(CallOutcome::Answered(marta)),
-            "Incoming call · answered by Marta Lindqvist · 2026-10-01 10:00 · 5 min 12 s · Open in Quo · AC1"
+            "Incoming call · answered by Marta Lindqvist · 2026-10-01 10:00 · 5 min 12 s · Open \
+                in Quo · AC1"
         );
         assert!(says_missed(&line(CallOutcome::Missed)));
         assert!(!says_missed(&line(CallOutcome::Voicemail)));
         assert!(
-            line(CallOutcome::Forwarded(Some(Party::parse("+12125550199")))).contains("forwarded to +1 212-555-0199")
+            line(CallOutcome::Forwarded(Some(Party::parse("+12125550199"))))
+                .contains("forwarded to +1 212-555-0199")
         );
     }
 
     #[test]
     fn message_is_one_paragraph_with_text_and_attachments() {
-        let media = vec![Media { url: "https://x.example/1".into(), mime: Some("image/jpeg".into()) }];
-        let text = Message { context: context(Direction::Incoming), text: "Roof\nphoto".into(), media };
+        let media = vec![Media {
+            url: "https://x.example/1".into(),
+            mime: Some("image/jpeg".into()),
+        }];
+        let text = Message {
+            context: context(Direction::Incoming),
+            text: "Roof\nphoto".into(),
+            media,
+        };
         let block = message(&text, &[], &names());
         assert_eq!(
             block.plain(),
-            "Incoming text · 2026-10-01 10:00 · Open in Quo · AC1\nRoof\nphoto\nAttachment 1 (image/jpeg)"
+            "Incoming text · 2026-10-01 10:00 · Open in Quo · AC1\nRoof\nphoto\nAttachment 1 \
+                (image/jpeg)"
         );
         let members = [Party::parse("+12025550147"), Party::parse("+13125550162")];
         let group = message(&text, &members, &names()).plain();
-        assert!(group.starts_with("Group text · from Rosa Quint · with Rosa Quint, +1 312-555-0162 · 2026"), "{group}");
+        assert!(
+            group.starts_with(
+                "Group text · from Rosa Quint · with Rosa Quint, +1 312-555-0162 · 2026"
+            ),
+            "{group}"
+        );
     }
 
     #[test]
     fn artifacts_begin_with_their_label_and_are_recognised_by_it() {
         let transcript = Artifact::Transcript(vec![
-            Utterance { speaker: Speaker::User(UserId::parse("USmarta001").expect("id")), text: "Hello".into() },
-            Utterance { speaker: Speaker::Party(Party::parse("+12025550147")), text: "Hi".into() },
+            Utterance {
+                speaker: Speaker::User(UserId::parse("USmarta001").expect("id")),
+                text: "Hello".into(),
+            },
+            Utterance {
+                speaker: Speaker::Party(Party::parse("+12025550147")),
+                text: "Hi".into(),
+            },
         ]);
         let part = part(&transcript, &names());
-        assert_eq!(part.blocks[0].plain(), "Transcript\nMarta Lindqvist: Hello\nRosa Quint: Hi");
-        assert_eq!(kind_of(&part.blocks[0].plain()), Some(ArtifactKind::Transcript));
+        assert_eq!(
+            part.blocks[0].plain(),
+            "Transcript\nMarta Lindqvist: Hello\nRosa Quint: Hi"
+        );
+        assert_eq!(
+            kind_of(&part.blocks[0].plain()),
+            Some(ArtifactKind::Transcript)
+        );
         assert_eq!(kind_of("Recording · Listen"), Some(ArtifactKind::Recording));
         assert_eq!(kind_of("Summary of my own thoughts"), None);
     }
 
     #[test]
     fn durations_are_said_as_people_say_them() {
-        let said: Vec<String> = [0, 42, 60, 312, 3600, 3840].into_iter().map(duration).collect();
-        assert_eq!(said, ["0 s", "42 s", "1 min", "5 min 12 s", "1 h", "1 h 4 min"]);
+        let said: Vec<String> = [0, 42, 60, 312, 3600, 3840]
+            .into_iter()
+            .map(duration)
+            .collect();
+        assert_eq!(
+            said,
+            ["0 s", "42 s", "1 min", "5 min 12 s", "1 h", "1 h 4 min"]
+        );
     }
 }

@@ -100,7 +100,11 @@ impl Context {
             number_id: self.number_id.clone().or_else(|| other.number_id.clone()),
             user_id: self.user_id.clone().or_else(|| other.user_id.clone()),
             link: self.link.clone().or_else(|| other.link.clone()),
-            parties: if self.parties == Parties::Unknown { other.parties.clone() } else { self.parties.clone() },
+            parties: if self.parties == Parties::Unknown {
+                other.parties.clone()
+            } else {
+                self.parties.clone()
+            },
             contacts,
         }
     }
@@ -125,7 +129,8 @@ pub enum Parties {
         /// Numbers of the outside.
         outside: Vec<Party>,
     },
-    /// Nothing said, or known to be unreliable (`participants: []`, `resolution: unavailable`): ask Quo.
+    /// Nothing said, or known to be unreliable (`participants: []`, `resolution: unavailable`): ask
+    /// Quo.
     Unknown,
 }
 
@@ -156,7 +161,8 @@ impl Party {
 /// What the delivery says about who the outside is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ContactLookup {
-    /// Quo matched these contacts. One number may belong to several, and a group names them for all members.
+    /// Quo matched these contacts. One number may belong to several, and a group names them for all
+    /// members.
     Ids(Vec<ContactId>),
     /// Quo did not look, could not, or found nobody: the local index decides.
     #[default]
@@ -172,7 +178,8 @@ pub struct CallNews {
     pub facts: Option<CallFacts>,
     /// Recording, voicemail, summary, transcript, as far as they are complete.
     pub artifacts: Vec<Artifact>,
-    /// Artifacts that may exist and that no delivery of this generation will announce: to be asked for later.
+    /// Artifacts that may exist and that no delivery of this generation will announce: to be asked
+    /// for later.
     pub unannounced: Vec<ArtifactKind>,
 }
 
@@ -189,7 +196,12 @@ impl CallNews {
             parties: Parties::Unknown,
             contacts: ContactLookup::None,
         };
-        Self { context, facts: None, artifacts: vec![artifact], unannounced: Vec::new() }
+        Self {
+            context,
+            facts: None,
+            artifacts: vec![artifact],
+            unannounced: Vec::new(),
+        }
     }
 
     /// True if there is nothing in it that is written.
@@ -215,7 +227,11 @@ pub struct FollowUp {
 impl FollowUp {
     /// Its key in the inbox: one for each call and kind.
     pub fn event_id(&self) -> EventId {
-        let text = format!("follow-up-{}-{}", self.kind.label().to_lowercase(), self.activity);
+        let text = format!(
+            "follow-up-{}-{}",
+            self.kind.label().to_lowercase(),
+            self.activity
+        );
         EventId::parse(&text).unwrap_or_else(|_| EventId::of_call(&self.activity))
     }
 }
@@ -264,10 +280,13 @@ pub struct CallSigns {
 }
 
 impl CallOutcome {
-    /// The one rule for how a call went, for deliveries and replies alike. A person who picked up counts most, then
-    /// that it was sent on: a call answered elsewhere is one that was forwarded.
+    /// The one rule for how a call went, for deliveries and replies alike. A person who picked up
+    /// counts most, then that it was sent on: a call answered elsewhere is one that was forwarded.
     pub fn judge(signs: CallSigns) -> Self {
-        let by_system = signs.answered_by.as_ref().is_some_and(|user| !user.is_person());
+        let by_system = signs
+            .answered_by
+            .as_ref()
+            .is_some_and(|user| !user.is_person());
         if signs.ai || by_system {
             return Self::HandledByAi;
         }
@@ -281,7 +300,8 @@ impl CallOutcome {
         }
     }
 
-    /// True if more is known of how the call went than `other` says, so that its line is to be written anew.
+    /// True if more is known of how the call went than `other` says, so that its line is to be
+    /// written anew.
     pub fn says_more_than(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Missed | Self::NoAnswer, _) => false,
@@ -324,7 +344,12 @@ pub enum ArtifactKind {
 
 impl ArtifactKind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::Summary, Self::Voicemail, Self::Transcript, Self::Recording];
+    pub const ALL: [Self; 4] = [
+        Self::Summary,
+        Self::Voicemail,
+        Self::Transcript,
+        Self::Recording,
+    ];
 
     /// The word that begins the artifact's block, by which it is recognised on a page.
     pub fn label(self) -> &'static str {
@@ -423,6 +448,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table, or one story after another")]
     fn outcome_follows_who_picked_up_not_the_status() {
         let user = |id| UserId::parse(id).ok();
         let signs = |direction| CallSigns {
@@ -439,19 +465,72 @@ mod tests {
         for (signs, expected) in [
             (incoming(), CallOutcome::Missed),
             (outgoing(), CallOutcome::NoAnswer),
-            (CallSigns { voicemail: true, ..incoming() }, CallOutcome::Voicemail),
-            (CallSigns { voicemail: true, ..outgoing() }, CallOutcome::NoAnswer),
-            (CallSigns { answered: true, ..outgoing() }, CallOutcome::Answered(None)),
-            (CallSigns { answered: true, voicemail: true, ..incoming() }, CallOutcome::Answered(None)),
             (
-                CallSigns { answered: true, answered_by: user("USmarta001"), ..incoming() },
+                CallSigns {
+                    voicemail: true,
+                    ..incoming()
+                },
+                CallOutcome::Voicemail,
+            ),
+            (
+                CallSigns {
+                    voicemail: true,
+                    ..outgoing()
+                },
+                CallOutcome::NoAnswer,
+            ),
+            (
+                CallSigns {
+                    answered: true,
+                    ..outgoing()
+                },
+                CallOutcome::Answered(None),
+            ),
+            (
+                CallSigns {
+                    answered: true,
+                    voicemail: true,
+                    ..incoming()
+                },
+                CallOutcome::Answered(None),
+            ),
+            (
+                CallSigns {
+                    answered: true,
+                    answered_by: user("USmarta001"),
+                    ..incoming()
+                },
                 CallOutcome::Answered(user("USmarta001")),
             ),
-            (CallSigns { answered: true, answered_by: user("SYsona0001"), ..incoming() }, CallOutcome::HandledByAi),
-            (CallSigns { answered: true, ai: true, ..incoming() }, CallOutcome::HandledByAi),
-            (CallSigns { forwarded: Some(None), ..incoming() }, CallOutcome::Forwarded(None)),
             (
-                CallSigns { answered: true, forwarded: Some(Some(devon.clone())), ..incoming() },
+                CallSigns {
+                    answered: true,
+                    answered_by: user("SYsona0001"),
+                    ..incoming()
+                },
+                CallOutcome::HandledByAi,
+            ),
+            (
+                CallSigns {
+                    answered: true,
+                    ai: true,
+                    ..incoming()
+                },
+                CallOutcome::HandledByAi,
+            ),
+            (
+                CallSigns {
+                    forwarded: Some(None),
+                    ..incoming()
+                },
+                CallOutcome::Forwarded(None),
+            ),
+            (
+                CallSigns {
+                    answered: true,
+                    forwarded: Some(Some(devon.clone())),
+                    ..incoming()
+                },
                 CallOutcome::Forwarded(Some(devon.clone())),
             ),
             (

@@ -29,7 +29,11 @@ macro_rules! quo_id {
         impl $name {
             /// Accepts 1 to 128 ASCII letters, digits, `-` and `_`.
             pub fn parse(text: &str) -> Result<Self, BadId> {
-                if is_quo_id(text) { Ok(Self(text.to_owned())) } else { Err(BadId { expected: $what }) }
+                if is_quo_id(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(BadId { expected: $what })
+                }
             }
 
             /// The id as the vendor writes it.
@@ -137,7 +141,9 @@ impl PageId {
 fn is_quo_id(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_QUO_ID
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// Finds the UUID in `text`: the whole of it, or the last 32 hex digits of a link's path.
@@ -150,7 +156,14 @@ fn dashed_uuid(text: &str) -> Option<String> {
     let usable = tail.bytes().all(|b| b.is_ascii_hexdigit()) && (is_link || hex.len() == 32);
     usable.then(|| {
         let tail = tail.to_ascii_lowercase();
-        format!("{}-{}-{}-{}-{}", &tail[..8], &tail[8..12], &tail[12..16], &tail[16..20], &tail[20..])
+        format!(
+            "{}-{}-{}-{}-{}",
+            &tail[..8],
+            &tail[8..12],
+            &tail[12..16],
+            &tail[16..20],
+            &tail[20..]
+        )
     })
 }
 
@@ -160,17 +173,34 @@ mod tests {
 
     #[test]
     fn quo_id_refuses_what_could_leave_its_path_segment() {
-        for bad in ["", "AC/../x", "AC 1", "AC%2e", "AC\u{0}", "ACé", &"A".repeat(129)] {
+        for bad in [
+            "",
+            "AC/../x",
+            "AC 1",
+            "AC%2e",
+            "AC\u{0}",
+            "ACé",
+            &"A".repeat(129),
+        ] {
             assert!(ActivityId::parse(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(ActivityId::parse("AC00_1-x").map(|id| id.to_string()), Ok("AC00_1-x".into()));
+        assert_eq!(
+            ActivityId::parse("AC00_1-x").map(|id| id.to_string()),
+            Ok("AC00_1-x".into())
+        );
     }
 
     #[test]
     fn contact_prefix_is_dropped_only_before_24_hex_digits() {
         let id = ContactId::parse("CT66f1a2b3c4d5e6f708192a3b").expect("valid");
-        assert_eq!(id.without_prefix().expect("prefixed").as_str(), "66f1a2b3c4d5e6f708192a3b");
-        assert_eq!(ContactId::parse("CT123").expect("valid").without_prefix(), None);
+        assert_eq!(
+            id.without_prefix().expect("prefixed").as_str(),
+            "66f1a2b3c4d5e6f708192a3b"
+        );
+        assert_eq!(
+            ContactId::parse("CT123").expect("valid").without_prefix(),
+            None
+        );
     }
 
     #[test]
@@ -184,8 +214,13 @@ mod tests {
         ] {
             assert_eq!(DatabaseId::parse(form).expect(form).as_str(), want);
         }
-        for bad in ["", "clients", "be35", "xbe35e4e860494149adeff21902469dfb", "日本語日本語日本語日本語日本語"]
-        {
+        for bad in [
+            "",
+            "clients",
+            "be35",
+            "xbe35e4e860494149adeff21902469dfb",
+            "日本語日本語日本語日本語日本語",
+        ] {
             assert!(DatabaseId::parse(bad).is_err(), "{bad}");
         }
     }

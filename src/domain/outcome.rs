@@ -98,11 +98,19 @@ pub struct Warning {
 impl Warning {
     /// A warning that concerns no column.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, property: None, message: message.into() }
+        Self {
+            code,
+            property: None,
+            message: message.into(),
+        }
     }
 
     /// A warning about a column.
     pub fn property(code: &'static str, property: &str, message: impl Into<String>) -> Self {
-        Self { code, property: Some(property.to_owned()), message: message.into() }
+        Self {
+            code,
+            property: Some(property.to_owned()),
+            message: message.into(),
+        }
     }
 }

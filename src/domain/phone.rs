@@ -1,7 +1,7 @@
 //! Phone numbers: what may be a client, how people write one, and when two spellings are the same.
 //!
-//! The numbering plans come from libphonenumber's data (`rlibphonenumber`), loaded on first use (about 5 ms), so
-//! [`Phone::parse`] and a plain comparison do without.
+//! The numbering plans come from libphonenumber's data (`rlibphonenumber`), loaded on first use
+//! (about 5 ms), so [`Phone::parse`] and a plain comparison do without.
 
 use std::fmt;
 
@@ -19,19 +19,24 @@ const TAIL: usize = 6;
 pub struct Phone(String);
 
 impl Phone {
-    /// Reads a number that carries its country code. Blanks, dashes, dots and brackets between digits are dropped;
-    /// anything else makes it no number.
+    /// Reads a number that carries its country code. Blanks, dashes, dots and brackets between
+    /// digits are dropped; anything else makes it no number.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.trim().strip_prefix('+')?;
-        if !rest.chars().all(|c| c.is_ascii_digit() || " -.()\u{a0}".contains(c)) {
+        if !rest
+            .chars()
+            .all(|c| c.is_ascii_digit() || " -.()\u{a0}".contains(c))
+        {
             return None;
         }
         let digits = digits(rest);
-        let plausible = (MIN_DIGITS..=MAX_DIGITS).contains(&digits.len()) && !digits.starts_with('0');
+        let plausible =
+            (MIN_DIGITS..=MAX_DIGITS).contains(&digits.len()) && !digits.starts_with('0');
         plausible.then(|| Self(format!("+{digits}")))
     }
 
-    /// Reads a number as a person may have written it; without country code it is read in the country of `near`.
+    /// Reads a number as a person may have written it; without country code it is read in the
+    /// country of `near`.
     pub fn read(written: &str, near: Option<&Self>) -> Option<Self> {
         let region = near
             .and_then(Self::number)
@@ -52,7 +57,8 @@ impl Phone {
 
     /// True if the length fits the numbering plan of its country.
     pub fn is_possible(&self) -> bool {
-        self.number().is_some_and(|number| PHONE_NUMBER_UTIL.is_possible_number(&number))
+        self.number()
+            .is_some_and(|number| PHONE_NUMBER_UTIL.is_possible_number(&number))
     }
 
     /// The number as people write it: `+1 202-555-0147`.
@@ -60,7 +66,8 @@ impl Phone {
         self.format(PhoneNumberFormat::International)
     }
 
-    /// True if `written` is a spelling of this number; one without country code is read in this number's country.
+    /// True if `written` is a spelling of this number; one without country code is read in this
+    /// number's country.
     pub fn matches(&self, written: &str) -> bool {
         let theirs = digits(written);
         if theirs.len() < TAIL || !theirs.contains(self.tail()) {
@@ -69,15 +76,26 @@ impl Phone {
         theirs == self.0[1..] || self.parses_to_self(written)
     }
 
-    /// Every likely spelling, without repeats: E.164, digits, national and international with brackets, dashes,
-    /// dots and blanks. At most 30.
+    /// Every likely spelling, without repeats: E.164, digits, national and international with
+    /// brackets, dashes, dots and blanks. At most 30.
     pub fn spellings(&self) -> Vec<String> {
-        let Some(number) = self.number() else { return vec![self.0.clone(), self.0[1..].to_owned()] };
+        let Some(number) = self.number() else {
+            return vec![self.0.clone(), self.0[1..].to_owned()];
+        };
         let code = number.country_code.to_string();
-        let groups = digit_groups(self.format(PhoneNumberFormat::International).split_once(' ').map_or("", |(_, n)| n));
+        let groups = digit_groups(
+            self.format(PhoneNumberFormat::International)
+                .split_once(' ')
+                .map_or("", |(_, n)| n),
+        );
         let national = self.format(PhoneNumberFormat::National);
         let trunk = digit_groups(&national);
-        let mut all = vec![self.0.clone(), self.0[1..].to_owned(), national, self.written()];
+        let mut all = vec![
+            self.0.clone(),
+            self.0[1..].to_owned(),
+            national,
+            self.written(),
+        ];
         for separator in ["", "-", " ", "."] {
             let joined = groups.join(separator);
             all.push(trunk.join(separator));
@@ -89,7 +107,10 @@ impl Phone {
         if let Some((area, rest)) = groups.split_first().filter(|(_, rest)| !rest.is_empty()) {
             let rest = rest.join("-");
             all.extend([format!("({area}) {rest}"), format!("({area}){rest}")]);
-            all.extend([format!("+{code} ({area}) {rest}"), format!("{code} ({area}) {rest}")]);
+            all.extend([
+                format!("+{code} ({area}) {rest}"),
+                format!("{code} ({area}) {rest}"),
+            ]);
         }
         without_repeats(all)
     }
@@ -99,13 +120,20 @@ impl Phone {
     }
 
     fn format(&self, format: PhoneNumberFormat) -> String {
-        self.number().map_or_else(|| self.0.clone(), |number| number.format_as(format).into_owned())
+        self.number().map_or_else(
+            || self.0.clone(),
+            |number| number.format_as(format).into_owned(),
+        )
     }
 
     fn parses_to_self(&self, written: &str) -> bool {
-        let Some(mine) = self.number() else { return false };
+        let Some(mine) = self.number() else {
+            return false;
+        };
         let region = PHONE_NUMBER_UTIL.get_region_for_country_code(mine.country_code);
-        PHONE_NUMBER_UTIL.parse(written, region).is_ok_and(|theirs| theirs.format_as(PhoneNumberFormat::E164) == self.0)
+        PHONE_NUMBER_UTIL
+            .parse(written, region)
+            .is_ok_and(|theirs| theirs.format_as(PhoneNumberFormat::E164) == self.0)
     }
 }
 
@@ -115,10 +143,18 @@ impl fmt::Display for Phone {
     }
 }
 
-/// The key under which a freely written number is kept in an index: its last six digits, if it has that many.
+/// The key under which a freely written number is kept in an index: its last six digits, if it has
+/// that many.
 pub fn tail_of(written: &str) -> Option<String> {
-    let digits = digits(written.split(['x', 'X', ';', ',']).next().unwrap_or(written));
-    digits.get(digits.len().checked_sub(TAIL)?..).map(Into::into)
+    let digits = digits(
+        written
+            .split(['x', 'X', ';', ','])
+            .next()
+            .unwrap_or(written),
+    );
+    digits
+        .get(digits.len().checked_sub(TAIL)?..)
+        .map(Into::into)
 }
 
 fn digits(text: &str) -> String {
@@ -130,11 +166,16 @@ fn digits(text: &str) -> String {
 
 /// Digits of East Asian keyboards, which libphonenumber accepts too.
 fn full_width(c: char) -> Option<u32> {
-    ('\u{ff10}'..='\u{ff19}').contains(&c).then(|| c as u32 - 0xff10)
+    ('\u{ff10}'..='\u{ff19}')
+        .contains(&c)
+        .then(|| c as u32 - 0xff10)
 }
 
 fn digit_groups(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).map(Into::into).collect()
+    text.split(|c: char| !c.is_ascii_digit())
+        .filter(|group| !group.is_empty())
+        .map(Into::into)
+        .collect()
 }
 
 fn without_repeats(all: Vec<String>) -> Vec<String> {
@@ -203,7 +244,10 @@ mod tests {
             "1 (202) 555-0147",
             "+1 2025550147",
         ] {
-            assert!(all.iter().any(|have| have == want), "{want} is not in {all:?}");
+            assert!(
+                all.iter().any(|have| have == want),
+                "{want} is not in {all:?}"
+            );
         }
         assert!(all.len() <= 30, "{}", all.len());
     }
@@ -211,30 +255,74 @@ mod tests {
     #[test]
     fn spellings_follow_the_numbers_own_country() {
         for (number, wants) in [
-            ("+33123456789", ["01 23 45 67 89", "0123456789", "+33 1 23 45 67 89", "33123456789"]),
-            ("+442079460958", ["020 7946 0958", "02079460958", "+44 20 7946 0958", "442079460958"]),
-            ("+390612345678", ["06 1234 5678", "0612345678", "+39 06 1234 5678", "390612345678"]),
+            (
+                "+33123456789",
+                [
+                    "01 23 45 67 89",
+                    "0123456789",
+                    "+33 1 23 45 67 89",
+                    "33123456789",
+                ],
+            ),
+            (
+                "+442079460958",
+                [
+                    "020 7946 0958",
+                    "02079460958",
+                    "+44 20 7946 0958",
+                    "442079460958",
+                ],
+            ),
+            (
+                "+390612345678",
+                [
+                    "06 1234 5678",
+                    "0612345678",
+                    "+39 06 1234 5678",
+                    "390612345678",
+                ],
+            ),
         ] {
             let all = phone(number).spellings();
             for want in wants {
-                assert!(all.iter().any(|have| have == want), "{want} is not in {all:?}");
+                assert!(
+                    all.iter().any(|have| have == want),
+                    "{want} is not in {all:?}"
+                );
             }
         }
     }
 
     #[test]
     fn every_spelling_matches_its_own_number_and_no_other() {
-        for number in
-            ["+12025550147", "+33123456789", "+442079460958", "+390612345678", "+5491123456789", "+819012345678"]
-        {
+        for number in [
+            "+12025550147",
+            "+33123456789",
+            "+442079460958",
+            "+390612345678",
+            "+5491123456789",
+            "+819012345678",
+        ] {
             let number = phone(number);
             for spelling in number.spellings() {
                 assert!(number.matches(&spelling), "{number} {spelling}");
-                assert_eq!(tail_of(&spelling).as_deref(), Some(number.tail()), "{spelling}");
+                assert_eq!(
+                    tail_of(&spelling).as_deref(),
+                    Some(number.tail()),
+                    "{spelling}"
+                );
             }
         }
         let rosa = phone("+12025550147");
-        for other in ["+12025550148", "+442025550147", "555-0147", "", "Anonymous", "0147", "+22025550147"] {
+        for other in [
+            "+12025550148",
+            "+442025550147",
+            "555-0147",
+            "",
+            "Anonymous",
+            "0147",
+            "+22025550147",
+        ] {
             assert!(!rosa.matches(other), "{other}");
         }
         for same in [

@@ -1,4 +1,5 @@
-//! The plan: what is to be written for one client, as values that can be printed, tested, and then applied.
+//! The plan: what is to be written for one client, as values that can be printed, tested, and then
+//! applied.
 
 use super::entry::Block;
 use super::event::ArtifactKind;

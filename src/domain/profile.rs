@@ -46,8 +46,15 @@ impl Contact {
     /// Values of the field called `name` (or with that key), split at commas, without blanks.
     pub fn tags(&self, name: &str) -> Vec<String> {
         let wanted = |field: &&Field| same(&field.name, name) || same(&field.key, name);
-        let values = self.fields.iter().filter(wanted).flat_map(|field| &field.values);
-        values.flat_map(|value| value.split(',')).filter_map(non_blank).collect()
+        let values = self
+            .fields
+            .iter()
+            .filter(wanted)
+            .flat_map(|field| &field.values);
+        values
+            .flat_map(|value| value.split(','))
+            .filter_map(non_blank)
+            .collect()
     }
 }
 
@@ -67,12 +74,20 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Makes the profile of `phone`. Only strictly matching records count; the most recently updated one that has
-    /// a name leads, the rest only add tags. `None` when no record matches.
+    /// Makes the profile of `phone`. Only strictly matching records count; the most recently
+    /// updated one that has a name leads, the rest only add tags. `None` when no record matches.
     pub fn of(phone: &Phone, contacts: &[Contact], tags_field: &str) -> Option<Self> {
-        let mut matching: Vec<&Contact> = contacts.iter().filter(|contact| contact.has(phone)).collect();
-        matching
-            .sort_by_key(|contact| (contact.name.is_none(), std::cmp::Reverse(contact.updated_at), contact.id.clone()));
+        let mut matching: Vec<&Contact> = contacts
+            .iter()
+            .filter(|contact| contact.has(phone))
+            .collect();
+        matching.sort_by_key(|contact| {
+            (
+                contact.name.is_none(),
+                std::cmp::Reverse(contact.updated_at),
+                contact.id.clone(),
+            )
+        });
         let lead = matching.first()?;
         let mut tags = Vec::new();
         for tag in matching.iter().flat_map(|contact| contact.tags(tags_field)) {
@@ -113,7 +128,11 @@ mod tests {
             role: None,
             email: None,
             phones: vec![phone.into()],
-            fields: vec![Field { name: "Tags".into(), key: "tags".into(), values: vec![format!("{id}, shared")] }],
+            fields: vec![Field {
+                name: "Tags".into(),
+                key: "tags".into(),
+                values: vec![format!("{id}, shared")],
+            }],
             updated_at: Timestamp::from_second(updated).ok(),
         }
     }
@@ -135,6 +154,13 @@ mod tests {
     #[test]
     fn nobody_matches_nobody() {
         let phone = Phone::parse("+13125550162").expect("valid");
-        assert_eq!(Profile::of(&phone, &[contact("d", Some("X"), "+13125550163", 1)], "Tags"), None);
+        assert_eq!(
+            Profile::of(
+                &phone,
+                &[contact("d", Some("X"), "+13125550163", 1)],
+                "Tags"
+            ),
+            None
+        );
     }
 }

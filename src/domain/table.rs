@@ -1,4 +1,5 @@
-//! A Notion database as the plan sees it: its columns, what stands in a row, and what may be written where.
+//! A Notion database as the plan sees it: its columns, what stands in a row, and what may be
+//! written where.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +64,9 @@ pub enum ColumnKind {
 impl Schema {
     /// The title column; every database has exactly one.
     pub fn title(&self) -> Option<&Column> {
-        self.columns.iter().find(|column| column.kind == ColumnKind::Title)
+        self.columns
+            .iter()
+            .find(|column| column.kind == ColumnKind::Title)
     }
 
     /// The column called `name`: exactly, else without regard to case.
@@ -215,11 +218,16 @@ pub fn fit(value: &Value, column: &Column) -> Result<Written, Misfit> {
 
 /// Notion keeps dates to the minute, cut down.
 pub fn floor_to_minute(time: Timestamp) -> Timestamp {
-    time.round(TimestampRound::new().smallest(Unit::Minute).mode(RoundMode::Floor)).unwrap_or(time)
+    time.round(
+        TimestampRound::new()
+            .smallest(Unit::Minute)
+            .mode(RoundMode::Floor),
+    )
+    .unwrap_or(time)
 }
 
-/// `existing` and then what of `new` is not there yet, compared without case; a name that the column already
-/// has as an option is spelled like that.
+/// `existing` and then what of `new` is not there yet, compared without case; a name that the
+/// column already has as an option is spelled like that.
 pub fn merge_names(existing: &[String], new: &[String], column: &Column) -> Vec<String> {
     let mut merged = existing.to_vec();
     for name in new {
@@ -231,15 +239,27 @@ pub fn merge_names(existing: &[String], new: &[String], column: &Column) -> Vec<
     merged
 }
 
-/// An option's name: no commas (Notion refuses them), spelled as an existing option where there is one.
+/// An option's name: no commas (Notion refuses them), spelled as an existing option where there is
+/// one.
 fn option(text: &str, column: &Column) -> String {
-    let name = text.replace(',', " ").split_whitespace().collect::<Vec<_>>().join(" ");
-    column.options.iter().find(|have| same(have, &name)).cloned().unwrap_or(name)
+    let name = text
+        .replace(',', " ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    column
+        .options
+        .iter()
+        .find(|have| same(have, &name))
+        .cloned()
+        .unwrap_or(name)
 }
 
 fn status(text: &str, column: &Column) -> Result<Written, Misfit> {
     let found = column.options.iter().find(|have| same(have, text));
-    found.map(|name| Written::Choice(name.clone())).ok_or_else(|| Misfit::NoSuchOption(text.to_owned()))
+    found
+        .map(|name| Written::Choice(name.clone()))
+        .ok_or_else(|| Misfit::NoSuchOption(text.to_owned()))
 }
 
 fn choices(value: &Value, column: &Column) -> Result<Written, Misfit> {
@@ -250,7 +270,11 @@ fn choices(value: &Value, column: &Column) -> Result<Written, Misfit> {
             return Err(Misfit::WrongType);
         }
     };
-    if names.is_empty() { Err(Misfit::Nothing) } else { Ok(Written::Choices(names)) }
+    if names.is_empty() {
+        Err(Misfit::Nothing)
+    } else {
+        Ok(Written::Choices(names))
+    }
 }
 
 fn text_of(value: &Value) -> Result<String, Misfit> {
@@ -260,7 +284,11 @@ fn text_of(value: &Value) -> Result<String, Misfit> {
         Value::Time(time) => Ok(time.to_string()),
         Value::Number(number) => Ok(number.to_string()),
         Value::Flag(flag) => Ok(if *flag { "Yes" } else { "No" }.to_owned()),
-        Value::Links(links) => Ok(links.iter().map(|(_, url)| url.as_str()).collect::<Vec<_>>().join("\n")),
+        Value::Links(links) => Ok(links
+            .iter()
+            .map(|(_, url)| url.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")),
         Value::Pages(_) => Err(Misfit::WrongType),
     }
 }
@@ -270,41 +298,68 @@ fn number_of(value: &Value) -> Result<f64, Misfit> {
         Value::Number(number) => Ok(*number),
         Value::Text(text) => {
             let number = text.trim().trim_start_matches('+').parse::<f64>().ok();
-            number.filter(|number| number.is_finite()).ok_or(Misfit::WrongType)
+            number
+                .filter(|number| number.is_finite())
+                .ok_or(Misfit::WrongType)
         }
-        Value::Words(_) | Value::Time(_) | Value::Flag(_) | Value::Links(_) | Value::Pages(_) => Err(Misfit::WrongType),
+        Value::Words(_) | Value::Time(_) | Value::Flag(_) | Value::Links(_) | Value::Pages(_) => {
+            Err(Misfit::WrongType)
+        }
     }
 }
 
 fn time_of(value: &Value) -> Result<Timestamp, Misfit> {
-    if let Value::Time(time) = value { Ok(*time) } else { Err(Misfit::WrongType) }
+    if let Value::Time(time) = value {
+        Ok(*time)
+    } else {
+        Err(Misfit::WrongType)
+    }
 }
 
 fn flag_of(value: &Value) -> Result<bool, Misfit> {
-    if let Value::Flag(flag) = value { Ok(*flag) } else { Err(Misfit::WrongType) }
+    if let Value::Flag(flag) = value {
+        Ok(*flag)
+    } else {
+        Err(Misfit::WrongType)
+    }
 }
 
 fn links_of(value: &Value) -> Result<Vec<(String, String)>, Misfit> {
     match value {
         Value::Links(links) if !links.is_empty() => Ok(links.clone()),
         Value::Links(_) => Err(Misfit::Nothing),
-        Value::Text(_) | Value::Words(_) | Value::Time(_) | Value::Number(_) | Value::Flag(_) | Value::Pages(_) => {
-            Err(Misfit::WrongType)
-        }
+        Value::Text(_)
+        | Value::Words(_)
+        | Value::Time(_)
+        | Value::Number(_)
+        | Value::Flag(_)
+        | Value::Pages(_) => Err(Misfit::WrongType),
     }
 }
 
 fn pages_of(value: &Value) -> Result<Vec<PageId>, Misfit> {
-    if let Value::Pages(pages) = value { Ok(pages.clone()) } else { Err(Misfit::WrongType) }
+    if let Value::Pages(pages) = value {
+        Ok(pages.clone())
+    } else {
+        Err(Misfit::WrongType)
+    }
 }
 
 fn non_empty(text: String) -> Result<String, Misfit> {
-    if text.trim().is_empty() { Err(Misfit::Nothing) } else { Ok(text) }
+    if text.trim().is_empty() {
+        Err(Misfit::Nothing)
+    } else {
+        Ok(text)
+    }
 }
 
 fn line(text: &str, limit: usize) -> Result<Written, Misfit> {
     let text = non_empty(text.trim().to_owned())?;
-    if text.encode_utf16().count() > limit { Err(Misfit::TooLong) } else { Ok(Written::Line(text)) }
+    if text.encode_utf16().count() > limit {
+        Err(Misfit::TooLong)
+    } else {
+        Ok(Written::Line(text))
+    }
 }
 
 #[cfg(test)]
@@ -313,20 +368,36 @@ mod tests {
 
     fn column(kind: ColumnKind, options: &[&str]) -> Column {
         let options = options.iter().map(|name| (*name).to_owned()).collect();
-        Column { id: "x".into(), name: "X".into(), kind, options }
+        Column {
+            id: "x".into(),
+            name: "X".into(),
+            kind,
+            options,
+        }
     }
 
     #[test]
     fn options_lose_commas_and_take_the_existing_spelling() {
         let tags = column(ColumnKind::MultiSelect, &["Lead", "Oak Park"]);
-        let new = ["lead".to_owned(), "Oak, Park".into(), "a,b".into(), " ".into()];
-        assert_eq!(merge_names(&["VIP".into()], &new, &tags), ["VIP", "Lead", "Oak Park", "a b"]);
+        let new = [
+            "lead".to_owned(),
+            "Oak, Park".into(),
+            "a,b".into(),
+            " ".into(),
+        ];
+        assert_eq!(
+            merge_names(&["VIP".into()], &new, &tags),
+            ["VIP", "Lead", "Oak Park", "a b"]
+        );
     }
 
     #[test]
     fn tags_that_are_there_already_are_not_added_again() {
         let tags = column(ColumnKind::MultiSelect, &[]);
-        assert_eq!(merge_names(&["Größe".into()], &["GRÖSSE".into(), "größe".into()], &tags), ["Größe", "GRÖSSE"]);
+        assert_eq!(
+            merge_names(&["Größe".into()], &["GRÖSSE".into(), "größe".into()], &tags),
+            ["Größe", "GRÖSSE"]
+        );
     }
 
     #[test]
@@ -340,14 +411,38 @@ mod tests {
     #[test]
     fn values_take_the_columns_type_or_none() {
         let phone = Value::Text("+12025550147".into());
-        assert_eq!(fit(&phone, &column(ColumnKind::Number, &[])), Ok(Written::Number(12_025_550_147.0)));
-        assert_eq!(fit(&phone, &column(ColumnKind::RichText, &[])), Ok(Written::Text("+12025550147".into())));
-        assert_eq!(fit(&phone, &column(ColumnKind::Date, &[])), Err(Misfit::WrongType));
-        assert_eq!(fit(&phone, &column(ColumnKind::ReadOnly, &[])), Err(Misfit::ReadOnly));
-        assert_eq!(fit(&Value::Text("x".repeat(201)), &column(ColumnKind::Email, &[])), Err(Misfit::TooLong));
-        assert_eq!(fit(&Value::Text(" ".into()), &column(ColumnKind::Url, &[])), Err(Misfit::Nothing));
+        assert_eq!(
+            fit(&phone, &column(ColumnKind::Number, &[])),
+            Ok(Written::Number(12_025_550_147.0))
+        );
+        assert_eq!(
+            fit(&phone, &column(ColumnKind::RichText, &[])),
+            Ok(Written::Text("+12025550147".into()))
+        );
+        assert_eq!(
+            fit(&phone, &column(ColumnKind::Date, &[])),
+            Err(Misfit::WrongType)
+        );
+        assert_eq!(
+            fit(&phone, &column(ColumnKind::ReadOnly, &[])),
+            Err(Misfit::ReadOnly)
+        );
+        assert_eq!(
+            fit(
+                &Value::Text("x".repeat(201)),
+                &column(ColumnKind::Email, &[])
+            ),
+            Err(Misfit::TooLong)
+        );
+        assert_eq!(
+            fit(&Value::Text(" ".into()), &column(ColumnKind::Url, &[])),
+            Err(Misfit::Nothing)
+        );
         let late: Timestamp = "2026-10-01T15:00:59.999Z".parse().expect("time");
         let floored: Timestamp = "2026-10-01T15:00:00Z".parse().expect("time");
-        assert_eq!(fit(&Value::Time(late), &column(ColumnKind::Date, &[])), Ok(Written::Date(floored)));
+        assert_eq!(
+            fit(&Value::Time(late), &column(ColumnKind::Date, &[])),
+            Ok(Written::Date(floored))
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! How a call can end badly, told by what the caller may do next.
 //!
-//! Apart because every client of an API branches on it. It must not know what a vendor's codes mean.
+//! Apart because every client of an API branches on it. It must not know what a vendor's codes
+//! mean.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +17,8 @@ const SHOWN: usize = 300;
 /// characters; `request_id` is what the vendor's support asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
-    /// A definite no: any 3xx (redirects are never followed) and the 4xx that are not below. Nothing was saved.
+    /// A definite no: any 3xx (redirects are never followed) and the 4xx that are not below.
+    /// Nothing was saved.
     Refused {
         /// One line: vendor, method, path, status, the vendor's code and message.
         what: String,
@@ -40,7 +42,8 @@ pub enum Error {
         /// The vendor's id of the request.
         request_id: Option<String>,
     },
-    /// The vendor has blocked this connection (429, `public_api_request_blocked`): an operator must act.
+    /// The vendor has blocked this connection (429, `public_api_request_blocked`): an operator must
+    /// act.
     Blocked {
         /// One line.
         what: String,
@@ -53,13 +56,14 @@ pub enum Error {
         what: String,
         /// The status, if there was an answer.
         status: Option<u16>,
-        /// The body, `Null` if it is not JSON; a 503 may say that the change was saved, and name the ids.
+        /// The body, `Null` if it is not JSON; a 503 may say that the change was saved, and name
+        /// the ids.
         body: Value,
         /// The vendor's id of the request.
         request_id: Option<String>,
     },
-    /// A read that succeeded with a body this program cannot take: another shape than expected, or too
-    /// large. Trying again gives the same.
+    /// A read that succeeded with a body this program cannot take: another shape than expected, or
+    /// too large. Trying again gives the same.
     Unreadable {
         /// One line: what was read, and where the body differs.
         what: String,
@@ -73,7 +77,8 @@ pub enum Error {
         /// One line.
         what: String,
     },
-    /// The request cannot be sent as it is (a key with a line break, a path with `..`); nothing was sent.
+    /// The request cannot be sent as it is (a key with a line break, a path with `..`); nothing was
+    /// sent.
     Invalid {
         /// One line.
         what: String,

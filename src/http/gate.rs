@@ -1,7 +1,8 @@
-//! When a call may go out: deadlines, the vendor's rate window, and the pause after "too many requests".
+//! When a call may go out: deadlines, the vendor's rate window, and the pause after "too many
+//! requests".
 //!
-//! Apart because all threads of the process share it per vendor. It must not know what is sent. The only
-//! place of the program that sleeps.
+//! Apart because all threads of the process share it per vendor. It must not know what is sent. The
+//! only place of the program that sleeps.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +32,8 @@ impl Deadline {
 
     /// Time left, zero once passed; `None` without a limit.
     pub fn left(self) -> Option<Duration> {
-        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+        self.0
+            .map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// True once the moment is reached.
@@ -56,9 +58,14 @@ pub struct Window {
 
 /// A rate window, and a pause after "too many requests", that several processes share.
 pub trait SharedWindow: Send + Sync {
-    /// Takes the next free moment for a request to `vendor` and tells how far off it is. The inner `Err`, with that
-    /// wait and nothing taken, when it is longer than the caller's patience.
-    fn reserve(&self, vendor: &str, window: Window, patience: Duration) -> anyhow::Result<Result<Duration, Duration>>;
+    /// Takes the next free moment for a request to `vendor` and tells how far off it is. The inner
+    /// `Err`, with that wait and nothing taken, when it is longer than the caller's patience.
+    fn reserve(
+        &self,
+        vendor: &str,
+        window: Window,
+        patience: Duration,
+    ) -> anyhow::Result<Result<Duration, Duration>>;
 
     /// Lets no process pass for that long; a longer closure already in force stays.
     fn close(&self, vendor: &str, wait: Duration) -> anyhow::Result<()>;
@@ -67,7 +74,8 @@ pub trait SharedWindow: Send + Sync {
     fn closed_for(&self, vendor: &str) -> anyhow::Result<Duration>;
 }
 
-/// One vendor's gate: every attempt of every thread passes it, and of every process where the window is shared.
+/// One vendor's gate: every attempt of every thread passes it, and of every process where the
+/// window is shared.
 pub(super) struct Gate {
     vendor: &'static str,
     window: Window,
@@ -82,13 +90,25 @@ struct State {
 }
 
 impl Gate {
-    pub(super) fn new(vendor: &'static str, window: Window, shared: Option<Arc<dyn SharedWindow>>) -> Self {
-        let own = Mutex::new(State { slots: Slots::new(window), opens_at: None });
-        Self { vendor, window, own, shared }
+    pub(super) fn new(
+        vendor: &'static str,
+        window: Window,
+        shared: Option<Arc<dyn SharedWindow>>,
+    ) -> Self {
+        let own = Mutex::new(State {
+            slots: Slots::new(window),
+            opens_at: None,
+        });
+        Self {
+            vendor,
+            window,
+            own,
+            shared,
+        }
     }
 
-    /// Waits until an attempt may go out. `Err` at once, with the wait it would take, when that is beyond
-    /// the deadline.
+    /// Waits until an attempt may go out. `Err` at once, with the wait it would take, when that is
+    /// beyond the deadline.
     pub(super) fn admit(&self, deadline: Deadline) -> Result<(), Duration> {
         loop {
             let wait = self.lock().closed_for(Instant::now());
@@ -99,8 +119,8 @@ impl Gate {
             let patience = deadline.left().unwrap_or(Duration::MAX);
             let wait = self.reserve(patience)?;
             sleep(wait);
-            // Closed while we waited for the slot: that slot is forfeited, else all who waited would burst out
-            // together when the gate opens.
+            // Closed while we waited for the slot: that slot is forfeited, else all who waited
+            // would burst out together when the gate opens.
             let closed_meanwhile = !wait.is_zero() && !self.closed_by_others().is_zero();
             if !closed_meanwhile && self.lock().closed_for(Instant::now()).is_zero() {
                 return Ok(());
@@ -113,14 +133,20 @@ impl Gate {
         if let Some(shared) = &self.shared {
             match shared.reserve(self.vendor, self.window, patience) {
                 Ok(reserved) => return reserved,
-                Err(err) => log::warn!("{}: counting requests for this process alone: {err:#}", self.vendor),
+                Err(err) => log::warn!(
+                    "{}: counting requests for this process alone: {err:#}",
+                    self.vendor
+                ),
             }
         }
         self.lock().slots.reserve(Instant::now(), patience)
     }
 
     fn closed_by_others(&self) -> Duration {
-        let closed = self.shared.as_ref().and_then(|shared| shared.closed_for(self.vendor).ok());
+        let closed = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.closed_for(self.vendor).ok());
         closed.unwrap_or_default()
     }
 
@@ -130,8 +156,15 @@ impl Gate {
         let mut state = self.lock();
         state.opens_at = state.opens_at.max(until);
         drop(state);
-        if let Some(Err(err)) = self.shared.as_ref().map(|shared| shared.close(self.vendor, duration)) {
-            log::warn!("{}: other processes cannot be told to wait: {err:#}", self.vendor);
+        if let Some(Err(err)) = self
+            .shared
+            .as_ref()
+            .map(|shared| shared.close(self.vendor, duration))
+        {
+            log::warn!(
+                "{}: other processes cannot be told to wait: {err:#}",
+                self.vendor
+            );
         }
     }
 
@@ -142,11 +175,13 @@ impl Gate {
 
 impl State {
     fn closed_for(&self, now: Instant) -> Duration {
-        self.opens_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+        self.opens_at
+            .map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 }
 
-/// The sliding window of this process: the moments of the last `requests` attempts, future ones included.
+/// The sliding window of this process: the moments of the last `requests` attempts, future ones
+/// included.
 #[derive(Debug)]
 struct Slots {
     window: Window,
@@ -155,14 +190,21 @@ struct Slots {
 
 impl Slots {
     fn new(window: Window) -> Self {
-        Self { window, taken: VecDeque::new() }
+        Self {
+            window,
+            taken: VecDeque::new(),
+        }
     }
 
-    /// Takes the next free moment and tells how far off it is. `Err` with that wait, and nothing taken, when
-    /// it is longer than the caller's patience.
+    /// Takes the next free moment and tells how far off it is. `Err` with that wait, and nothing
+    /// taken, when it is longer than the caller's patience.
     fn reserve(&mut self, now: Instant, patience: Duration) -> Result<Duration, Duration> {
         let full = self.taken.len() >= self.window.requests.max(1) as usize;
-        let freed = self.taken.front().filter(|_| full).and_then(|first| first.checked_add(self.window.period));
+        let freed = self
+            .taken
+            .front()
+            .filter(|_| full)
+            .and_then(|first| first.checked_add(self.window.period));
         let slot = freed.map_or(now, |freed| freed.max(now));
         let wait = slot.saturating_duration_since(now);
         if wait > patience {
@@ -185,12 +227,16 @@ pub(super) fn wait_within(deadline: Deadline, wait: Duration) -> Result<(), Dura
     Ok(())
 }
 
-/// Waits that long for something outside of this process. `false`, at once, when the deadline would pass meanwhile.
+/// Waits that long for something outside of this process. `false`, at once, when the deadline would
+/// pass meanwhile.
 pub fn pause(wait: Duration, deadline: Deadline) -> bool {
     wait_within(deadline, wait).is_ok()
 }
 
-#[allow(clippy::disallowed_methods, reason = "the one place of the program that sleeps")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place of the program that sleeps"
+)]
 fn sleep(duration: Duration) {
     if !duration.is_zero() {
         std::thread::sleep(duration);
@@ -206,20 +252,29 @@ mod tests {
     #[test]
     fn window_holds_in_every_period() {
         let start = Instant::now();
-        let mut slots = Slots::new(Window { requests: 3, period: 200 * MS });
+        let mut slots = Slots::new(Window {
+            requests: 3,
+            period: 200 * MS,
+        });
         let mut sent = Vec::new();
         for arrival in [0, 10, 20, 20, 20, 30, 190, 500, 900, 900, 900, 900] {
             let now = start + arrival * MS;
             sent.push((now + slots.reserve(now, Duration::MAX).unwrap() - start).as_millis());
         }
-        assert_eq!(sent, [0, 10, 20, 200, 210, 220, 400, 500, 900, 900, 900, 1100]);
+        assert_eq!(
+            sent,
+            [0, 10, 20, 200, 210, 220, 400, 500, 900, 900, 900, 1100]
+        );
         assert!(sent.windows(4).all(|four| four[3] - four[0] >= 200));
     }
 
     #[test]
     fn impatient_caller_takes_no_slot() {
         let now = Instant::now();
-        let mut slots = Slots::new(Window { requests: 1, period: 100 * MS });
+        let mut slots = Slots::new(Window {
+            requests: 1,
+            period: 100 * MS,
+        });
         assert_eq!(slots.reserve(now, Duration::ZERO), Ok(Duration::ZERO));
         assert_eq!(slots.reserve(now, 99 * MS), Err(100 * MS));
         assert_eq!(slots.reserve(now, 100 * MS), Ok(100 * MS));
@@ -229,23 +284,42 @@ mod tests {
     #[test]
     fn window_of_none_is_one() {
         let now = Instant::now();
-        let mut slots = Slots::new(Window { requests: 0, period: 100 * MS });
+        let mut slots = Slots::new(Window {
+            requests: 0,
+            period: 100 * MS,
+        });
         assert_eq!(slots.reserve(now, Duration::MAX), Ok(Duration::ZERO));
         assert_eq!(slots.reserve(now, Duration::MAX), Ok(100 * MS));
     }
 
     #[test]
     fn shorter_closure_does_not_open_the_gate() {
-        let gate = Gate::new("test", Window { requests: 9, period: MS }, None);
+        let gate = Gate::new(
+            "test",
+            Window {
+                requests: 9,
+                period: MS,
+            },
+            None,
+        );
         gate.close(Duration::from_mins(1));
         gate.close(MS);
-        let wait = gate.admit(Deadline::within(Duration::from_secs(1))).unwrap_err();
+        let wait = gate
+            .admit(Deadline::within(Duration::from_secs(1)))
+            .unwrap_err();
         assert!(wait > Duration::from_secs(50), "{wait:?}");
     }
 
     #[test]
     fn gate_closed_meanwhile_holds_those_who_wait_for_a_slot() {
-        let gate = Gate::new("test", Window { requests: 1, period: 100 * MS }, None);
+        let gate = Gate::new(
+            "test",
+            Window {
+                requests: 1,
+                period: 100 * MS,
+            },
+            None,
+        );
         gate.admit(Deadline::none()).unwrap();
         let started = Instant::now();
         std::thread::scope(|scope| {

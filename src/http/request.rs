@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::url::BaseUrl;
 
-/// What a call does to the vendor's data; it decides what may be retried. A POST that queries is a read.
+/// What a call does to the vendor's data; it decides what may be retried. A POST that queries is a
+/// read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Changes nothing; may be repeated at will.
@@ -87,7 +88,15 @@ impl Request {
             Method::Get => Effect::Read,
             Method::Post | Method::Patch | Method::Delete => Effect::Write,
         };
-        Self { method, path, base: None, query: Vec::new(), headers: Vec::new(), body, effect }
+        Self {
+            method,
+            path,
+            base: None,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body,
+            effect,
+        }
     }
 
     /// Declares that the call changes nothing, as a query by POST.

@@ -1,29 +1,40 @@
 //! Addresses: the checked base of an API, and how a path and a query are joined to it.
 //!
-//! Apart because it is pure, and because the rule "https, or this machine" is kept by the type alone: no
-//! other code has to ask whether a key may be sent there.
+//! Apart because it is pure, and because the rule "https, or this machine" is kept by the type
+//! alone: no other code has to ask whether a key may be sent there.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Everything but the unreserved characters of RFC 3986 is encoded, so that a `+` arrives as a plus.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Everything but the unreserved characters of RFC 3986 is encoded, so that a `+` arrives as a
+/// plus.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
-/// Where an API lives: `https`, or `http` to this machine only; never with user info, query or fragment.
+/// Where an API lives: `https`, or `http` to this machine only; never with user info, query or
+/// fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
 impl BaseUrl {
-    /// Checks an address and drops its trailing slashes. The message never repeats the address, which may
-    /// hold a password where none is allowed.
+    /// Checks an address and drops its trailing slashes. The message never repeats the address,
+    /// which may hold a password where none is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim().trim_end_matches('/');
-        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+        if text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == '\\')
+        {
             return Err("an address has no spaces, control characters or backslashes".to_owned());
         }
-        let (scheme, rest) = text.split_once("://").ok_or("an address begins with https://")?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("an address begins with https://")?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         if authority.contains('@') {
             return Err("an address holds no user name or password".to_owned());
@@ -62,8 +73,8 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// Joins base, path and query; keys and values of the query are encoded here. An empty path is the base itself.
-/// `None` when the path could lead elsewhere than below the base.
+/// Joins base, path and query; keys and values of the query are encoded here. An empty path is the
+/// base itself. `None` when the path could lead elsewhere than below the base.
 pub(super) fn join(base: &BaseUrl, path: &str, query: &[(String, String)]) -> Option<String> {
     if !path.is_empty() && !is_plain_path(path) {
         return None;
@@ -81,13 +92,20 @@ pub(super) fn join(base: &BaseUrl, path: &str, query: &[(String, String)]) -> Op
 /// True for a path of plain segments: no `..`, no query, nothing that is not allowed in a path.
 fn is_plain_path(path: &str) -> bool {
     path.starts_with('/')
-        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%:@!$&'()*+,;=".contains(&b))
-        && path.split('/').all(|segment| segment != ".." && segment != ".")
+        && path
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/-._~%:@!$&'()*+,;=".contains(&b))
+        && path
+            .split('/')
+            .all(|segment| segment != ".." && segment != ".")
 }
 
 fn host_of(authority: &str) -> Result<&str, String> {
     let end = match authority.strip_prefix('[') {
-        Some(inside) => inside.find(']').map(|at| at + 2).ok_or("the address has an open bracket")?,
+        Some(inside) => inside
+            .find(']')
+            .map(|at| at + 2)
+            .ok_or("the address has an open bracket")?,
         None => authority.find(':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(end);
@@ -102,10 +120,15 @@ fn host_of(authority: &str) -> Result<&str, String> {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let inside = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     match inside {
         Some(v6) => v6.parse() == Ok(Ipv6Addr::LOCALHOST),
-        None => host.eq_ignore_ascii_case("localhost") || host.parse::<Ipv4Addr>().is_ok_and(|v4| v4.is_loopback()),
+        None => {
+            host.eq_ignore_ascii_case("localhost")
+                || host.parse::<Ipv4Addr>().is_ok_and(|v4| v4.is_loopback())
+        }
     }
 }
 
@@ -114,7 +137,11 @@ mod tests {
     use super::*;
 
     fn check(input: &str, expected: Option<&str>) {
-        assert_eq!(BaseUrl::parse(input).ok().as_ref().map(BaseUrl::as_str), expected, "{input}");
+        assert_eq!(
+            BaseUrl::parse(input).ok().as_ref().map(BaseUrl::as_str),
+            expected,
+            "{input}"
+        );
     }
 
     #[test]
@@ -157,7 +184,11 @@ mod tests {
 
     #[test]
     fn refusal_does_not_repeat_a_password() {
-        assert!(!BaseUrl::parse("https://user:hunter2@host").unwrap_err().contains("hunter2"));
+        assert!(
+            !BaseUrl::parse("https://user:hunter2@host")
+                .unwrap_err()
+                .contains("hunter2")
+        );
     }
 
     #[test]
@@ -165,27 +196,40 @@ mod tests {
         let without = |text| BaseUrl::parse(text).unwrap().without_version().0;
         assert_eq!(without("https://api.quo.com/v1/"), "https://api.quo.com");
         assert_eq!(without("https://api.quo.com"), "https://api.quo.com");
-        assert_eq!(without("https://api.quo.com/v1/x"), "https://api.quo.com/v1/x");
+        assert_eq!(
+            without("https://api.quo.com/v1/x"),
+            "https://api.quo.com/v1/x"
+        );
     }
 
     #[test]
     fn query_is_encoded_and_keys_repeat() {
         let base = BaseUrl::parse("https://api.quo.com/v1").unwrap();
-        let query = [("participants", "+14155550100"), ("participants", "a b&c=é"), ("q", "")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let query = [
+            ("participants", "+14155550100"),
+            ("participants", "a b&c=é"),
+            ("q", ""),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(
             join(&base, "/calls", &query).unwrap(),
-            "https://api.quo.com/v1/calls?participants=%2B14155550100&participants=a%20b%26c%3D%C3%A9&q="
+            "https://api.quo.com/v1/calls?participants=%2B14155550100\
+             &participants=a%20b%26c%3D%C3%A9&q="
         );
     }
 
     #[test]
     fn path_stays_below_the_base() {
         let base = BaseUrl::parse("https://api.quo.com/v1").unwrap();
-        for path in ["calls", "/../x", "/a/./b", "/a?b", "/a#b", "/a b", "/a\nb", "/a\\b", "/é"] {
+        for path in [
+            "calls", "/../x", "/a/./b", "/a?b", "/a#b", "/a b", "/a\nb", "/a\\b", "/é",
+        ] {
             assert_eq!(join(&base, path, &[]), None, "{path:?}");
         }
         assert!(join(&base, "/webhooks/WH-1_2~3", &[]).is_some());
-        assert_eq!(join(&base, "", &[]).as_deref(), Some("https://api.quo.com/v1"));
+        assert_eq!(
+            join(&base, "", &[]).as_deref(),
+            Some("https://api.quo.com/v1")
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What an exchange means: an answer, a final error, or another try.
 //!
-//! Apart because it is pure and holds the rule of the whole program about writes: one is repeated only when it
-//! is certain that nothing was saved.
+//! Apart because it is pure and holds the rule of the whole program about writes: one is repeated
+//! only when it is certain that nothing was saved.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +38,15 @@ pub(super) struct Scrub(Vec<Secret>);
 impl Scrub {
     pub(super) fn new(headers: &[(&'static str, Secret)]) -> Self {
         let whole = headers.iter().map(|(_, secret)| secret.clone());
-        let last_words = headers.iter().filter_map(|(_, secret)| secret.expose().rsplit_once(' '));
+        let last_words = headers
+            .iter()
+            .filter_map(|(_, secret)| secret.expose().rsplit_once(' '));
         let secrets = whole.chain(last_words.map(|(_, word)| Secret::new(word)));
-        Self(secrets.filter(|secret| secret.expose().len() >= SECRET_LEN).collect())
+        Self(
+            secrets
+                .filter(|secret| secret.expose().len() >= SECRET_LEN)
+                .collect(),
+        )
     }
 
     pub(super) fn clean(&self, bytes: &[u8]) -> String {
@@ -94,7 +100,12 @@ impl Again {
             Pace::Busy(wait) => wait,
             Pace::Backoff => None,
         };
-        Error::NotNow { what: self.what, retry_after, status: self.status, request_id: self.request_id }
+        Error::NotNow {
+            what: self.what,
+            retry_after,
+            status: self.status,
+            request_id: self.request_id,
+        }
     }
 }
 
@@ -108,7 +119,12 @@ pub(super) fn judge(origin: &Origin, outcome: Result<Received, Broken>) -> Verdi
             Effect::Read => again(origin, &why),
             Effect::Write => {
                 let what = format!("{}: {why}", origin.line);
-                Verdict::Stop(Error::Unknown { what, status: None, body: Value::Null, request_id: None })
+                Verdict::Stop(Error::Unknown {
+                    what,
+                    status: None,
+                    body: Value::Null,
+                    request_id: None,
+                })
             }
         },
     }
@@ -116,7 +132,12 @@ pub(super) fn judge(origin: &Origin, outcome: Result<Received, Broken>) -> Verdi
 
 fn again(origin: &Origin, why: &str) -> Verdict {
     let what = format!("{}: {why}", origin.line);
-    Verdict::Again(Again { what, status: None, request_id: None, pace: Pace::Backoff })
+    Verdict::Again(Again {
+        what,
+        status: None,
+        request_id: None,
+        pace: Pace::Backoff,
+    })
 }
 
 fn judge_success(origin: &Origin, received: Received) -> Verdict {
@@ -127,7 +148,12 @@ fn judge_success(origin: &Origin, received: Received) -> Verdict {
             let request_id = request_id(origin, &received, &Value::Null);
             let body = surrogate::mended(received.body);
             let (status, origin) = (received.status, origin.clone());
-            return Verdict::Answer(Answer { status, body, request_id, origin });
+            return Verdict::Answer(Answer {
+                status,
+                body,
+                request_id,
+                origin,
+            });
         }
         None => "the body is not JSON".to_owned(),
     };
@@ -135,14 +161,30 @@ fn judge_success(origin: &Origin, received: Received) -> Verdict {
     let what = format!("{}: {}, {flaw}", origin.line, received.status);
     let status = Some(received.status);
     match (origin.effect, &received.flaw) {
-        (Effect::Write, _) => Verdict::Stop(Error::Unknown { what, status, body: Value::Null, request_id }),
+        (Effect::Write, _) => Verdict::Stop(Error::Unknown {
+            what,
+            status,
+            body: Value::Null,
+            request_id,
+        }),
         (Effect::Read, Some(Flaw::TooLarge)) => {
-            let text = kept(&origin.scrub.clean(&received.body[..received.body.len().min(4096)]));
-            Verdict::Stop(Error::Unreadable { what, text, request_id })
+            let text = kept(
+                &origin
+                    .scrub
+                    .clean(&received.body[..received.body.len().min(4096)]),
+            );
+            Verdict::Stop(Error::Unreadable {
+                what,
+                text,
+                request_id,
+            })
         }
-        (Effect::Read, None | Some(Flaw::Cut(_))) => {
-            Verdict::Again(Again { what, status, request_id, pace: pace(&received, &Value::Null) })
-        }
+        (Effect::Read, None | Some(Flaw::Cut(_))) => Verdict::Again(Again {
+            what,
+            status,
+            request_id,
+            pace: pace(&received, &Value::Null),
+        }),
     }
 }
 
@@ -155,43 +197,94 @@ fn judge_failure(origin: &Origin, received: &Received) -> Verdict {
     let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     let request_id = request_id(origin, received, &body);
     let is_html = is_html(received);
-    let what = format!("{}: {}{}", origin.line, received.status, reason(&body, is_html));
+    let what = format!(
+        "{}: {}{}",
+        origin.line,
+        received.status,
+        reason(&body, is_html)
+    );
     let status = Some(received.status);
     let pace = pace(received, &body);
     match (received.status, origin.effect) {
-        (429, _) if body["additional_data"]["rate_limit_reason"] == "public_api_request_blocked" => {
+        (429, _)
+            if body["additional_data"]["rate_limit_reason"] == "public_api_request_blocked" =>
+        {
             Verdict::Stop(Error::Blocked { what, request_id })
         }
-        (403, _) if is_html => Verdict::Stop(Again { what, status, request_id, pace }.give_up()),
-        (529, Effect::Write) if is_html => Verdict::Stop(Error::Unknown { what, status, body, request_id }),
+        (403, _) if is_html => Verdict::Stop(
+            Again {
+                what,
+                status,
+                request_id,
+                pace,
+            }
+            .give_up(),
+        ),
+        (529, Effect::Write) if is_html => Verdict::Stop(Error::Unknown {
+            what,
+            status,
+            body,
+            request_id,
+        }),
         // 408: a proxy gave up waiting; it does not say how far the request got.
-        (429 | 529, _) | (408 | 500.., Effect::Read) => Verdict::Again(Again { what, status, request_id, pace }),
-        (408 | 409 | 500.., Effect::Write) => Verdict::Stop(Error::Unknown { what, status, body, request_id }),
-        (status, _) => Verdict::Stop(Error::Refused { what, status, body, text: kept(&text), request_id }),
+        (429 | 529, _) | (408 | 500.., Effect::Read) => Verdict::Again(Again {
+            what,
+            status,
+            request_id,
+            pace,
+        }),
+        (408 | 409 | 500.., Effect::Write) => Verdict::Stop(Error::Unknown {
+            what,
+            status,
+            body,
+            request_id,
+        }),
+        (status, _) => Verdict::Stop(Error::Refused {
+            what,
+            status,
+            body,
+            text: kept(&text),
+            request_id,
+        }),
     }
 }
 
 /// The edge in front of the API answers in HTML; the API never does.
 fn is_html(received: &Received) -> bool {
-    received.header("content-type").is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
-        || received.body.trim_ascii_start().starts_with(b"<")
+    received.header("content-type").is_some_and(|kind| {
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("text/html")
+    }) || received.body.trim_ascii_start().starts_with(b"<")
 }
 
-/// The vendor's code and message, in both spellings: at the top (Notion, Quo) or below `error` (Quo's gateway).
+/// The vendor's code and message, in both spellings: at the top (Notion, Quo) or below `error`
+/// (Quo's gateway).
 fn reason(body: &Value, is_html: bool) -> String {
     if is_html {
         return ", an HTML page, not the API's answer".to_owned();
     }
-    let inner = if body["error"].is_object() { &body["error"] } else { body };
+    let inner = if body["error"].is_object() {
+        &body["error"]
+    } else {
+        body
+    };
     let code = inner["code"].as_str().or(inner["key"].as_str());
-    let code = code.map(|code| format!(" {}", one_line(code))).unwrap_or_default();
-    let message = inner["message"].as_str().map(|message| format!(": {}", one_line(message))).unwrap_or_default();
+    let code = code
+        .map(|code| format!(" {}", one_line(code)))
+        .unwrap_or_default();
+    let message = inner["message"]
+        .as_str()
+        .map(|message| format!(": {}", one_line(message)))
+        .unwrap_or_default();
     code + &message
 }
 
 fn request_id(origin: &Origin, received: &Received, body: &Value) -> Option<String> {
     let in_body = [&body["request_id"], &body["trace"], &body["error"]["trace"]];
-    let id = received.header(origin.request_id_header).or_else(|| in_body.into_iter().find_map(Value::as_str))?;
+    let id = received
+        .header(origin.request_id_header)
+        .or_else(|| in_body.into_iter().find_map(Value::as_str))?;
     Some(one_line(&origin.scrub.clean(id.as_bytes()))).filter(|id| !id.is_empty())
 }
 
@@ -221,6 +314,13 @@ fn seconds(text: &str) -> Option<Duration> {
 
 /// Counted from the answer's own `Date`, so that a wrong clock on this machine does no harm.
 fn until(at: &str, answered: &str) -> Option<Duration> {
-    let moment = |text| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp());
-    moment(at)?.duration_since(moment(answered)?).try_into().ok()
+    let moment = |text| {
+        jiff::fmt::rfc2822::parse(text)
+            .ok()
+            .map(|zoned| zoned.timestamp())
+    };
+    moment(at)?
+        .duration_since(moment(answered)?)
+        .try_into()
+        .ok()
 }

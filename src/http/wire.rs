@@ -1,13 +1,14 @@
 //! One exchange over the wire: the only code that knows ureq.
 //!
-//! Apart so that the rules about retries and outcomes stand without a library in between. It decides nothing;
-//! it tells what came back, or whether anything can have reached the other side.
+//! Apart so that the rules about retries and outcomes stand without a library in between. It
+//! decides nothing; it tells what came back, or whether anything can have reached the other side.
 
 use std::io::{self, Read};
 use std::time::Duration;
 
 use ureq::http::{
-    HeaderMap, HeaderName, HeaderValue, Method as WireMethod, Request as WireRequest, Response, Uri, header,
+    HeaderMap, HeaderName, HeaderValue, Method as WireMethod, Request as WireRequest, Response,
+    Uri, header,
 };
 use ureq::{AsSendBody, Body, SendBody, Timeout};
 
@@ -20,7 +21,8 @@ const IDLE_PER_HOST: usize = 8;
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// The pool of connections, shared by all vendors; a clone shares it too. TLS is set up on first use.
+/// The pool of connections, shared by all vendors; a clone shares it too. TLS is set up on first
+/// use.
 #[derive(Clone, Debug)]
 pub struct Agent(ureq::Agent);
 
@@ -35,7 +37,8 @@ pub(super) fn direct_agent() -> Agent {
     Agent(settings().proxy(None).build().into())
 }
 
-/// No limit per read: Notion may think for 60 s before its first byte. The total of a call bounds every stall.
+/// No limit per read: Notion may think for 60 s before its first byte. The total of a call bounds
+/// every stall.
 fn settings() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -57,9 +60,13 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Makes a request ready; a header of the request replaces the vendor's of the same name. The message
-    /// of a refusal names a header, never its value.
-    pub(super) fn new(request: &Request, url: &str, vendor: &[(&'static str, Secret)]) -> Result<Self, String> {
+    /// Makes a request ready; a header of the request replaces the vendor's of the same name. The
+    /// message of a refusal names a header, never its value.
+    pub(super) fn new(
+        request: &Request,
+        url: &str,
+        vendor: &[(&'static str, Secret)],
+    ) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
         for (name, secret) in vendor {
             set(&mut headers, name, secret.expose())?;
@@ -75,16 +82,29 @@ impl Outgoing {
         };
         let body = match &request.body {
             Some(value) => {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                Some(serde_json::to_vec(value).map_err(|err| format!("the body cannot be written: {err}"))?)
+                headers.insert(
+                    header::CONTENT_TYPE,
+                    HeaderValue::from_static("application/json"),
+                );
+                Some(
+                    serde_json::to_vec(value)
+                        .map_err(|err| format!("the body cannot be written: {err}"))?,
+                )
             }
             None => takes_body.then(Vec::new),
         };
         if let Some(bytes) = &body {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
         }
-        let uri = url.parse().map_err(|_| "the address is not a URL".to_owned())?;
-        Ok(Self { method, uri, headers, body })
+        let uri = url
+            .parse()
+            .map_err(|_| "the address is not a URL".to_owned())?;
+        Ok(Self {
+            method,
+            uri,
+            headers,
+            body,
+        })
     }
 }
 
@@ -139,16 +159,31 @@ pub(super) struct Limit {
     pub(super) body_bytes: u64,
 }
 
-/// Sends a request and reads the whole answer, error bodies too, so that the connection can be used again.
-pub(super) fn exchange(agent: &Agent, outgoing: &Outgoing, limit: Limit) -> Result<Received, Broken> {
-    let mut body = Watched { bytes: outgoing.body.as_deref().unwrap_or_default(), touched: false };
+/// Sends a request and reads the whole answer, error bodies too, so that the connection can be used
+/// again.
+pub(super) fn exchange(
+    agent: &Agent,
+    outgoing: &Outgoing,
+    limit: Limit,
+) -> Result<Received, Broken> {
+    let mut body = Watched {
+        bytes: outgoing.body.as_deref().unwrap_or_default(),
+        touched: false,
+    };
     let outcome = match outgoing.body {
-        Some(_) => run(agent, outgoing, SendBody::from_reader(&mut body), limit.time),
+        Some(_) => run(
+            agent,
+            outgoing,
+            SendBody::from_reader(&mut body),
+            limit.time,
+        ),
         None => run(agent, outgoing, (), limit.time),
     };
     match outcome {
         Ok(response) => Ok(receive(response, limit.body_bytes)),
-        Err(err) if precedes_sending(&err) || body.is_kept_back() => Err(Broken::Unsent(describe(&err))),
+        Err(err) if precedes_sending(&err) || body.is_kept_back() => {
+            Err(Broken::Unsent(describe(&err)))
+        }
         Err(err) => Err(Broken::Sent(describe(&err))),
     }
 }
@@ -163,22 +198,38 @@ fn run(
     *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = outgoing.uri.clone();
     *request.headers_mut() = outgoing.headers.clone();
-    agent.0.run(agent.0.configure_request(request).timeout_global(Some(time)).build())
+    agent.0.run(
+        agent
+            .0
+            .configure_request(request)
+            .timeout_global(Some(time))
+            .build(),
+    )
 }
 
 fn receive(response: Response<Body>, limit: u64) -> Received {
     let (head, body) = response.into_parts();
     let mut bytes = Vec::new();
-    let flaw = match body.into_reader().take(limit.saturating_add(1)).read_to_end(&mut bytes) {
+    let flaw = match body
+        .into_reader()
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+    {
         Ok(_) if bytes.len() as u64 > limit => Some(Flaw::TooLarge),
         Ok(_) => None,
         Err(err) => Some(Flaw::Cut(one_line(&err.to_string()))),
     };
-    Received { status: head.status.as_u16(), body: bytes, flaw, headers: head.headers }
+    Received {
+        status: head.status.as_u16(),
+        body: bytes,
+        flaw,
+        headers: head.headers,
+    }
 }
 
-/// A body that notes whether ureq began to take it. ureq asks for it only after it has connected, and after
-/// the head of the request went out; a head whose announced body never follows saves nothing anywhere.
+/// A body that notes whether ureq began to take it. ureq asks for it only after it has connected,
+/// and after the head of the request went out; a head whose announced body never follows saves
+/// nothing anywhere.
 struct Watched<'a> {
     bytes: &'a [u8],
     touched: bool,
@@ -198,7 +249,8 @@ impl Read for Watched<'_> {
     }
 }
 
-/// Errors that arise before the first byte only; needed for requests without a body, and for no others.
+/// Errors that arise before the first byte only; needed for requests without a body, and for no
+/// others.
 fn precedes_sending(err: &ureq::Error) -> bool {
     use ureq::Error as E;
     if let E::Io(io) = err {

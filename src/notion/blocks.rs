@@ -9,7 +9,8 @@ use crate::domain::plan::{NewEntry, Part};
 
 use super::text;
 
-/// Texts in one block. Notion allows 100; with 50 a block stays well under the request's 500 KB in any script.
+/// Texts in one block. Notion allows 100; with 50 a block stays well under the request's 500 KB in
+/// any script.
 const SEGMENTS: usize = 50;
 /// Blocks in one array.
 const BLOCKS: usize = 100;
@@ -42,13 +43,19 @@ pub struct ListedBlock {
 pub fn entry(entry: &NewEntry) -> EntryBlocks {
     let mut rendered = block(&entry.block);
     let mut head = rendered.remove(0);
-    let inside = rendered.into_iter().chain(entry.parts.iter().flat_map(part)).collect();
+    let inside = rendered
+        .into_iter()
+        .chain(entry.parts.iter().flat_map(part))
+        .collect();
     let mut groups = groups(inside).into_iter();
     if let Some(children) = groups.next() {
         let kind = head["type"].as_str().unwrap_or("paragraph").to_owned();
         head[kind]["children"] = Json::Array(children);
     }
-    EntryBlocks { head, rest: groups.collect() }
+    EntryBlocks {
+        head,
+        rest: groups.collect(),
+    }
 }
 
 /// Renders an artifact.
@@ -68,7 +75,9 @@ pub fn groups(blocks: Vec<Json>) -> Vec<Vec<Json>> {
     let (mut bytes, mut count) = (0, 0);
     for block in blocks {
         let (size, number) = (block.to_string().len(), 1 + children(&block).len());
-        let fits = |group: &Vec<Json>| group.len() < BLOCKS && bytes + size <= BYTES && count + number <= BLOCKS_IN_ALL;
+        let fits = |group: &Vec<Json>| {
+            group.len() < BLOCKS && bytes + size <= BYTES && count + number <= BLOCKS_IN_ALL
+        };
         if let Some(group) = groups.last_mut().filter(|group| fits(group)) {
             group.push(block);
             (bytes, count) = (bytes + size, count + number);
@@ -80,29 +89,42 @@ pub fn groups(blocks: Vec<Json>) -> Vec<Vec<Json>> {
     groups
 }
 
-/// Leaves out the blocks whose text is in `present`, each text once: what is there is not written again.
+/// Leaves out the blocks whose text is in `present`, each text once: what is there is not written
+/// again.
 pub fn without(blocks: Vec<Json>, present: &[String]) -> Vec<Json> {
     let mut present = present.to_vec();
     let mut is_missing = |block: &Json| {
         let found = present.iter().position(|text| *text == sent_text(block));
         found.map(|at| present.swap_remove(at)).is_none()
     };
-    blocks.into_iter().filter(|block| is_missing(block)).collect()
+    blocks
+        .into_iter()
+        .filter(|block| is_missing(block))
+        .collect()
 }
 
 /// Reads a page of a block listing.
 pub fn read_list(list: &Json) -> Vec<ListedBlock> {
-    let blocks = list["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let blocks = list["results"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     blocks.iter().filter_map(read).collect()
 }
 
 /// Reads one block; `None` for one without a usable id.
 pub fn read(block: &Json) -> Option<ListedBlock> {
     let kind = block["type"].as_str().unwrap_or_default();
-    let segments = block[kind]["rich_text"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let segments = block[kind]["rich_text"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     Some(ListedBlock {
         id: BlockId::parse(block["id"].as_str()?).ok()?,
-        text: segments.iter().filter_map(|segment| segment["plain_text"].as_str()).collect(),
+        text: segments
+            .iter()
+            .filter_map(|segment| segment["plain_text"].as_str())
+            .collect(),
         has_children: block["has_children"] == true,
     })
 }
@@ -119,20 +141,34 @@ fn block(block: &Block) -> Vec<Json> {
     let (kind, segments) = segments(block);
     let mut pieces = segments.chunks(SEGMENTS);
     let first = pieces.next().unwrap_or_default();
-    let typed = |kind: &str, texts: &[Json]| json!({"object": "block", "type": kind, kind: {"rich_text": texts}});
-    std::iter::once(typed(kind, first)).chain(pieces.map(|texts| typed("paragraph", texts))).collect()
+    let typed = |kind: &str, texts: &[Json]| {
+        json!({"object": "block", "type": kind,
+        kind: {"rich_text": texts}})
+    };
+    std::iter::once(typed(kind, first))
+        .chain(pieces.map(|texts| typed("paragraph", texts)))
+        .collect()
 }
 
 /// The text of a block as it is sent.
 fn sent_text(block: &Json) -> String {
     let kind = block["type"].as_str().unwrap_or_default();
-    let segments = block[kind]["rich_text"].as_array().map(Vec::as_slice).unwrap_or_default();
-    segments.iter().filter_map(|segment| segment["text"]["content"].as_str()).collect()
+    let segments = block[kind]["rich_text"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    segments
+        .iter()
+        .filter_map(|segment| segment["text"]["content"].as_str())
+        .collect()
 }
 
 fn children(block: &Json) -> &[Json] {
     let kind = block["type"].as_str().unwrap_or_default();
-    block[kind]["children"].as_array().map(Vec::as_slice).unwrap_or_default()
+    block[kind]["children"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -143,20 +179,38 @@ mod tests {
     use crate::domain::id::ActivityId;
 
     fn paragraph(text: String) -> Block {
-        Block::Paragraph(vec![Span { text, look: Look::Plain }])
+        Block::Paragraph(vec![Span {
+            text,
+            look: Look::Plain,
+        }])
     }
 
     fn plain(block: &Json) -> String {
         let kind = block["type"].as_str().expect("type");
         let segments = block[kind]["rich_text"].as_array().expect("texts");
-        let own: String = segments.iter().filter_map(|piece| piece["text"]["content"].as_str()).collect();
-        children(block).iter().fold(own, |text, child| text + &plain(child))
+        let own: String = segments
+            .iter()
+            .filter_map(|piece| piece["text"]["content"].as_str())
+            .collect();
+        children(block)
+            .iter()
+            .fold(own, |text, child| text + &plain(child))
     }
 
     fn call_with_transcript(text: String) -> EntryBlocks {
-        let part = Part { kind: ArtifactKind::Transcript, blocks: vec![paragraph(text)] };
-        let block = Block::Toggle(vec![Span { text: "Call".into(), look: Look::Bold }]);
-        entry(&NewEntry { activity: ActivityId::parse("AC1").expect("id"), block, parts: vec![part] })
+        let part = Part {
+            kind: ArtifactKind::Transcript,
+            blocks: vec![paragraph(text)],
+        };
+        let block = Block::Toggle(vec![Span {
+            text: "Call".into(),
+            look: Look::Bold,
+        }]);
+        entry(&NewEntry {
+            activity: ActivityId::parse("AC1").expect("id"),
+            block,
+            parts: vec![part],
+        })
     }
 
     #[test]
@@ -175,7 +229,9 @@ mod tests {
             let mut all = plain(&sent.head);
             assert!(sent.head.to_string().len() < 450_000);
             for group in &sent.rest {
-                assert!(group.len() <= 100 && Json::Array(group.clone()).to_string().len() < 450_000);
+                assert!(
+                    group.len() <= 100 && Json::Array(group.clone()).to_string().len() < 450_000
+                );
                 all.extend(group.iter().map(plain));
             }
             assert!(all == format!("Call{text}"), "{unit}");
@@ -185,8 +241,11 @@ mod tests {
     #[test]
     fn message_longer_than_a_block_continues_inside_itself() {
         let text = "x".repeat(250_000);
-        let message =
-            NewEntry { activity: ActivityId::parse("AC1").expect("id"), block: paragraph(text.clone()), parts: vec![] };
+        let message = NewEntry {
+            activity: ActivityId::parse("AC1").expect("id"),
+            block: paragraph(text.clone()),
+            parts: vec![],
+        };
         let sent = entry(&message);
         assert_eq!((children(&sent.head).len(), plain(&sent.head)), (2, text));
     }
@@ -194,21 +253,32 @@ mod tests {
     #[test]
     fn groups_hold_at_most_a_hundred() {
         let blocks = vec![json!({"type": "paragraph", "paragraph": {"rich_text": []}}); 250];
-        assert_eq!(groups(blocks).iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+        assert_eq!(
+            groups(blocks).iter().map(Vec::len).collect::<Vec<_>>(),
+            [100, 100, 50]
+        );
     }
 
     #[test]
     fn blocks_that_are_there_are_left_out_once_each() {
         let block = |text: &str| block(&paragraph(text.into())).remove(0);
-        let left = without(vec![block("a"), block("b"), block("a")], &["a".to_owned(), "c".into()]);
+        let left = without(
+            vec![block("a"), block("b"), block("a")],
+            &["a".to_owned(), "c".into()],
+        );
         assert_eq!(left.iter().map(sent_text).collect::<Vec<_>>(), ["b", "a"]);
     }
 
     #[test]
     fn listed_blocks_give_id_and_text() {
-        let list: Json = serde_json::from_str(include_str!("../../fixtures/notion/block_list.json")).expect("fixture");
+        let list: Json =
+            serde_json::from_str(include_str!("../../fixtures/notion/block_list.json"))
+                .expect("fixture");
         let blocks = read_list(&list);
         assert_eq!(blocks[0].text, "Incoming call · 2026-11-20 15:04");
-        assert_eq!(blocks[0].id.as_str(), "62079eb6-08fa-4a46-bcdc-dc26a3cccf44");
+        assert_eq!(
+            blocks[0].id.as_str(),
+            "62079eb6-08fa-4a46-bcdc-dc26a3cccf44"
+        );
     }
 }

@@ -26,10 +26,14 @@ pub fn update(properties: &[Property]) -> Json {
 /// Reads a page; `None` for a partial one (`{"object":"page","id":…}`), whose values are not known.
 pub fn read(page: &Json) -> Option<Row> {
     let properties = page["properties"].as_object()?;
-    let cells = properties.values().filter_map(|value| Some((value["id"].as_str()?.to_owned(), property::read(value))));
+    let cells = properties
+        .values()
+        .filter_map(|value| Some((value["id"].as_str()?.to_owned(), property::read(value))));
     Some(Row {
         id: id(page)?,
-        created_at: page["created_time"].as_str().and_then(|time| time.parse().ok()),
+        created_at: page["created_time"]
+            .as_str()
+            .and_then(|time| time.parse().ok()),
         trashed: page["archived"] == true || page["in_trash"] == true,
         cells: cells.collect(),
     })
@@ -50,16 +54,27 @@ mod tests {
 
     #[test]
     fn rows_are_read_with_title_and_state() {
-        let row = read(&fixture(include_str!("../../fixtures/notion/page_full.json"))).expect("row");
+        let row = read(&fixture(include_str!(
+            "../../fixtures/notion/page_full.json"
+        )))
+        .expect("row");
         assert_eq!((row.title(), row.trashed), ("Rosa Delgado", false));
-        let trashed = read(&fixture(include_str!("../../fixtures/notion/page_trashed.json"))).expect("row");
+        let trashed = read(&fixture(include_str!(
+            "../../fixtures/notion/page_trashed.json"
+        )))
+        .expect("row");
         assert!(trashed.trashed);
     }
 
     #[test]
     fn partial_page_is_no_row_but_has_an_id() {
-        let page = fixture(include_str!("../../fixtures/notion/page_partial_insert_only.json"));
+        let page = fixture(include_str!(
+            "../../fixtures/notion/page_partial_insert_only.json"
+        ));
         assert_eq!(read(&page), None);
-        assert_eq!(id(&page).expect("id").as_str(), "1248a649-696d-4677-a47c-2668ff555129");
+        assert_eq!(
+            id(&page).expect("id").as_str(),
+            "1248a649-696d-4677-a47c-2668ff555129"
+        );
     }
 }

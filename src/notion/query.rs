@@ -8,7 +8,8 @@ use crate::domain::table::{Column, ColumnKind, Row};
 
 use super::{page, property};
 
-/// Last digits, a net for the spellings that were not thought of: with an extension behind, `(0)` before, or words.
+/// Last digits, a net for the spellings that were not thought of: with an extension behind, `(0)`
+/// before, or words.
 const NET: usize = 4;
 
 /// One page of a query's answer.
@@ -24,14 +25,22 @@ pub struct Answer {
 
 /// True if a number can be searched for in a column of this kind.
 pub fn can_hold_phone(kind: ColumnKind) -> bool {
-    matches!(kind, ColumnKind::PhoneNumber | ColumnKind::RichText | ColumnKind::Title)
+    matches!(
+        kind,
+        ColumnKind::PhoneNumber | ColumnKind::RichText | ColumnKind::Title
+    )
 }
 
 /// Body of a query for `phone` in `column`, oldest page first.
 pub fn by_phone(phone: &Phone, column: &Column, cursor: Option<&str>) -> Json {
     let kind = property::type_name(column.kind).unwrap_or("rich_text");
-    let condition = |operator: &str, text: &str| json!({"property": column.id, kind: {operator: text}});
-    let mut any: Vec<Json> = phone.spellings().iter().map(|text| condition("equals", text)).collect();
+    let condition =
+        |operator: &str, text: &str| json!({"property": column.id, kind: {operator: text}});
+    let mut any: Vec<Json> = phone
+        .spellings()
+        .iter()
+        .map(|text| condition("equals", text))
+        .collect();
     any.extend(net(phone).iter().map(|text| condition("contains", text)));
     let mut body = json!({
         "filter": {"or": any},
@@ -48,17 +57,28 @@ pub fn by_phone(phone: &Phone, column: &Column, cursor: Option<&str>) -> Json {
 fn net(phone: &Phone) -> Vec<String> {
     let digits = &phone.as_str()[phone.as_str().len() - NET..];
     let split = |at: usize| [" ", "-", "."].map(|mark| [&digits[..at], &digits[at..]].join(mark));
-    std::iter::once(digits.to_owned()).chain(split(2)).chain(split(1)).collect()
+    std::iter::once(digits.to_owned())
+        .chain(split(2))
+        .chain(split(1))
+        .collect()
 }
 
 /// Reads an answer.
 pub fn read(list: &Json) -> Answer {
-    let results = list["results"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let rows = results.iter().filter_map(|json| Some((page::read(json)?, json.clone())));
+    let results = list["results"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let rows = results
+        .iter()
+        .filter_map(|json| Some((page::read(json)?, json.clone())));
     let more = list["has_more"] == true;
     Answer {
         rows: rows.filter(|(row, _)| !row.trashed).collect(),
-        next: list["next_cursor"].as_str().filter(|_| more).map(Into::into),
+        next: list["next_cursor"]
+            .as_str()
+            .filter(|_| more)
+            .map(Into::into),
         incomplete: list["request_status"]["type"] == "incomplete",
     }
 }
@@ -69,10 +89,17 @@ mod tests {
 
     #[test]
     fn query_asks_for_every_spelling_in_the_columns_own_type() {
-        let column = Column { id: "%3DpHn".into(), name: "Phone".into(), kind: ColumnKind::RichText, options: vec![] };
+        let column = Column {
+            id: "%3DpHn".into(),
+            name: "Phone".into(),
+            kind: ColumnKind::RichText,
+            options: vec![],
+        };
         let body = by_phone(&Phone::parse("+12025550147").expect("phone"), &column, None);
         let any = body["filter"]["or"].as_array().expect("or");
-        assert!(any.contains(&json!({"property": "%3DpHn", "rich_text": {"equals": "(202) 555-0147"}})));
+        assert!(
+            any.contains(&json!({"property": "%3DpHn", "rich_text": {"equals": "(202) 555-0147"}}))
+        );
         assert!(any.contains(&json!({"property": "%3DpHn", "rich_text": {"contains": "0147"}})));
         assert!(any.contains(&json!({"property": "%3DpHn", "rich_text": {"contains": "01 47"}})));
         assert!(any.len() <= 37);
@@ -83,7 +110,15 @@ mod tests {
         let read = |text: &str| read(&serde_json::from_str(text).expect("fixture"));
         let first = read(include_str!("../../fixtures/notion/query_page_1_of_2.json"));
         assert!(first.next.is_some() && !first.rows.is_empty());
-        assert!(read(include_str!("../../fixtures/notion/query_cut_off_at_10000.json")).incomplete);
-        assert_eq!(read(include_str!("../../fixtures/notion/query_empty.json")).rows, []);
+        assert!(
+            read(include_str!(
+                "../../fixtures/notion/query_cut_off_at_10000.json"
+            ))
+            .incomplete
+        );
+        assert_eq!(
+            read(include_str!("../../fixtures/notion/query_empty.json")).rows,
+            []
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a 400: which of the properties that were sent does Notion refuse?
 //!
-//! One message may blame several, and prints names raw, so the names that were sent are looked for in the message
-//! rather than cut out of it. No network, no store: text in, columns out.
+//! One message may blame several, and prints names raw, so the names that were sent are looked for
+//! in the message rather than cut out of it. No network, no store: text in, columns out.
 
 use serde_json::Value as Json;
 
@@ -34,7 +34,9 @@ pub fn blame(message: &str, sent: &[Property]) -> Blame {
         blamed.dedup();
         return Blame::Properties(blamed);
     }
-    let body = ["body.children", "body.parent"].iter().any(|part| message.contains(part));
+    let body = ["body.children", "body.parent"]
+        .iter()
+        .any(|part| message.contains(part));
     if body { Blame::Body } else { Blame::Nobody }
 }
 
@@ -57,8 +59,13 @@ fn by_name(message: &str, sent: &[Property]) -> Vec<usize> {
     let mut blamed: Vec<usize> = paths.collect();
     let mut read_until = 0;
     for start in sentence_starts(message) {
-        // A name may itself hold a full stop and a blank: what lies inside one already read is no beginning.
-        let subject = if start < read_until { None } else { sentence_subject(&message[start..], &names) };
+        // A name may itself hold a full stop and a blank: what lies inside one already read is no
+        // beginning.
+        let subject = if start < read_until {
+            None
+        } else {
+            sentence_subject(&message[start..], &names)
+        };
         if let Some((index, name)) = subject {
             blamed.push(index);
             read_until = start + name.len();
@@ -70,7 +77,11 @@ fn by_name(message: &str, sent: &[Property]) -> Vec<usize> {
 fn sentence_starts(message: &str) -> Vec<usize> {
     let mut starts = vec![0];
     for mark in [". ", "\n", ": "] {
-        starts.extend(message.match_indices(mark).map(|(at, mark)| at + mark.len()));
+        starts.extend(
+            message
+                .match_indices(mark)
+                .map(|(at, mark)| at + mark.len()),
+        );
     }
     starts.sort_unstable();
     starts
@@ -78,19 +89,27 @@ fn sentence_starts(message: &str) -> Vec<usize> {
 
 fn sentence_subject<'a>(rest: &str, names: &[(usize, &'a str)]) -> Option<(usize, &'a str)> {
     let verbs = [" is not a property that exists", " is expected to be "];
-    let says = |name: &str| rest.strip_prefix(name).is_some_and(|rest| verbs.iter().any(|verb| rest.starts_with(verb)));
+    let says = |name: &str| {
+        rest.strip_prefix(name)
+            .is_some_and(|rest| verbs.iter().any(|verb| rest.starts_with(verb)))
+    };
     names.iter().find(|(_, name)| says(name)).copied()
 }
 
 fn path_subject(rest: &str, names: &[(usize, &str)]) -> Option<usize> {
     let ends = |rest: &str| rest.starts_with(['.', '[', ' ']);
     let is = |name: &str| rest.strip_prefix(name).is_some_and(ends);
-    names.iter().find(|(_, name)| is(name)).map(|(index, _)| *index)
+    names
+        .iter()
+        .find(|(_, name)| is(name))
+        .map(|(index, _)| *index)
 }
 
 /// Option errors name only the value.
 fn by_value(message: &str, sent: &[Property]) -> Vec<usize> {
-    let Some(value) = blamed_option(message) else { return Vec::new() };
+    let Some(value) = blamed_option(message) else {
+        return Vec::new();
+    };
     let carries = |property: &Property| match &property.value {
         Written::Choice(name) => name == value,
         Written::Choices(names) => names.iter().any(|name| name == value),
@@ -102,14 +121,20 @@ fn by_value(message: &str, sent: &[Property]) -> Vec<usize> {
         | Written::Files(_)
         | Written::Relation(_) => false,
     };
-    sent.iter().enumerate().filter(|(_, property)| carries(property)).map(|(index, _)| index).collect()
+    sent.iter()
+        .enumerate()
+        .filter(|(_, property)| carries(property))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 fn blamed_option(message: &str) -> Option<&str> {
     if let Some((_, rest)) = message.split_once("Status option \"") {
         return rest.split_once("\" does not exist").map(|(value, _)| value);
     }
-    message.split_once("commas not allowed: ").map(|(_, value)| value.trim_end_matches('.'))
+    message
+        .split_once("commas not allowed: ")
+        .map(|(_, value)| value.trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -119,35 +144,60 @@ mod tests {
 
     /// A property as the sample case sent it; only what blaming looks at matters.
     fn property(name: &str, sent: &Json) -> Property {
-        let choice = |value: &Json| value["name"].as_str().map(|name| Written::Choice(name.to_owned()));
+        let choice = |value: &Json| {
+            value["name"]
+                .as_str()
+                .map(|name| Written::Choice(name.to_owned()))
+        };
         let names = |value: &Json| {
-            let names = value.as_array()?.iter().filter_map(|option| option["name"].as_str());
+            let names = value
+                .as_array()?
+                .iter()
+                .filter_map(|option| option["name"].as_str());
             Some(Written::Choices(names.map(Into::into).collect()))
         };
-        let value =
-            choice(&sent["status"]).or_else(|| choice(&sent["select"])).or_else(|| names(&sent["multi_select"]));
-        let column =
-            Column { id: format!("id-{name}"), name: name.into(), kind: ColumnKind::RichText, options: vec![] };
-        Property { column, value: value.unwrap_or(Written::Text("x".into())) }
+        let value = choice(&sent["status"])
+            .or_else(|| choice(&sent["select"]))
+            .or_else(|| names(&sent["multi_select"]));
+        let column = Column {
+            id: format!("id-{name}"),
+            name: name.into(),
+            kind: ColumnKind::RichText,
+            options: vec![],
+        };
+        Property {
+            column,
+            value: value.unwrap_or(Written::Text("x".into())),
+        }
     }
 
     #[test]
     fn every_sample_case_blames_whom_it_should() {
-        let cases: Vec<Json> =
-            serde_json::from_str(include_str!("../../fixtures/notion/property_error_cases.json")).expect("cases");
+        let cases: Vec<Json> = serde_json::from_str(include_str!(
+            "../../fixtures/notion/property_error_cases.json"
+        ))
+        .expect("cases");
         for case in cases.iter().filter(|case| case["kind"] != "query_property") {
             let sent = case["sent"].as_object().expect("sent");
-            let sent: Vec<Property> = sent.iter().map(|(name, value)| property(name, value)).collect();
+            let sent: Vec<Property> = sent
+                .iter()
+                .map(|(name, value)| property(name, value))
+                .collect();
             let message = message(case);
             let mut blamed = match blame(message, &sent) {
-                Blame::Properties(indexes) => {
-                    indexes.into_iter().map(|index| sent[index].column.name.clone()).collect()
-                }
+                Blame::Properties(indexes) => indexes
+                    .into_iter()
+                    .map(|index| sent[index].column.name.clone())
+                    .collect(),
                 Blame::Body | Blame::Trashed | Blame::Nobody => Vec::new(),
             };
             blamed.sort();
-            let mut want: Vec<&str> =
-                case["blamed"].as_array().expect("blamed").iter().filter_map(Json::as_str).collect();
+            let mut want: Vec<&str> = case["blamed"]
+                .as_array()
+                .expect("blamed")
+                .iter()
+                .filter_map(Json::as_str)
+                .collect();
             want.sort_unstable();
             assert_eq!(blamed, want, "{message}");
         }
@@ -155,18 +205,39 @@ mod tests {
 
     #[test]
     fn names_with_dots_and_blanks_and_ids_are_found() {
-        let sent =
-            [property("St. Name", &Json::Null), property("Name", &Json::Null), property("Last Call", &Json::Null)];
-        assert_eq!(blame("St. Name is not a property that exists.", &sent), Blame::Properties(vec![0]));
+        let sent = [
+            property("St. Name", &Json::Null),
+            property("Name", &Json::Null),
+            property("Last Call", &Json::Null),
+        ];
         assert_eq!(
-            blame("St. Name is expected to be date. id-Last Call is expected to be date.", &sent),
+            blame("St. Name is not a property that exists.", &sent),
+            Blame::Properties(vec![0])
+        );
+        assert_eq!(
+            blame(
+                "St. Name is expected to be date. id-Last Call is expected to be date.",
+                &sent
+            ),
             Blame::Properties(vec![0, 2])
         );
         assert_eq!(
-            blame("body failed validation: body.properties.Last Call.date.start should be x", &sent),
+            blame(
+                "body failed validation: body.properties.Last Call.date.start should be x",
+                &sent
+            ),
             Blame::Properties(vec![2])
         );
-        assert_eq!(blame("body failed validation: body.children.length should be ≤ `100`", &sent), Blame::Body);
-        assert_eq!(blame("Your database schema has exceeded the maximum size.", &sent), Blame::Nobody);
+        assert_eq!(
+            blame(
+                "body failed validation: body.children.length should be ≤ `100`",
+                &sent
+            ),
+            Blame::Body
+        );
+        assert_eq!(
+            blame("Your database schema has exceeded the maximum size.", &sent),
+            Blame::Nobody
+        );
     }
 }

@@ -19,7 +19,10 @@ pub fn segments(spans: &[Span]) -> Vec<Json> {
 
 /// A rich text array of a property or of a line without formatting.
 pub fn plain(text: &str) -> Vec<Json> {
-    split(&clean(text)).into_iter().map(|piece| json!({"type": "text", "text": {"content": piece}})).collect()
+    split(&clean(text))
+        .into_iter()
+        .map(|piece| json!({"type": "text", "text": {"content": piece}}))
+        .collect()
 }
 
 fn span_segments(span: &Span) -> Vec<Json> {
@@ -45,7 +48,9 @@ fn span_segments(span: &Span) -> Vec<Json> {
 
 /// True if Notion takes the text as a link; signed links can be too long, and then stand as text.
 fn is_linkable(url: &str) -> bool {
-    let scheme = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme) && url.len() > scheme.len());
+    let scheme = ["https://", "http://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme) && url.len() > scheme.len());
     scheme && units(url) <= UNITS && !url.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
@@ -54,8 +59,8 @@ pub fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// Control characters as their visible pictures (U+2400…), line ends as `\n`: nothing is lost, and nothing can
-/// upset a reader or the API.
+/// Control characters as their visible pictures (U+2400…), line ends as `\n`: nothing is lost, and
+/// nothing can upset a reader or the API.
 fn clean(text: &str) -> String {
     let lines = text.replace("\r\n", "\n");
     let shown = |c: char| match c {
@@ -69,7 +74,8 @@ fn clean(text: &str) -> String {
     lines.chars().map(shown).collect()
 }
 
-/// Pieces of at most 2,000 units, which joined give the text again; between words where one ends near the limit.
+/// Pieces of at most 2,000 units, which joined give the text again; between words where one ends
+/// near the limit.
 fn split(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -87,11 +93,16 @@ fn piece_end(text: &str) -> usize {
         used += c.len_utf16();
         used > UNITS
     });
-    let Some((limit, _)) = over else { return text.len() };
+    let Some((limit, _)) = over else {
+        return text.len();
+    };
     let window = &text[..limit];
-    let word_end =
-        window.rfind(char::is_whitespace).map(|at| at + window[at..].chars().next().map_or(1, char::len_utf8));
-    word_end.filter(|end| limit - end <= LOOK_BACK).unwrap_or(limit)
+    let word_end = window
+        .rfind(char::is_whitespace)
+        .map(|at| at + window[at..].chars().next().map_or(1, char::len_utf8));
+    word_end
+        .filter(|end| limit - end <= LOOK_BACK)
+        .unwrap_or(limit)
 }
 
 #[cfg(test)]
@@ -102,7 +113,11 @@ mod tests {
     fn check(text: &str) {
         let pieces = split(text);
         assert_eq!(pieces.concat(), text);
-        assert!(pieces.iter().all(|piece| units(piece) <= UNITS && !piece.is_empty()));
+        assert!(
+            pieces
+                .iter()
+                .all(|piece| units(piece) <= UNITS && !piece.is_empty())
+        );
         assert!(pieces.len() <= units(text) / (UNITS - LOOK_BACK) + 1);
     }
 
@@ -111,7 +126,10 @@ mod tests {
         for before in 1995..=2001 {
             check(&format!("{}😀😀{}", "x".repeat(before), "y".repeat(3000)));
         }
-        assert_eq!(split(&format!("{}😀", "x".repeat(1999))), ["x".repeat(1999).as_str(), "😀"]);
+        assert_eq!(
+            split(&format!("{}😀", "x".repeat(1999))),
+            ["x".repeat(1999).as_str(), "😀"]
+        );
         assert_eq!(split(&"x".repeat(2000)).len(), 1);
         assert_eq!(split(&"x".repeat(2001)).len(), 2);
         assert_eq!(split(&"😀".repeat(1000)).len(), 1);
@@ -126,16 +144,28 @@ mod tests {
 
     #[test]
     fn long_or_odd_links_stand_as_text() {
-        let span = |url: String| Span { text: "Listen".into(), look: Look::Link(url) };
+        let span = |url: String| Span {
+            text: "Listen".into(),
+            look: Look::Link(url),
+        };
         let linked = segments(&[span("https://x.example/a".into())]);
         assert_eq!(linked[0]["text"]["link"]["url"], "https://x.example/a");
-        for url in
-            [format!("https://x.example/{}", "a".repeat(2000)), "javascript:alert(1)".into(), "https://a b".into()]
-        {
+        for url in [
+            format!("https://x.example/{}", "a".repeat(2000)),
+            "javascript:alert(1)".into(),
+            "https://a b".into(),
+        ] {
             let pieces = segments(&[span(url.clone())]);
-            let text: String = pieces.iter().filter_map(|piece| piece["text"]["content"].as_str()).collect();
+            let text: String = pieces
+                .iter()
+                .filter_map(|piece| piece["text"]["content"].as_str())
+                .collect();
             assert_eq!(text, format!("Listen ({url})"));
-            assert!(pieces.iter().all(|piece| piece["text"].get("link").is_none()));
+            assert!(
+                pieces
+                    .iter()
+                    .all(|piece| piece["text"].get("link").is_none())
+            );
         }
     }
 

@@ -1,7 +1,9 @@
-//! Listed calls and texts, and what belongs to them, in the shape in which a v4 webhook would have delivered them.
+//! Listed calls and texts, and what belongs to them, in the shape in which a v4 webhook would have
+//! delivered them.
 //!
-//! Apart because it is Quo's shape, written instead of read; `crate::webhook` reads it, and the tests here hold one to
-//! the other. Ids are made from the activity's, so that the same thing is the same event in every run.
+//! Apart because it is Quo's shape, written instead of read; `crate::webhook` reads it, and the
+//! tests here hold one to the other. Ids are made from the activity's, so that the same thing is
+//! the same event in every run.
 
 use serde_json::{Map, Value, json};
 
@@ -18,22 +20,33 @@ pub fn activity(thread: &Thread, activity: &Activity) -> Option<Value> {
         (State::Text, Direction::Outgoing) => "message.delivered",
     };
     let (word, object) = match activity.state {
-        State::Text => ("message", with(&activity.record, &[("object", json!("message"))])),
+        State::Text => (
+            "message",
+            with(&activity.record, &[("object", json!("message"))]),
+        ),
         State::Open | State::Answered | State::Unanswered => ("call", call(thread, activity)),
     };
     Some(event((thread, activity), (word, event_type), &object))
 }
 
-/// The event of something that belongs to a call; `data` is Quo's reply about it. `None` for a voicemail, which v4
-/// does not announce.
-pub fn artifact(thread: &Thread, activity: &Activity, (kind, data): (ArtifactKind, &Value)) -> Option<Value> {
+/// The event of something that belongs to a call; `data` is Quo's reply about it. `None` for a
+/// voicemail, which v4 does not announce.
+pub fn artifact(
+    thread: &Thread,
+    activity: &Activity,
+    (kind, data): (ArtifactKind, &Value),
+) -> Option<Value> {
     let fields = || data.as_object().cloned().unwrap_or_default();
     let call_id = ("callId", json!(activity.id.as_str()));
     let (word, event_type, object) = match kind {
         ArtifactKind::Voicemail => return None,
         ArtifactKind::Recording => {
             let recordings = ("recordings", finished(data));
-            ("recording", "call.recording.completed", with(&call(thread, activity), &[recordings]))
+            (
+                "recording",
+                "call.recording.completed",
+                with(&call(thread, activity), &[recordings]),
+            )
         }
         ArtifactKind::Summary => {
             let object = with(&fields(), &[("object", json!("callSummary")), call_id]);
@@ -53,7 +66,10 @@ fn event(
     object: &Map<String, Value>,
 ) -> Value {
     let (number, conversation, id) = (&thread.number, &thread.id, &activity.id);
-    let ended = activity.record.get("completedAt").filter(|ended| ended.is_string());
+    let ended = activity
+        .record
+        .get("completedAt")
+        .filter(|ended| ended.is_string());
     json!({
         "id": event_id(word, id.as_str()),
         "object": "event",
@@ -67,7 +83,8 @@ fn event(
     })
 }
 
-/// An event id has at most 128 characters; of an activity id that leaves no room for the rest, its end is kept.
+/// An event id has at most 128 characters; of an activity id that leaves no room for the rest, its
+/// end is kept.
 fn event_id(word: &str, id: &str) -> String {
     let prefix = format!("backfill-{word}-");
     let room = 128 - prefix.len();
@@ -76,9 +93,16 @@ fn event_id(word: &str, id: &str) -> String {
 
 /// The call as v4 has it: the caller first, and no recordings, which have an event of their own.
 fn call(thread: &Thread, activity: &Activity) -> Map<String, Value> {
-    let listed = activity.record.get("participants").and_then(Value::as_array).into_iter().flatten();
-    let mut others: Vec<&str> =
-        listed.filter_map(Value::as_str).filter(|other| Phone::parse(other).as_ref() != Some(&thread.own)).collect();
+    let listed = activity
+        .record
+        .get("participants")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let mut others: Vec<&str> = listed
+        .filter_map(Value::as_str)
+        .filter(|other| Phone::parse(other).as_ref() != Some(&thread.own))
+        .collect();
     if others.is_empty() {
         others = thread.others.iter().map(Phone::as_str).collect();
     }
@@ -87,7 +111,11 @@ fn call(thread: &Thread, activity: &Activity) -> Map<String, Value> {
         Direction::Incoming => [others, own].concat(),
         Direction::Outgoing => [own, others].concat(),
     };
-    let changes = [("object", json!("call")), ("participants", json!(participants)), ("recordings", Value::Null)];
+    let changes = [
+        ("object", json!("call")),
+        ("participants", json!(participants)),
+        ("recordings", Value::Null),
+    ];
     with(&activity.record, &changes)
 }
 
@@ -95,14 +123,21 @@ fn call(thread: &Thread, activity: &Activity) -> Map<String, Value> {
 fn with(record: &Map<String, Value>, changes: &[(&str, Value)]) -> Map<String, Value> {
     let mut object = record.clone();
     object.entry("contactIds").or_insert_with(|| json!([]));
-    object.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    object.extend(
+        changes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
     object
 }
 
 /// The parts of a recording that have a link; of the others there is nothing to wait for.
 fn finished(recordings: &Value) -> Value {
     let parts = recordings.as_array().into_iter().flatten();
-    parts.filter(|part| part["url"].is_string()).cloned().collect()
+    parts
+        .filter(|part| part["url"].is_string())
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
@@ -120,7 +155,10 @@ mod tests {
             number: NumberId::parse("PNmain0001").expect("valid"),
             own: Phone::parse("+14155550110").expect("valid"),
             id: ConversationId::parse("CN7f3a0c51e2b94d6a8f10c2d4e6a8b0c1").expect("valid"),
-            others: others.iter().filter_map(|other| Phone::parse(other)).collect(),
+            others: others
+                .iter()
+                .filter_map(|other| Phone::parse(other))
+                .collect(),
         }
     }
 
@@ -144,8 +182,12 @@ mod tests {
     fn subject(event: Event) -> Subject {
         let mut subject = event.subject;
         match &mut subject {
-            Subject::Call(news) => news.context.contacts = crate::domain::event::ContactLookup::None,
-            Subject::Message(message) => message.context.contacts = crate::domain::event::ContactLookup::None,
+            Subject::Call(news) => {
+                news.context.contacts = crate::domain::event::ContactLookup::None;
+            }
+            Subject::Message(message) => {
+                message.context.contacts = crate::domain::event::ContactLookup::None;
+            }
             Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => {}
         }
         subject
@@ -153,46 +195,88 @@ mod tests {
 
     #[test]
     fn listed_call_is_told_as_its_delivery_tells_it() {
-        let calls = parse_calls(&sample("api-v1.calls.list")).expect("readable").records;
+        let calls = parse_calls(&sample("api-v1.calls.list"))
+            .expect("readable")
+            .records;
         let incoming = activity(&rosa(), &calls[0]).expect("over");
-        assert_eq!(incoming["id"], "backfill-call-AC00000000000000000000000000000141");
-        assert_eq!(subject(read(&incoming)), subject(delivered("legacy-v4.call.completed.answered")));
+        assert_eq!(
+            incoming["id"],
+            "backfill-call-AC00000000000000000000000000000141"
+        );
+        assert_eq!(
+            subject(read(&incoming)),
+            subject(delivered("legacy-v4.call.completed.answered"))
+        );
         let outgoing = activity(&rosa(), &calls[1]).expect("over");
-        assert_eq!(outgoing["data"]["object"]["participants"], json!(["+14155550110", "+12025550147"]));
+        assert_eq!(
+            outgoing["data"]["object"]["participants"],
+            json!(["+14155550110", "+12025550147"])
+        );
         let recordings = data("api-v1.call-recordings");
         let recorded = artifact(&rosa(), &calls[0], (Recording, &recordings)).expect("an event");
-        assert_eq!(subject(read(&recorded)), subject(delivered("legacy-v4.call.recording.completed")));
+        assert_eq!(
+            subject(read(&recorded)),
+            subject(delivered("legacy-v4.call.recording.completed"))
+        );
         assert_eq!(artifact(&rosa(), &calls[0], (Voicemail, &json!({}))), None);
     }
 
     #[test]
     fn parts_of_a_call_are_told_as_their_deliveries_tell_them() {
-        let call = &parse_calls(&sample("api-v1.calls.list")).expect("readable").records[0];
+        let call = &parse_calls(&sample("api-v1.calls.list"))
+            .expect("readable")
+            .records[0];
         for (kind, reply, delivery) in [
-            (Summary, "api-v1.call-summary", "legacy-v4.call.summary.completed"),
-            (Transcript, "api-v1.call-transcript", "legacy-v4.call.transcript.completed"),
+            (
+                Summary,
+                "api-v1.call-summary",
+                "legacy-v4.call.summary.completed",
+            ),
+            (
+                Transcript,
+                "api-v1.call-transcript",
+                "legacy-v4.call.transcript.completed",
+            ),
         ] {
             let event = artifact(&rosa(), call, (kind, &data(reply))).expect("an event");
             assert_eq!(event["type"], delivered(delivery).event_type);
-            let Subject::Call(told) = read(&event).subject else { panic!("a call") };
+            let Subject::Call(told) = read(&event).subject else {
+                panic!("a call")
+            };
             assert_eq!(told.context.id, call.id);
-            let replied = artifacts::parse(&sample(reply), kind).expect("readable").ready();
+            let replied = artifacts::parse(&sample(reply), kind)
+                .expect("readable")
+                .ready();
             assert_eq!(told.artifacts, replied.into_iter().collect::<Vec<_>>());
         }
     }
 
     #[test]
     fn listed_texts_are_told_as_their_deliveries_tell_them() {
-        let texts = parse_messages(&sample("api-v1.messages.list")).expect("readable").records;
-        let told: Vec<_> = texts.iter().map(|text| activity(&rosa(), text).expect("arrived")).collect();
-        assert_eq!([&told[0]["type"], &told[1]["type"]], ["message.received", "message.delivered"]);
-        assert_eq!(subject(read(&told[0])), subject(delivered("legacy-v4.message.received")));
-        let group = parse_messages(&sample("api-v1.messages.list.group")).expect("readable").records;
+        let texts = parse_messages(&sample("api-v1.messages.list"))
+            .expect("readable")
+            .records;
+        let told: Vec<_> = texts
+            .iter()
+            .map(|text| activity(&rosa(), text).expect("arrived"))
+            .collect();
+        assert_eq!(
+            [&told[0]["type"], &told[1]["type"]],
+            ["message.received", "message.delivered"]
+        );
+        assert_eq!(
+            subject(read(&told[0])),
+            subject(delivered("legacy-v4.message.received"))
+        );
+        let group = parse_messages(&sample("api-v1.messages.list.group"))
+            .expect("readable")
+            .records;
         let others = thread(&["+12025550147", "+13125550162", "+16465550183"]);
         let told = read(&activity(&others, &group[0]).expect("arrived"));
-        let (Subject::Message(ours), Subject::Message(theirs)) =
-            (told.subject, delivered("legacy-v4.message.received.group").subject)
-        else {
+        let (Subject::Message(ours), Subject::Message(theirs)) = (
+            told.subject,
+            delivered("legacy-v4.message.received.group").subject,
+        ) else {
             panic!("messages")
         };
         assert_eq!(ours.context.parties, theirs.context.parties);
@@ -201,14 +285,22 @@ mod tests {
     #[test]
     fn what_is_not_over_or_did_not_get_through_is_not_told() {
         let told =
-            |page: Value, parse: fn(&[u8]) -> Result<super::super::paging::Page<Activity>, super::super::Error>| {
+            |page: Value,
+             parse: fn(
+                &[u8],
+            )
+                -> Result<super::super::paging::Page<Activity>, super::super::Error>| {
                 let page = json!({"data": [page]}).to_string();
                 let records = parse(page.as_bytes()).expect("readable").records;
-                records.first().and_then(|record| activity(&rosa(), record)).map(|event| event["type"].clone())
+                records
+                    .first()
+                    .and_then(|record| activity(&rosa(), record))
+                    .map(|event| event["type"].clone())
             };
         let call = |status: &str| {
             told(
-                json!({"id": "AC1", "direction": "incoming", "status": status, "createdAt": "2026-10-01T15:00:00Z"}),
+                json!({"id": "AC1", "direction": "incoming", "status": status,
+                    "createdAt": "2026-10-01T15:00:00Z"}),
                 parse_calls,
             )
         };
@@ -220,14 +312,22 @@ mod tests {
         }
         let text = |direction: &str, status: &str| {
             told(
-                json!({"id": "AC1", "direction": direction, "status": status, "createdAt": "2026-10-01T15:00:00Z"}),
+                json!({"id": "AC1", "direction": direction, "status": status,
+                    "createdAt": "2026-10-01T15:00:00Z"}),
                 parse_messages,
             )
         };
-        assert_eq!(text("incoming", "delivered"), Some(json!("message.received")));
+        assert_eq!(
+            text("incoming", "delivered"),
+            Some(json!("message.received"))
+        );
         assert_eq!(text("outgoing", "sent"), Some(json!("message.delivered")));
         assert_eq!(
-            [text("outgoing", "undelivered"), text("outgoing", "queued"), text("sideways", "sent")],
+            [
+                text("outgoing", "undelivered"),
+                text("outgoing", "queued"),
+                text("sideways", "sent")
+            ],
             [const { None }; 3]
         );
     }
@@ -241,9 +341,15 @@ mod tests {
 
     #[test]
     fn record_without_participants_gets_those_of_its_thread() {
-        let body = json!({"data": [{"id": "AC1", "direction": "incoming", "createdAt": "2026-10-01T15:00:00Z"}]});
-        let calls = parse_calls(body.to_string().as_bytes()).expect("readable").records;
+        let body = json!({"data": [{"id": "AC1", "direction": "incoming",
+            "createdAt": "2026-10-01T15:00:00Z"}]});
+        let calls = parse_calls(body.to_string().as_bytes())
+            .expect("readable")
+            .records;
         let told = activity(&rosa(), &calls[0]).expect("over");
-        assert_eq!(told["data"]["object"]["participants"], json!(["+12025550147", "+14155550110"]));
+        assert_eq!(
+            told["data"]["object"]["participants"],
+            json!(["+12025550147", "+14155550110"])
+        );
     }
 }

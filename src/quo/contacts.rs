@@ -1,7 +1,8 @@
 //! Quo's contacts: one by its id, or all of them page by page.
 //!
-//! Apart because no surface of Quo can look a contact up by phone number: who needs that keeps an index of the raw
-//! records and reads them again with [`parse_contact`]. <https://www.quo.com/docs/mdx/api-reference/contacts/list-contacts>
+//! Apart because no surface of Quo can look a contact up by phone number: who needs that keeps an
+//! index of the raw records and reads them again with [`parse_contact`].
+//! <https://www.quo.com/docs/mdx/api-reference/contacts/list-contacts>
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,14 +39,16 @@ pub fn list(token: Option<&str>) -> Request {
     paging::ask("/contacts", PAGE_SIZE, token)
 }
 
-/// Fetches one contact. An id that is refused as it stands is tried again without its `CT` prefix: which
-/// deliveries carry one is not documented.
+/// Fetches one contact. An id that is refused as it stands is tried again without its `CT` prefix:
+/// which deliveries carry one is not documented.
 pub(super) fn fetch<F>(id: &ContactId, send: F) -> Result<Option<Record>, Error>
 where
     F: Fn(Request) -> Result<Vec<u8>, Error>,
 {
     let body = match (send(get(id)), id.without_prefix()) {
-        (Err(Error::Refused(refusal)), Some(bare)) if matches!(refusal.status, 400 | 404) => send(get(&bare)),
+        (Err(Error::Refused(refusal)), Some(bare)) if matches!(refusal.status, 400 | 404) => {
+            send(get(&bare))
+        }
         (first, _) => first,
     };
     found(body)?.map(|body| parse_one(&body)).transpose()
@@ -64,9 +67,14 @@ pub fn parse_page(body: &[u8]) -> Result<Page, Error> {
 /// Reads one contact from its JSON text.
 pub fn parse_contact(raw: &str) -> Result<Contact, Error> {
     let wire: WireContact = wire::value("contact", raw.as_bytes())?;
-    let id = ContactId::parse(&wire.id).map_err(|bad| Error::unreadable("contact", bad, raw.as_bytes()))?;
+    let id = ContactId::parse(&wire.id)
+        .map_err(|bad| Error::unreadable("contact", bad, raw.as_bytes()))?;
     let of = wire.default_fields;
-    let filled = |entries: Vec<WireEntry>| entries.into_iter().filter_map(|entry| non_blank(&entry.value?));
+    let filled = |entries: Vec<WireEntry>| {
+        entries
+            .into_iter()
+            .filter_map(|entry| non_blank(&entry.value?))
+    };
     Ok(Contact {
         id: id.without_prefix().unwrap_or(id),
         name: wire::joined([of.first_name.as_deref(), of.last_name.as_deref()]),
@@ -80,14 +88,21 @@ pub fn parse_contact(raw: &str) -> Result<Contact, Error> {
 }
 
 fn parse_record(raw: &str) -> Result<Record, Error> {
-    Ok(Record { contact: parse_contact(raw)?, raw: raw.to_owned() })
+    Ok(Record {
+        contact: parse_contact(raw)?,
+        raw: raw.to_owned(),
+    })
 }
 
 /// A custom field, unless it is empty.
 fn field(wire: WireCustomField) -> Option<Field> {
     let values = wire::texts(&wire.value);
     let key = wire.key.unwrap_or_else(|| wire.name.clone());
-    (!values.is_empty()).then_some(Field { name: wire.name, key, values })
+    (!values.is_empty()).then_some(Field {
+        name: wire.name,
+        key,
+        values,
+    })
 }
 
 #[derive(Deserialize)]
@@ -138,7 +153,10 @@ mod tests {
     fn list_asks_for_full_pages_and_never_for_a_phone() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(list(None).query, [pair("maxResults", "50")]);
-        assert_eq!(list(Some("eyJ+=")).query, [pair("maxResults", "50"), pair("pageToken", "eyJ+=")]);
+        assert_eq!(
+            list(Some("eyJ+=")).query,
+            [pair("maxResults", "50"), pair("pageToken", "eyJ+=")]
+        );
         assert_eq!(list(None).path, "/contacts");
     }
 
@@ -155,7 +173,9 @@ mod tests {
                 }
             };
             let got = fetch(&ContactId::parse(id).expect("valid"), send);
-            let got = got.map(|record| record.is_some()).map_err(|err| err.refusal().expect("refusal").status);
+            let got = got
+                .map(|record| record.is_some())
+                .map_err(|err| err.refusal().expect("refusal").status);
             assert_eq!(got, found, "{id} {statuses:?}");
             let asked: Vec<_> = asked.iter().map(|id| format!("/contacts/{id}")).collect();
             assert_eq!(paths.into_inner(), asked, "{id} {statuses:?}");
@@ -172,18 +192,25 @@ mod tests {
 
     #[test]
     fn unreadable_record_costs_only_itself() {
-        let body =
-            br#"{"data":[{"id":7},{"id":"../x"},{"id":"CT66f1a2b3c4d5e6f708192a3b"},null],"nextPageToken":null}"#;
+        let body = br#"{"data":[{"id":7},{"id":"../x"},{"id":"CT66f1a2b3c4d5e6f708192a3b"},null]}"#;
         let page = parse_page(body).expect("readable page");
-        let ids: Vec<_> = page.records.iter().map(|record| record.contact.id.as_str()).collect();
+        let ids: Vec<_> = page
+            .records
+            .iter()
+            .map(|record| record.contact.id.as_str())
+            .collect();
         assert_eq!(ids, ["66f1a2b3c4d5e6f708192a3b"]);
     }
 
     #[test]
     fn kept_text_reads_as_the_same_contact() {
-        let body = br#"{"data": { "id": "66f1a2b3c4d5e6f708192a3b", "defaultFields": {"firstName": "R\u00f3sa"} }}"#;
+        let body = br#"{"data": { "id": "66f1a2b3c4d5e6f708192a3b",
+            "defaultFields": {"firstName": "R\u00f3sa"} }}"#;
         let record = parse_one(body).expect("readable");
-        assert_eq!(parse_contact(&record.raw).expect("readable"), record.contact);
+        assert_eq!(
+            parse_contact(&record.raw).expect("readable"),
+            record.contact
+        );
     }
 
     #[test]
@@ -191,9 +218,20 @@ mod tests {
         let check = |value: &str, expected: &[&str]| {
             let raw = format!(r#"{{"id":"a","customFields":[{{"name":"N","value":{value}}}]}}"#);
             let fields = parse_contact(&raw).expect("readable").fields;
-            let field =
-                Field { name: "N".into(), key: "N".into(), values: expected.iter().map(|v| (*v).into()).collect() };
-            assert_eq!(fields, if expected.is_empty() { vec![] } else { vec![field] }, "{value}");
+            let field = Field {
+                name: "N".into(),
+                key: "N".into(),
+                values: expected.iter().map(|v| (*v).into()).collect(),
+            };
+            assert_eq!(
+                fields,
+                if expected.is_empty() {
+                    vec![]
+                } else {
+                    vec![field]
+                },
+                "{value}"
+            );
         };
         check(r#"["VIP"," Roof ",""]"#, &["VIP", "Roof"]);
         check(r#""VIP, Roof""#, &["VIP, Roof"]);

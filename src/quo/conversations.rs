@@ -1,7 +1,9 @@
-//! Conversations of one own number: where calls and texts are to be looked for, since Quo lists neither by time alone.
+//! Conversations of one own number: where calls and texts are to be looked for, since Quo lists
+//! neither by time alone.
 //!
-//! Apart because only a backfill walks them. The list is asked for without `updatedAfter`: that filter leaves out
-//! conversations whose `updatedAt` is null, however busy they are. What is known to be older is dropped by the caller.
+//! Apart because only a backfill walks them. The list is asked for without `updatedAfter`: that
+//! filter leaves out conversations whose `updatedAt` is null, however busy they are. What is known
+//! to be older is dropped by the caller.
 //! <https://www.quo.com/docs/mdx/api-reference/conversations/list-conversations>
 
 use jiff::Timestamp;
@@ -43,8 +45,13 @@ fn parse(raw: &str) -> Result<Conversation, Error> {
     let id = ConversationId::parse(&wire.id);
     Ok(Conversation {
         id: id.map_err(|bad| Error::unreadable("conversation", bad, raw.as_bytes()))?,
-        participants: wire.participants.iter().map(|participant| Party::parse(participant)).collect(),
-        last: wire::time(wire.last_activity_at.as_deref()).max(wire::time(wire.updated_at.as_deref())),
+        participants: wire
+            .participants
+            .iter()
+            .map(|participant| Party::parse(participant))
+            .collect(),
+        last: wire::time(wire.last_activity_at.as_deref())
+            .max(wire::time(wire.updated_at.as_deref())),
     })
 }
 

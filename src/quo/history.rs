@@ -1,8 +1,9 @@
 //! The calls and texts of one conversation, as Quo lists them.
 //!
-//! Apart from [`super::calls`] and [`super::messages`], which read one by its id for what it means: here the record is
-//! kept as it came, because it goes on as a delivery ([`super::announcement`]). The parameter `since` is never sent:
-//! Quo takes it for `createdBefore`. <https://www.quo.com/docs/mdx/api-reference/calls/list-calls>
+//! Apart from [`super::calls`] and [`super::messages`], which read one by its id for what it means:
+//! here the record is kept as it came, because it goes on as a delivery ([`super::announcement`]).
+//! The parameter `since` is never sent: Quo takes it for `createdBefore`.
+//! <https://www.quo.com/docs/mdx/api-reference/calls/list-calls>
 //! <https://www.quo.com/docs/mdx/api-reference/messages/list-messages>
 
 use jiff::Timestamp;
@@ -36,8 +37,8 @@ pub struct Thread {
     pub others: Vec<Phone>,
 }
 
-/// What is asked for: what was made in a thread from one moment to another. Whether Quo counts the moments themselves
-/// is not documented.
+/// What is asked for: what was made in a thread from one moment to another. Whether Quo counts the
+/// moments themselves is not documented.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
     /// The thread.
@@ -92,7 +93,9 @@ impl Query<'_> {
             .with_query("phoneNumberId", self.thread.number.as_str())
             .with_query("createdAfter", self.after.to_string())
             .with_query("createdBefore", self.before.to_string());
-        self.thread.others.iter().fold(request, |request, other| request.with_query("participants", other.as_str()))
+        self.thread.others.iter().fold(request, |request, other| {
+            request.with_query("participants", other.as_str())
+        })
     }
 }
 
@@ -103,13 +106,23 @@ pub fn parse_calls(body: &[u8]) -> Result<Page<Activity>, Error> {
 
 /// Reads the reply to [`Query::messages`]. A record that cannot be read is left out with a warning.
 pub fn parse_messages(body: &[u8]) -> Result<Page<Activity>, Error> {
-    paging::parse("list of messages", body, |raw| parse("message", raw, message_state))
+    paging::parse("list of messages", body, |raw| {
+        parse("message", raw, message_state)
+    })
 }
 
-fn parse(what: &'static str, raw: &str, state: fn(&Wire, Direction) -> State) -> Result<Activity, Error> {
+fn parse(
+    what: &'static str,
+    raw: &str,
+    state: fn(&Wire, Direction) -> State,
+) -> Result<Activity, Error> {
     let wire: Wire = wire::value(what, raw.as_bytes())?;
     let bad = |cause: &dyn std::fmt::Display| Error::unreadable(what, cause, raw.as_bytes());
-    let direction = wire.direction.as_deref().and_then(direction).ok_or_else(|| bad(&"no direction"))?;
+    let direction = wire
+        .direction
+        .as_deref()
+        .and_then(direction)
+        .ok_or_else(|| bad(&"no direction"))?;
     Ok(Activity {
         id: ActivityId::parse(&wire.id).map_err(|err| bad(&err))?,
         at: wire::time(wire.created_at.as_deref()).ok_or_else(|| bad(&"no time"))?,
@@ -128,7 +141,8 @@ fn call_state(wire: &Wire, _: Direction) -> State {
     }
 }
 
-/// A status tells nothing of the direction, and of a received text not even that: some are `delivered`.
+/// A status tells nothing of the direction, and of a received text not even that: some are
+/// `delivered`.
 fn message_state(wire: &Wire, direction: Direction) -> State {
     match (direction, wire.status.as_deref()) {
         (Direction::Incoming, _) | (Direction::Outgoing, Some("sent" | "delivered")) => State::Text,
@@ -154,7 +168,8 @@ mod tests {
 
     #[test]
     fn lists_are_asked_for_by_number_participants_and_time() {
-        let others = ["+12025550147", "+13125550162"].map(|other| Phone::parse(other).expect("valid"));
+        let others =
+            ["+12025550147", "+13125550162"].map(|other| Phone::parse(other).expect("valid"));
         let thread = Thread {
             number: NumberId::parse("PN1").expect("valid"),
             own: Phone::parse("+14155550110").expect("valid"),
@@ -162,21 +177,39 @@ mod tests {
             others: others.to_vec(),
         };
         let time = |text: &str| text.parse().expect("a time");
-        let query =
-            Query { thread: &thread, after: time("2026-10-01T00:00:00Z"), before: time("2026-10-02T00:00:00Z") };
+        let query = Query {
+            thread: &thread,
+            after: time("2026-10-01T00:00:00Z"),
+            before: time("2026-10-02T00:00:00Z"),
+        };
         let asked = |request: Request| {
-            let query: Vec<_> = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let query: Vec<_> = request
+                .query
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             format!("{} {}", request.path, query.join(" "))
         };
-        let rest = "phoneNumberId=PN1 createdAfter=2026-10-01T00:00:00Z createdBefore=2026-10-02T00:00:00Z \
+        let rest = "phoneNumberId=PN1 createdAfter=2026-10-01T00:00:00Z \
+            createdBefore=2026-10-02T00:00:00Z \
                     participants=+12025550147 participants=+13125550162";
-        assert_eq!(asked(query.messages(None)), format!("/messages maxResults=100 {rest}"));
-        assert_eq!(asked(query.calls(Some("t"))), format!("/calls maxResults=100 pageToken=t {rest}"));
+        assert_eq!(
+            asked(query.messages(None)),
+            format!("/messages maxResults=100 {rest}")
+        );
+        assert_eq!(
+            asked(query.calls(Some("t"))),
+            format!("/calls maxResults=100 pageToken=t {rest}")
+        );
     }
 
     #[test]
     fn ai_agent_picks_up_too() {
-        let body = br#"{"data":[{"id":"AC1","direction":"incoming","createdAt":"2026-10-01T15:00:00Z","aiHandled":"ai-agent"}]}"#;
-        assert_eq!(parse_calls(body).expect("readable").records[0].state, State::Answered);
+        let body = br#"{"data":[{"id":"AC1","direction":"incoming",
+            "createdAt":"2026-10-01T15:00:00Z","aiHandled":"ai-agent"}]}"#;
+        assert_eq!(
+            parse_calls(body).expect("readable").records[0].state,
+            State::Answered
+        );
     }
 }

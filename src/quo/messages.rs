@@ -24,14 +24,19 @@ pub fn parse(body: &[u8]) -> Result<Message, Error> {
     let parties = sides(&wire);
     let media = wire.media.into_iter().filter_map(|media| {
         let url = non_blank(&media.url?)?;
-        Some(Media { url, mime: media.mime.as_deref().and_then(non_blank) })
+        Some(Media {
+            url,
+            mime: media.mime.as_deref().and_then(non_blank),
+        })
     });
     Ok(Message {
         context: Context {
             id,
             at: wire::time(wire.created_at.as_deref()),
             direction: wire.direction.as_deref().and_then(direction),
-            number_id: wire.phone_number_id.and_then(|id| NumberId::parse(&id).ok()),
+            number_id: wire
+                .phone_number_id
+                .and_then(|id| NumberId::parse(&id).ok()),
             user_id: wire.user_id.and_then(|id| UserId::parse(&id).ok()),
             link: None,
             parties,
@@ -42,7 +47,8 @@ pub fn parse(body: &[u8]) -> Result<Message, Error> {
     })
 }
 
-/// Reads Quo's word; never to be guessed from the status, which is `delivered` on some received messages.
+/// Reads Quo's word; never to be guessed from the status, which is `delivered` on some received
+/// messages.
 pub(super) fn direction(word: &str) -> Option<Direction> {
     match word {
         "incoming" => Some(Direction::Incoming),
@@ -54,7 +60,11 @@ pub(super) fn direction(word: &str) -> Option<Direction> {
 fn sides(wire: &WireMessage) -> Parties {
     let from: Vec<_> = wire.from.iter().map(|from| Party::parse(from)).collect();
     let to: Vec<_> = wire.to.iter().map(|to| Party::parse(to)).collect();
-    if from.is_empty() && to.is_empty() { Parties::Unknown } else { Parties::Sides { from, to } }
+    if from.is_empty() && to.is_empty() {
+        Parties::Unknown
+    } else {
+        Parties::Sides { from, to }
+    }
 }
 
 #[derive(Deserialize)]

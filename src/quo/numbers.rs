@@ -31,20 +31,25 @@ pub fn list() -> Request {
     Request::get("/phone-numbers")
 }
 
-/// Reads the reply to [`list`]. A number that cannot be read is left out with a warning; if that would leave
-/// nothing, it is an error, because then every own number would pass for a client.
+/// Reads the reply to [`list`]. A number that cannot be read is left out with a warning; if that
+/// would leave nothing, it is an error, because then every own number would pass for a client.
 pub fn parse(raw: &str) -> Result<Vec<OwnNumber>, Error> {
     let records: Vec<Box<RawValue>> = wire::data("list of phone numbers", raw.as_bytes())?;
     let numbers = wire::each(&records, number);
     if numbers.is_empty() && !records.is_empty() {
-        return Err(Error::unreadable("list of phone numbers", "not one of them is readable", raw.as_bytes()));
+        return Err(Error::unreadable(
+            "list of phone numbers",
+            "not one of them is readable",
+            raw.as_bytes(),
+        ));
     }
     Ok(numbers)
 }
 
 fn number(raw: &str) -> Result<OwnNumber, Error> {
     let wire: WireNumber = wire::value("phone number", raw.as_bytes())?;
-    let bad = |cause: &dyn std::fmt::Display| Error::unreadable("phone number", cause, raw.as_bytes());
+    let bad =
+        |cause: &dyn std::fmt::Display| Error::unreadable("phone number", cause, raw.as_bytes());
     let user = |user: WireUser| Some((UserId::parse(&user.id).ok()?, user.name()?));
     Ok(OwnNumber {
         id: NumberId::parse(&wire.id).map_err(|err| bad(&err))?,
@@ -71,7 +76,12 @@ mod tests {
     fn unreadable_number_costs_only_itself_but_never_all() {
         let good = r#"{"id":"PN1","number":"+14155550110","name":null,"users":null}"#;
         let bad = r#"{"id":"PN2","number":"Anonymous"}"#;
-        assert_eq!(parse(&format!(r#"{{"data":[{bad},{good}]}}"#)).expect("readable").len(), 1);
+        assert_eq!(
+            parse(&format!(r#"{{"data":[{bad},{good}]}}"#))
+                .expect("readable")
+                .len(),
+            1
+        );
         assert!(parse(&format!(r#"{{"data":[{bad}]}}"#)).is_err());
         assert_eq!(parse(r#"{"data":[]}"#).expect("readable"), []);
     }

@@ -1,6 +1,7 @@
 //! Quo's paged lists: one page read, and the walk from page to page.
 //!
-//! Apart because every list of v1 is paged in the same way. `totalItems` is documented as wrong and never looked at.
+//! Apart because every list of v1 is paged in the same way. `totalItems` is documented as wrong and
+//! never looked at.
 
 use std::collections::HashSet;
 
@@ -40,11 +41,14 @@ pub(super) fn parse<T>(
 ) -> Result<Page<T>, Error> {
     let page: WirePage = wire::value(what, body)?;
     let next = page.next_page_token.filter(|token| !token.is_empty());
-    Ok(Page { records: wire::each(&page.data, read), next })
+    Ok(Page {
+        records: wire::each(&page.data, read),
+        next,
+    })
 }
 
-/// Walks all pages that `fetch` gives, token by token, until one without token or the first error. A token that
-/// comes back, or more than 2,000 pages, is [`Error::Endless`].
+/// Walks all pages that `fetch` gives, token by token, until one without token or the first error.
+/// A token that comes back, or more than 2,000 pages, is [`Error::Endless`].
 pub fn pages<T, F>(fetch: F) -> impl Iterator<Item = Result<Vec<T>, Error>>
 where
     F: FnMut(Option<&str>) -> Result<Page<T>, Error>,
@@ -53,7 +57,10 @@ where
 }
 
 /// The same from the page that `token` leads to, for a walk that was broken off.
-pub fn pages_from<T, F>(mut token: Option<String>, mut fetch: F) -> impl Iterator<Item = Result<Page<T>, Error>>
+pub fn pages_from<T, F>(
+    mut token: Option<String>,
+    mut fetch: F,
+) -> impl Iterator<Item = Result<Page<T>, Error>>
 where
     F: FnMut(Option<&str>) -> Result<Page<T>, Error>,
 {
@@ -73,7 +80,11 @@ where
 /// Lets a page through unless its next token leads back or too far.
 fn step<T>(seen: &mut HashSet<String>, page: Page<T>) -> Result<Page<T>, Error> {
     let fresh = page.next.clone().is_none_or(|next| seen.insert(next));
-    if fresh && seen.len() < MAX_PAGES { Ok(page) } else { Err(Error::Endless { pages: seen.len() }) }
+    if fresh && seen.len() < MAX_PAGES {
+        Ok(page)
+    } else {
+        Err(Error::Endless { pages: seen.len() })
+    }
 }
 
 #[derive(Deserialize)]
@@ -88,7 +99,10 @@ mod tests {
     use super::*;
 
     fn page(next: Option<usize>) -> Page<()> {
-        Page { records: Vec::new(), next: next.map(|number| number.to_string()) }
+        Page {
+            records: Vec::new(),
+            next: next.map(|number| number.to_string()),
+        }
     }
 
     #[test]
@@ -111,7 +125,10 @@ mod tests {
             Ok(page(Some(tokens[asked - 1])))
         })
         .collect();
-        assert!(matches!(walked[..], [Ok(_), Ok(_), Err(Error::Endless { pages: 2 })]), "{walked:?}");
+        assert!(
+            matches!(walked[..], [Ok(_), Ok(_), Err(Error::Endless { pages: 2 })]),
+            "{walked:?}"
+        );
     }
 
     #[test]
@@ -122,7 +139,10 @@ mod tests {
             Ok(page(Some(asked)))
         })
         .last();
-        assert!(matches!(last, Some(Err(Error::Endless { pages: 2000 }))), "{last:?}");
+        assert!(
+            matches!(last, Some(Err(Error::Endless { pages: 2000 }))),
+            "{last:?}"
+        );
         assert_eq!(asked, MAX_PAGES);
     }
 

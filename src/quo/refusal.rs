@@ -1,8 +1,8 @@
 //! What goes wrong with Quo, and the one reading of its three shapes of error bodies.
 //!
-//! Apart from the operations because every one of them meets these, and from `http` because the shapes are Quo's.
-//! The shapes: v1 as specified (`message`, `code`, `trace`, `errors`), v1 as its gateway answers
-//! (`{"error":{"message","key","trace"}}`), and 2026-03-30 (as v1, without `code`).
+//! Apart from the operations because every one of them meets these, and from `http` because the
+//! shapes are Quo's. The shapes: v1 as specified (`message`, `code`, `trace`, `errors`), v1 as its
+//! gateway answers (`{"error":{"message","key","trace"}}`), and 2026-03-30 (as v1, without `code`).
 
 use std::fmt;
 
@@ -31,7 +31,8 @@ pub enum Error {
         what: &'static str,
         /// Where in it and why, without the value if that can be helped.
         cause: String,
-        /// The beginning of the answer. May hold what people wrote: not for logs at info level and above.
+        /// The beginning of the answer. May hold what people wrote: not for logs at info level and
+        /// above.
         body: String,
     },
     /// A list that leads in a circle or never ends.
@@ -52,15 +53,35 @@ impl Error {
 
     pub(super) fn unreadable(what: &'static str, cause: impl fmt::Display, body: &[u8]) -> Self {
         let body = cut(&String::from_utf8_lossy(body), MAX_BODY);
-        Self::Unreadable { what, cause: one_line(&cause.to_string()), body }
+        Self::Unreadable {
+            what,
+            cause: one_line(&cause.to_string()),
+            body,
+        }
     }
 }
 
 impl From<http::Error> for Error {
     fn from(error: http::Error) -> Self {
-        let http::Error::Refused { status, body, text, request_id, .. } = error else { return Self::Failed(error) };
-        let refusal = Refusal { request_id, ..Refusal::read(status, &body, &text) };
-        if matches!(status, 401 | 403) { Self::Denied(refusal) } else { Self::Refused(refusal) }
+        let http::Error::Refused {
+            status,
+            body,
+            text,
+            request_id,
+            ..
+        } = error
+        else {
+            return Self::Failed(error);
+        };
+        let refusal = Refusal {
+            request_id,
+            ..Refusal::read(status, &body, &text)
+        };
+        if matches!(status, 401 | 403) {
+            Self::Denied(refusal)
+        } else {
+            Self::Refused(refusal)
+        }
     }
 }
 
@@ -70,8 +91,12 @@ impl fmt::Display for Error {
             Self::Denied(refusal) => write!(f, "quo denies access: {refusal}"),
             Self::Refused(refusal) => write!(f, "quo refuses: {refusal}"),
             Self::Failed(error) => error.fmt(f),
-            Self::Unreadable { what, cause, .. } => write!(f, "cannot read the {what} that quo sent: {cause}"),
-            Self::Endless { pages } => write!(f, "quo's list does not end: stopped after {pages} pages"),
+            Self::Unreadable { what, cause, .. } => {
+                write!(f, "cannot read the {what} that quo sent: {cause}")
+            }
+            Self::Endless { pages } => {
+                write!(f, "quo's list does not end: stopped after {pages} pages")
+            }
         }
     }
 }
@@ -80,7 +105,9 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Failed(error) => error.source(),
-            Self::Denied(_) | Self::Refused(_) | Self::Unreadable { .. } | Self::Endless { .. } => None,
+            Self::Denied(_) | Self::Refused(_) | Self::Unreadable { .. } | Self::Endless { .. } => {
+                None
+            }
         }
     }
 }
@@ -92,7 +119,8 @@ pub struct Refusal {
     pub status: u16,
     /// What Quo says, with the fields it names.
     pub message: String,
-    /// Quo's own code: two digits of the resource, then of the case, ending in the status. Only on v1.
+    /// Quo's own code: two digits of the resource, then of the case, ending in the status. Only on
+    /// v1.
     pub code: Option<String>,
     /// Quo's trace number.
     pub trace: Option<String>,
@@ -103,16 +131,37 @@ pub struct Refusal {
 impl Refusal {
     /// Reads an error body of any shape; `text` is shown when it is not JSON.
     pub fn read(status: u16, body: &Value, text: &str) -> Self {
-        let inner = body.get("error").filter(|error| error.is_object()).unwrap_or(body);
-        let word = |name| inner.get(name).and_then(Value::as_str).filter(|word| !word.trim().is_empty());
-        let said = word("message").or_else(|| word("title")).or_else(|| word("error")).unwrap_or(text.trim());
-        let said = if said.is_empty() { "no reason given" } else { said };
+        let inner = body
+            .get("error")
+            .filter(|error| error.is_object())
+            .unwrap_or(body);
+        let word = |name| {
+            inner
+                .get(name)
+                .and_then(Value::as_str)
+                .filter(|word| !word.trim().is_empty())
+        };
+        let said = word("message")
+            .or_else(|| word("title"))
+            .or_else(|| word("error"))
+            .unwrap_or(text.trim());
+        let said = if said.is_empty() {
+            "no reason given"
+        } else {
+            said
+        };
         let message = match fields(inner) {
             Some(fields) => one_line(&format!("{said} ({fields})")),
             None => one_line(said),
         };
         let mark = |name| word(name).map(one_line);
-        Self { status, message, code: mark("code"), trace: mark("trace"), request_id: None }
+        Self {
+            status,
+            message,
+            code: mark("code"),
+            trace: mark("trace"),
+            request_id: None,
+        }
     }
 
     pub(super) fn is_too_many_participants(&self) -> bool {
@@ -123,7 +172,11 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.status, self.message)?;
-        for (name, mark) in [("code", &self.code), ("trace", &self.trace), ("request", &self.request_id)] {
+        for (name, mark) in [
+            ("code", &self.code),
+            ("trace", &self.trace),
+            ("request", &self.request_id),
+        ] {
             if let Some(mark) = mark {
                 write!(f, ", {name} {mark}")?;
             }
@@ -143,15 +196,29 @@ pub(super) fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
 /// Path and complaint of each named field, never its value.
 fn fields(body: &Value) -> Option<String> {
     let errors = body.get("errors")?.as_array()?;
-    let word = |error: &Value, name| error.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
-    let named: Vec<_> =
-        errors.iter().map(|error| format!("{}: {}", word(error, "path"), word(error, "message"))).collect();
+    let word = |error: &Value, name| {
+        error
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or("?")
+            .to_owned()
+    };
+    let named: Vec<_> = errors
+        .iter()
+        .map(|error| format!("{}: {}", word(error, "path"), word(error, "message")))
+        .collect();
     (!named.is_empty()).then(|| named.join("; "))
 }
 
 /// A foreign text fit for a terminal and a log: cut, control characters escaped.
 fn one_line(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let escaped = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
     cut(text, MAX_MESSAGE).chars().map(escaped).collect()
 }
 

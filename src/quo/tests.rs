@@ -1,4 +1,5 @@
-//! Every sample of Quo's replies in `fixtures/quo`, read to what it means, and hostile forms of all of them.
+//! Every sample of Quo's replies in `fixtures/quo`, read to what it means, and hostile forms of all
+//! of them.
 
 #![allow(clippy::needless_raw_string_hashes)] // snapbox writes its snapshots with them
 
@@ -18,45 +19,95 @@ type Read = fn(&[u8]) -> String;
 
 /// Which samples are read by what. A list of calls or messages is read element by element.
 const READERS: [(&str, Read); 26] = [
-    ("api-2026-03-30.call.get.group", |body| shown(calls::parse(body))),
-    ("api-2026-03-30.call.recordings", |body| shown(artifacts::parse_dated(body, ArtifactKind::Recording))),
-    ("api-2026-03-30.call.transcripts", |body| shown(artifacts::parse_dated(body, ArtifactKind::Transcript))),
-    ("api-2026-03-30.calls.list.include", |body| each(body, |call| shown(calls::parse(call)))),
-    ("api-v1.call-recordings", |body| shown(artifacts::parse(body, ArtifactKind::Recording))),
-    ("api-v1.call-recordings.none", |body| shown(artifacts::parse(body, ArtifactKind::Recording))),
-    ("api-v1.call-recordings.processing", |body| shown(artifacts::parse(body, ArtifactKind::Recording))),
-    ("api-v1.call-summary", |body| shown(artifacts::parse(body, ArtifactKind::Summary))),
-    ("api-v1.call-summary.absent", |body| shown(artifacts::parse(body, ArtifactKind::Summary))),
-    ("api-v1.call-transcript", |body| shown(artifacts::parse(body, ArtifactKind::Transcript))),
-    ("api-v1.call-transcript.in-progress", |body| shown(artifacts::parse(body, ArtifactKind::Transcript))),
-    ("api-v1.call-voicemail", |body| shown(artifacts::parse(body, ArtifactKind::Voicemail))),
-    ("api-v1.call-voicemail.in-progress", |body| shown(artifacts::parse(body, ArtifactKind::Voicemail))),
+    ("api-2026-03-30.call.get.group", |body| {
+        shown(calls::parse(body))
+    }),
+    ("api-2026-03-30.call.recordings", |body| {
+        shown(artifacts::parse_dated(body, ArtifactKind::Recording))
+    }),
+    ("api-2026-03-30.call.transcripts", |body| {
+        shown(artifacts::parse_dated(body, ArtifactKind::Transcript))
+    }),
+    ("api-2026-03-30.calls.list.include", |body| {
+        each(body, |call| shown(calls::parse(call)))
+    }),
+    ("api-v1.call-recordings", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Recording))
+    }),
+    ("api-v1.call-recordings.none", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Recording))
+    }),
+    ("api-v1.call-recordings.processing", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Recording))
+    }),
+    ("api-v1.call-summary", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Summary))
+    }),
+    ("api-v1.call-summary.absent", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Summary))
+    }),
+    ("api-v1.call-transcript", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Transcript))
+    }),
+    ("api-v1.call-transcript.in-progress", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Transcript))
+    }),
+    ("api-v1.call-voicemail", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Voicemail))
+    }),
+    ("api-v1.call-voicemail.in-progress", |body| {
+        shown(artifacts::parse(body, ArtifactKind::Voicemail))
+    }),
     ("api-v1.call.get", |body| shown(calls::parse(body))),
     ("api-v1.call.get.missed", |body| shown(calls::parse(body))),
-    ("api-v1.calls.list", |body| each(body, |call| shown(calls::parse(call)))),
-    ("api-v1.contact.get", |body| shown(contacts::parse_one(body).map(|record| record.contact))),
+    ("api-v1.calls.list", |body| {
+        each(body, |call| shown(calls::parse(call)))
+    }),
+    ("api-v1.contact.get", |body| {
+        shown(contacts::parse_one(body).map(|record| record.contact))
+    }),
     ("api-v1.contacts.list.last-page", page),
     ("api-v1.contacts.list.page1", page),
-    ("api-v1.conversations.list", |body| shown(conversations::parse_page(body))),
-    ("api-v1.message.get.media", |body| shown(messages::parse(body))),
-    ("api-v1.messages.list", |body| each(body, |message| shown(messages::parse(message)))),
-    ("api-v1.messages.list.group", |body| each(body, |message| shown(messages::parse(message)))),
-    ("api-v1.phone-numbers.list", |body| shown(numbers::parse(&String::from_utf8_lossy(body)))),
+    ("api-v1.conversations.list", |body| {
+        shown(conversations::parse_page(body))
+    }),
+    ("api-v1.message.get.media", |body| {
+        shown(messages::parse(body))
+    }),
+    ("api-v1.messages.list", |body| {
+        each(body, |message| shown(messages::parse(message)))
+    }),
+    ("api-v1.messages.list.group", |body| {
+        each(body, |message| shown(messages::parse(message)))
+    }),
+    ("api-v1.phone-numbers.list", |body| {
+        shown(numbers::parse(&String::from_utf8_lossy(body)))
+    }),
     ("api-v1.user.get", |body| shown(users::parse_name(body))),
-    ("api-v1.users.list", |body| each(body, |user| shown(users::parse_name(user)))),
+    ("api-v1.users.list", |body| {
+        each(body, |user| shown(users::parse_name(user)))
+    }),
 ];
 /// The lists again, as a backfill reads and tells them.
 const TOLD: [(&str, Read); 3] = [
     ("api-v1.calls.list", |body| told(history::parse_calls(body))),
-    ("api-v1.messages.list", |body| told(history::parse_messages(body))),
-    ("api-v1.messages.list.group", |body| told(history::parse_messages(body))),
+    ("api-v1.messages.list", |body| {
+        told(history::parse_messages(body))
+    }),
+    ("api-v1.messages.list.group", |body| {
+        told(history::parse_messages(body))
+    }),
 ];
 /// Replies that nothing reads yet.
 const UNREAD: [&str; 2] = ["api-v1.contact-custom-fields", "api-v1.webhooks.list"];
 
 fn page(body: &[u8]) -> String {
     let page = contacts::parse_page(body).map(|page| {
-        let contacts: Vec<_> = page.records.into_iter().map(|record| record.contact).collect();
+        let contacts: Vec<_> = page
+            .records
+            .into_iter()
+            .map(|record| record.contact)
+            .collect();
         (contacts, page.next)
     });
     shown(page)
@@ -64,93 +115,13 @@ fn page(body: &[u8]) -> String {
 
 #[test]
 fn every_sample_is_read_to_what_it_means() {
-    let read: Vec<_> = READERS.iter().map(|(name, read)| format!("{name}\n{}\n", read(&sample(name)))).collect();
+    let read: Vec<_> = READERS
+        .iter()
+        .map(|(name, read)| format!("{name}\n{}\n", read(&sample(name))))
+        .collect();
     assert_data_eq!(
         read.join("\n"),
-        str![[r#"
-api-2026-03-30.call.get.group
-CallNews { context: Context { id: ActivityId("AC000000000000000000000000000001c0"), at: Some(2026-10-02T15:00:00Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Resolved { own: [Phone(Phone("+14155550110"))], outside: [Phone(Phone("+12025550147")), Phone(Phone("+13125550162"))] }, contacts: None }, facts: Some(CallFacts { outcome: Answered(Some(UserId("USmarta001"))), duration_secs: Some(305) }), artifacts: [], unannounced: [] }
-
-api-2026-03-30.call.recordings
-Ready(Recording([Audio { url: "https://storage.example.com/recordings/CRrec00160.mp3?sig=abc", duration_secs: Some(305) }]))
-
-api-2026-03-30.call.transcripts
-Ready(Transcript([Utterance { speaker: User(UserId("USmarta001")), text: "Acme Roofing, this is Marta." }, Utterance { speaker: Party(Phone(Phone("+12025550147"))), text: "Hi, it is Rosa." }, Utterance { speaker: User(UserId("USmarta001")), text: "Back again." }]))
-
-api-2026-03-30.calls.list.include
-CallNews { context: Context { id: ActivityId("AC00000000000000000000000000000160"), at: Some(2026-10-02T15:00:00Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Resolved { own: [Phone(Phone("+14155550110"))], outside: [Phone(Phone("+12025550147"))] }, contacts: None }, facts: Some(CallFacts { outcome: Answered(Some(UserId("USmarta001"))), duration_secs: Some(305) }), artifacts: [Summary(Summary { lines: ["Rosa Quint reported a leak."], next_steps: ["Text Rosa a confirmation."], jobs: [] })], unannounced: [] }
-CallNews { context: Context { id: ActivityId("AC00000000000000000000000000000164"), at: Some(2026-10-02T15:00:00Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Resolved { own: [Phone(Phone("+14155550110"))], outside: [Phone(Phone("+12025550147"))] }, contacts: None }, facts: Some(CallFacts { outcome: Voicemail, duration_secs: Some(50) }), artifacts: [Voicemail { audio: Some(Audio { url: "https://storage.example.com/voicemail/VM164.mp3", duration_secs: Some(21) }), transcript: Some("Please call me back.") }], unannounced: [] }
-
-api-v1.call-recordings
-Ready(Recording([Audio { url: "https://storage.example.com/recordings/CRrec00141.mp3", duration_secs: Some(306) }]))
-
-api-v1.call-recordings.none
-Absent
-
-api-v1.call-recordings.processing
-Pending
-
-api-v1.call-summary
-Ready(Summary(Summary { lines: ["Rosa Quint reported a leak and asked for a visit on Thursday."], next_steps: ["Send Rosa a confirmation text."], jobs: [] }))
-
-api-v1.call-summary.absent
-Absent
-
-api-v1.call-transcript
-Ready(Transcript([Utterance { speaker: User(UserId("USmarta001")), text: "Acme Roofing, this is Marta." }, Utterance { speaker: Party(Phone(Phone("+12025550147"))), text: "Hi, it is Rosa Quint. Could you look at a leak on Thursday?" }, Utterance { speaker: User(UserId("USmarta001")), text: "Thursday at nine works." }]))
-
-api-v1.call-transcript.in-progress
-Pending
-
-api-v1.call-voicemail
-Ready(Voicemail { audio: Some(Audio { url: "https://storage.example.com/voicemail/VM145.mp3", duration_secs: Some(21) }), transcript: Some("Hi, this is Rosa Quint, please call me back.") })
-
-api-v1.call-voicemail.in-progress
-Pending
-
-api-v1.call.get
-CallNews { context: Context { id: ActivityId("AC00000000000000000000000000000141"), at: Some(2026-10-01T15:00:00.11Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Mixed([Phone(Phone("+12025550147")), Phone(Phone("+14155550110"))]), contacts: None }, facts: Some(CallFacts { outcome: Answered(Some(UserId("USmarta001"))), duration_secs: Some(312) }), artifacts: [], unannounced: [] }
-
-api-v1.call.get.missed
-CallNews { context: Context { id: ActivityId("AC00000000000000000000000000000143"), at: Some(2026-10-01T15:00:00.11Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Mixed([Phone(Phone("+13125550162")), Phone(Phone("+14155550110"))]), contacts: None }, facts: Some(CallFacts { outcome: Missed, duration_secs: Some(16) }), artifacts: [], unannounced: [] }
-
-api-v1.calls.list
-CallNews { context: Context { id: ActivityId("AC00000000000000000000000000000141"), at: Some(2026-10-01T15:00:00.11Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Mixed([Phone(Phone("+12025550147")), Phone(Phone("+14155550110"))]), contacts: None }, facts: Some(CallFacts { outcome: Answered(Some(UserId("USmarta001"))), duration_secs: Some(312) }), artifacts: [], unannounced: [] }
-CallNews { context: Context { id: ActivityId("AC000000000000000000000000000001a1"), at: Some(2026-10-01T15:00:00.11Z), direction: Some(Outgoing), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USdevon002")), link: None, parties: Mixed([Phone(Phone("+14155550110")), Phone(Phone("+12025550147"))]), contacts: None }, facts: Some(CallFacts { outcome: Answered(None), duration_secs: Some(312) }), artifacts: [], unannounced: [] }
-
-api-v1.contact.get
-Contact { id: ContactId("66f1a2b3c4d5e6f708192a3b"), name: Some("Rosa Quint"), company: Some("Quint Roofing"), role: None, email: Some("rosa@example.com"), phones: ["+12025550147", "+12125550199"], fields: [Field { name: "Lead source", key: "lead-source", values: ["Referral"] }, Field { name: "Budget", key: "budget", values: ["4200"] }], updated_at: Some(2026-10-02T18:00:00Z) }
-
-api-v1.contacts.list.last-page
-([Contact { id: ContactId("66f1a2b3c4d5e6f708192a40"), name: Some("Ilse Varga"), company: None, role: None, email: None, phones: ["+16465550183"], fields: [], updated_at: Some(2026-10-02T18:00:00Z) }], None)
-
-api-v1.contacts.list.page1
-([Contact { id: ContactId("66f1a2b3c4d5e6f708192a3b"), name: Some("Rosa Quint"), company: Some("Quint Roofing"), role: None, email: Some("rosa@example.com"), phones: ["+12025550147", "+12125550199"], fields: [Field { name: "Lead source", key: "lead-source", values: ["Referral"] }, Field { name: "Budget", key: "budget", values: ["4200"] }], updated_at: Some(2026-10-02T18:00:00Z) }, Contact { id: ContactId("66f1a2b3c4d5e6f708192a3c"), name: Some("Tomas"), company: None, role: None, email: None, phones: ["+13125550162"], fields: [], updated_at: Some(2026-10-02T18:00:00Z) }, Contact { id: ContactId("66f1a2b3c4d5e6f708192a3d"), name: Some("Tomas (old) Ebel"), company: None, role: None, email: None, phones: ["+13125550162"], fields: [], updated_at: Some(2026-10-02T18:00:00Z) }, Contact { id: ContactId("66f1a2b3c4d5e6f708192a3e"), name: None, company: None, role: None, email: None, phones: ["(646) 555-0183"], fields: [], updated_at: Some(2026-10-02T18:00:00Z) }, Contact { id: ContactId("66f1a2b3c4d5e6f708192a3f"), name: Some("No Phone Person"), company: None, role: None, email: None, phones: [], fields: [], updated_at: Some(2026-10-02T18:00:00Z) }], Some("eyJwYWdlIjoyfQ"))
-
-api-v1.conversations.list
-Page { records: [Conversation { id: ConversationId("CN7f3a0c51e2b94d6a8f10c2d4e6a8b0c1"), participants: [Phone(Phone("+12025550147"))], last: Some(2026-10-01T17:10:10Z) }, Conversation { id: ConversationId("CN0b1c2d3e4f5061728394a5b6c7d8e9f0"), participants: [Phone(Phone("+12025550147")), Phone(Phone("+13125550162")), Phone(Phone("+16465550183"))], last: None }], next: None }
-
-api-v1.message.get.media
-Message { context: Context { id: ActivityId("AC00000000000000000000000000000153"), at: Some(2026-10-01T17:00:00.445Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Sides { from: [Phone(Phone("+12025550147"))], to: [Phone(Phone("+14155550110"))] }, contacts: None }, text: "", media: [Media { url: "https://storage.example.com/mms/0153-1", mime: Some("image/jpeg") }] }
-
-api-v1.messages.list
-Message { context: Context { id: ActivityId("AC00000000000000000000000000000150"), at: Some(2026-10-01T17:00:00.445Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Sides { from: [Phone(Phone("+12025550147"))], to: [Phone(Phone("+14155550110"))] }, contacts: None }, text: "Is my quote ready?", media: [] }
-Message { context: Context { id: ActivityId("AC00000000000000000000000000000154"), at: Some(2026-10-01T17:00:00.445Z), direction: Some(Outgoing), number_id: Some(NumberId("PNmain0001")), user_id: Some(UserId("USmarta001")), link: None, parties: Sides { from: [Phone(Phone("+14155550110"))], to: [Phone(Phone("+12025550147"))] }, contacts: None }, text: "Your quote is attached to the email I just sent.", media: [] }
-
-api-v1.messages.list.group
-Message { context: Context { id: ActivityId("AC00000000000000000000000000000152"), at: Some(2026-10-01T17:00:00.445Z), direction: Some(Incoming), number_id: Some(NumberId("PNmain0001")), user_id: None, link: None, parties: Sides { from: [Phone(Phone("+12025550147"))], to: [Phone(Phone("+14155550110")), Phone(Phone("+13125550162")), Phone(Phone("+16465550183"))] }, contacts: None }, text: "We are both free Friday", media: [] }
-
-api-v1.phone-numbers.list
-[OwnNumber { id: NumberId("PNmain0001"), phone: Phone("+14155550110"), name: "Main line", users: [(UserId("USmarta001"), "Marta Lindqvist"), (UserId("USdevon002"), "Devon")] }, OwnNumber { id: NumberId("PNsale0002"), phone: Phone("+14155550111"), name: "Sales", users: [(UserId("USmarta001"), "Marta Lindqvist")] }]
-
-api-v1.user.get
-Some("Marta Lindqvist")
-
-api-v1.users.list
-Some("Marta Lindqvist")
-Some("Devon")
-
-"#]]
+        snapbox::file!["../../fixtures/parsed/replies.txt"].raw()
     );
 }
 
@@ -169,61 +140,15 @@ fn no_sample_is_forgotten() {
 fn every_refusal_is_described_in_one_line() {
     let described = samples("error-").into_iter().map(|name| {
         let body: Value = serde_json::from_slice(&sample(&name)).expect("JSON");
-        let status = name.split('.').find_map(|part| part.parse().ok()).expect("status in the name");
+        let status = name
+            .split('.')
+            .find_map(|part| part.parse().ok())
+            .expect("status in the name");
         format!("{name}\n{}\n", Refusal::read(status, &body, ""))
     });
     assert_data_eq!(
         described.collect::<Vec<_>>().join("\n"),
-        str![[r#"
-error-2026-03-30.400.missing-version
-400 Unsupported or missing Quo-Api-Version header. Supported versions: 2026-03-30, trace 6897907457496870895
-
-error-2026-03-30.400.validation
-400 Validation failed for 1 field. (/query/limit: must be <= 50), trace 6897907457496870895
-
-error-2026-03-30.401
-401 Unauthorized, trace 6897907457496870895
-
-error-2026-03-30.403
-403 User is forbidden to perform this action, trace 6897907457496870895
-
-error-2026-03-30.404
-404 The contact was not found, trace 6897907457496870895
-
-error-2026-03-30.429
-429 Rate limit exceeded, trace 6897907457496870895
-
-error-2026-03-30.500
-500 An unknown error has occurred, trace 6897907457496870895
-
-error-v1.400.too-many-participants
-400 Too Many Participants, code 0101400, trace 6897907457496870895
-
-error-v1.400.validation
-400 The input was invalid (/participants: Expected array length to be less or equal to 1), code 0100400, trace 6897907457496870895
-
-error-v1.401.live
-401 Missing authorization header, trace 6480612490142498014
-
-error-v1.401.spec
-401 Unauthorized, code 0800401, trace 6897907457496870895
-
-error-v1.402
-402 Your subscription has expired, code 0201402, trace 6897907457496870895
-
-error-v1.403
-403 Not Phone Number User, code 0101403, trace 6897907457496870895
-
-error-v1.404
-404 The contact was not found, code 0800404, trace 6897907457496870895
-
-error-v1.409
-409 Conflict, code 0800409, trace 6897907457496870895
-
-error-v1.500
-500 An unknown error has occurred, code 0101500, trace 6897907457496870895
-
-"#]]
+        snapbox::file!["../../fixtures/parsed/refusals.txt"].raw()
     );
 }
 
@@ -232,23 +157,45 @@ fn refusal_without_the_vendors_form_is_still_told() {
     let told = |body: Value, text: &str| Refusal::read(429, &body, text).to_string();
     assert_eq!(told(Value::Null, "slow down\n"), "429 slow down");
     assert_eq!(told(Value::Null, ""), "429 no reason given");
-    assert_eq!(told(json!({"error": "rate limited", "code": 7}), ""), "429 rate limited");
-    assert_eq!(told(json!({"message": null, "title": "Too Many"}), ""), "429 Too Many");
+    assert_eq!(
+        told(json!({"error": "rate limited", "code": 7}), ""),
+        "429 rate limited"
+    );
+    assert_eq!(
+        told(json!({"message": null, "title": "Too Many"}), ""),
+        "429 Too Many"
+    );
     assert_eq!(told(json!(["x"]), "[\"x\"]"), "429 [\"x\"]");
-    assert_eq!(told(json!({"message": "a\n\u{1b}[31mb"}), ""), "429 a\\n\\u{1b}[31mb");
-    assert_eq!(told(Value::Null, &"é".repeat(1_000)).chars().count(), "429 ".len() + 300 + 1);
+    assert_eq!(
+        told(json!({"message": "a\n\u{1b}[31mb"}), ""),
+        "429 a\\n\\u{1b}[31mb"
+    );
+    assert_eq!(
+        told(Value::Null, &"é".repeat(1_000)).chars().count(),
+        "429 ".len() + 300 + 1
+    );
 }
 
 #[test]
 fn denial_is_told_from_other_refusals() {
     for name in samples("error-") {
         let body: Value = serde_json::from_slice(&sample(&name)).expect("JSON");
-        let status = name.split('.').find_map(|part| part.parse().ok()).expect("status in the name");
+        let status = name
+            .split('.')
+            .find_map(|part| part.parse().ok())
+            .expect("status in the name");
         let error = Error::from(refused(status, body));
-        assert_eq!(matches!(error, Error::Denied(_)), matches!(status, 401 | 403), "{name}");
+        assert_eq!(
+            matches!(error, Error::Denied(_)),
+            matches!(status, 401 | 403),
+            "{name}"
+        );
     }
-    let too_many = serde_json::from_slice(&sample("error-v1.400.too-many-participants")).expect("JSON");
-    let Error::Refused(refusal) = Error::from(refused(400, too_many)) else { panic!("a plain refusal") };
+    let too_many =
+        serde_json::from_slice(&sample("error-v1.400.too-many-participants")).expect("JSON");
+    let Error::Refused(refusal) = Error::from(refused(400, too_many)) else {
+        panic!("a plain refusal")
+    };
     assert!(refusal.is_too_many_participants());
     assert_eq!(refusal.request_id.as_deref(), Some("req-1"));
 }
@@ -258,7 +205,9 @@ fn requests_go_where_the_vendor_documents_them() {
     let call = ActivityId::parse("AC1").expect("valid");
     let contact = ContactId::parse("CT66f1a2b3c4d5e6f708192a3b").expect("valid");
     let user = UserId::parse("USmarta001").expect("valid");
-    let by_kind = |get: fn(&ActivityId, ArtifactKind) -> Request| ArtifactKind::ALL.map(|kind| get(&call, kind));
+    let by_kind = |get: fn(&ActivityId, ArtifactKind) -> Request| {
+        ArtifactKind::ALL.map(|kind| get(&call, kind))
+    };
     let mut requests = vec![
         contacts::get(&contact),
         contacts::list(Some("t")),
@@ -272,8 +221,15 @@ fn requests_go_where_the_vendor_documents_them() {
     let lines: Vec<_> = requests
         .iter()
         .map(|request| {
-            assert_eq!((request.method, request.effect, &request.body), (Method::Get, Effect::Read, &None));
-            let query: Vec<_> = request.query.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            assert_eq!(
+                (request.method, request.effect, &request.body),
+                (Method::Get, Effect::Read, &None)
+            );
+            let query: Vec<_> = request
+                .query
+                .iter()
+                .map(|(name, value)| format!(" {name}={value}"))
+                .collect();
             format!("{}{}", request.path, query.concat())
         })
         .collect();
@@ -298,7 +254,8 @@ fn requests_go_where_the_vendor_documents_them() {
     );
 }
 
-/// Puts each wrong value at each place of each sample: whatever comes of it, it is an answer, not a panic.
+/// Puts each wrong value at each place of each sample: whatever comes of it, it is an answer, not a
+/// panic.
 #[test]
 fn wrong_types_are_survived_everywhere() {
     let wrong = [
@@ -332,23 +289,32 @@ fn wrong_types_are_survived_everywhere() {
 
 #[test]
 fn unreadable_answer_is_told_with_its_place_but_without_its_whole_text() {
-    let body = json!({"data": {"id": "AC1", "participants": 7, "text": "x".repeat(5_000)}}).to_string();
+    let body =
+        json!({"data": {"id": "AC1", "participants": 7, "text": "x".repeat(5_000)}}).to_string();
     let err = calls::parse(body.as_bytes()).expect_err("unreadable");
     assert_eq!(
         err.to_string(),
-        "cannot read the call that quo sent: data.participants: invalid type: integer `7`, expected a sequence at line 1 column 36"
+        "cannot read the call that quo sent: data.participants: invalid type: integer `7`, \
+            expected a sequence at line 1 column 36"
     );
-    let Error::Unreadable { body, .. } = err else { panic!("unreadable") };
+    let Error::Unreadable { body, .. } = err else {
+        panic!("unreadable")
+    };
     assert_eq!(body.chars().count(), 2_001);
 }
 
 fn collect_places(value: &Value, place: String, places: &mut Vec<String>) {
     match value {
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(at, item)| collect_places(item, format!("{place}/{at}"), places));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(at, item)| collect_places(item, format!("{place}/{at}"), places));
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, field)| collect_places(field, format!("{place}/{name}"), places));
+            fields
+                .iter()
+                .for_each(|(name, field)| collect_places(field, format!("{place}/{name}"), places));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
@@ -358,7 +324,13 @@ fn collect_places(value: &Value, place: String, places: &mut Vec<String>) {
 /// The transport's error for an answer with that status and body.
 pub(super) fn refused(status: u16, body: Value) -> http::Error {
     let (what, text) = (String::new(), String::new());
-    http::Error::Refused { what, status, body, text, request_id: Some("req-1".into()) }
+    http::Error::Refused {
+        what,
+        status,
+        body,
+        text,
+        request_id: Some("req-1".into()),
+    }
 }
 
 fn shown<T: std::fmt::Debug>(read: Result<T, Error>) -> String {
@@ -377,10 +349,15 @@ fn told(page: Result<paging::Page<Activity>, Error>) -> String {
         others: vec![Phone::parse("+12025550147").expect("valid")],
     };
     let records = page.map(|page| page.records).unwrap_or_default();
-    let events = records.iter().filter_map(|record| announcement::activity(&thread, record));
+    let events = records
+        .iter()
+        .filter_map(|record| announcement::activity(&thread, record));
     events
         .map(|event| {
-            shown(webhook::parse(event.to_string().as_bytes()).map_err(|err| Error::unreadable("event", err, b"")))
+            shown(
+                webhook::parse(event.to_string().as_bytes())
+                    .map_err(|err| Error::unreadable("event", err, b"")),
+            )
         })
         .collect()
 }
@@ -388,7 +365,10 @@ fn told(page: Result<paging::Page<Activity>, Error>) -> String {
 fn each(body: &[u8], read: Read) -> String {
     let list: Value = serde_json::from_slice(body).unwrap_or_default();
     let items = list["data"].as_array().cloned().unwrap_or_default();
-    let read: Vec<_> = items.iter().map(|item| read(json!({ "data": item }).to_string().as_bytes())).collect();
+    let read: Vec<_> = items
+        .iter()
+        .map(|item| read(json!({ "data": item }).to_string().as_bytes()))
+        .collect();
     read.join("\n")
 }
 
@@ -399,7 +379,15 @@ pub(super) fn sample(name: &str) -> Vec<u8> {
 /// Names of the samples that begin so, in order.
 fn samples(prefix: &str) -> Vec<String> {
     let files = fs::read_dir(folder()).expect("folder of samples");
-    let names = files.filter_map(|file| Some(file.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned()));
+    let names = files.filter_map(|file| {
+        Some(
+            file.ok()?
+                .file_name()
+                .to_str()?
+                .strip_suffix(".json")?
+                .to_owned(),
+        )
+    });
     let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
     names.sort();
     names

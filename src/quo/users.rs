@@ -1,7 +1,7 @@
 //! People of the workspace: only how they are called.
 //!
-//! Apart because system actors (`SY…`) have ids of the same kind but are no users: this endpoint refuses them.
-//! <https://www.quo.com/docs/mdx/api-reference/users/get-a-user-by-id>
+//! Apart because system actors (`SY…`) have ids of the same kind but are no users: this endpoint
+//! refuses them. <https://www.quo.com/docs/mdx/api-reference/users/get-a-user-by-id>
 
 use serde::Deserialize;
 

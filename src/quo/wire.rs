@@ -1,7 +1,7 @@
 //! Reading Quo's JSON: the envelope, null where a value is expected, and loosely typed values.
 //!
-//! Apart from the operations because all of them read this way: unknown fields are ignored, missing ones tolerated,
-//! and of a list only the records that cannot be read are lost.
+//! Apart from the operations because all of them read this way: unknown fields are ignored, missing
+//! ones tolerated, and of a list only the records that cannot be read are lost.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -30,8 +30,15 @@ pub(super) fn value<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Res
 }
 
 /// Reads each record of a list alone; one that cannot be read is left out with a warning.
-pub(super) fn each<T>(records: &[Box<RawValue>], read: impl Fn(&str) -> Result<T, Error>) -> Vec<T> {
-    let read = |record: &RawValue| read(record.get()).inspect_err(|err| log::warn!("record left out: {err}")).ok();
+pub(super) fn each<T>(
+    records: &[Box<RawValue>],
+    read: impl Fn(&str) -> Result<T, Error>,
+) -> Vec<T> {
+    let read = |record: &RawValue| {
+        read(record.get())
+            .inspect_err(|err| log::warn!("record left out: {err}"))
+            .ok()
+    };
     records.iter().filter_map(|record| read(record)).collect()
 }
 
@@ -50,12 +57,19 @@ pub(super) fn time(text: Option<&str>) -> Option<Timestamp> {
 }
 
 /// Whole seconds of a duration, which is a float in some replies.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates, and negative ones are dropped
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, and negative ones are dropped"
+)]
 pub(super) fn seconds(duration: Option<f64>) -> Option<u32> {
-    duration.filter(|secs| *secs >= 0.0).map(|secs| secs.round() as u32)
+    duration
+        .filter(|secs| *secs >= 0.0)
+        .map(|secs| secs.round() as u32)
 }
 
-/// The texts in a loosely typed value: of a list each, of a number or boolean its spelling, of the rest none.
+/// The texts in a loosely typed value: of a list each, of a number or boolean its spelling, of the
+/// rest none.
 pub(super) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(all) => all.iter().flat_map(texts).collect(),

@@ -1,7 +1,8 @@
 //! The store in a PostgreSQL database: opening, migrations, and what all statements share.
 //!
-//! Every function is one statement, sent unnamed and in one round trip, which counts as a whole or not at all; nothing
-//! is left behind in the session, because a pooler may give each statement another one. Every moment is the server's.
+//! Every function is one statement, sent unnamed and in one round trip, which counts as a whole or
+//! not at all; nothing is left behind in the session, because a pooler may give each statement
+//! another one. Every moment is the server's.
 
 mod connect;
 mod error;
@@ -31,9 +32,18 @@ pub use lock::Held;
 const SCHEMA: i64 = 3;
 /// The migrations, in order.
 const MIGRATIONS: [(&str, &str); 3] = [
-    ("V1__known_things", include_str!("migrations/postgres/V1__known_things.sql")),
-    ("V2__inbox", include_str!("migrations/postgres/V2__inbox.sql")),
-    ("V3__inbox_smaller", include_str!("migrations/postgres/V3__inbox_smaller.sql")),
+    (
+        "V1__known_things",
+        include_str!("migrations/postgres/V1__known_things.sql"),
+    ),
+    (
+        "V2__inbox",
+        include_str!("migrations/postgres/V2__inbox.sql"),
+    ),
+    (
+        "V3__inbox_smaller",
+        include_str!("migrations/postgres/V3__inbox_smaller.sql"),
+    ),
 ];
 /// Where refinery notes what has been done.
 const HISTORY: &str = "quotion_schema_history";
@@ -78,12 +88,20 @@ impl Db {
         let current = found.filter(|found| found.version == SCHEMA);
         let access = match (mode, &current) {
             (Mode::ReadWrite, Some(_)) => Access::Full,
-            (Mode::ReadWrite, None) => return Err(Error::Broken(anyhow!("{address}: the migrations have no effect"))),
+            (Mode::ReadWrite, None) => {
+                return Err(Error::Broken(anyhow!(
+                    "{address}: the migrations have no effect"
+                )));
+            }
             (Mode::ReadOnly, Some(_)) => Access::ReadOnly,
             (Mode::ReadOnly, None) => Access::Nothing,
         };
         let locks = lock::Chain::new(address, current.map_or(0, |found| found.number));
-        Ok(Self { link: Arc::new(Mutex::new(link)), locks: Arc::new(Mutex::new(locks)), access })
+        Ok(Self {
+            link: Arc::new(Mutex::new(link)),
+            locks: Arc::new(Mutex::new(locks)),
+            access,
+        })
     }
 
     /// True for a dry run.
@@ -99,8 +117,8 @@ impl Db {
         held(&self.link).run(|client| client.query_typed(sql, values))
     }
 
-    /// A statement that may be repeated when the connection was lost: done twice it is as if done once. A dry run
-    /// leaves it out.
+    /// A statement that may be repeated when the connection was lost: done twice it is as if done
+    /// once. A dry run leaves it out.
     fn write(&self, sql: &str, values: &[Value]) -> Result<u64> {
         match self.access {
             Access::Full => held(&self.link).run(|client| client.execute_typed(sql, values)),
@@ -127,7 +145,11 @@ impl Db {
 
 /// PostgreSQL's texts hold no NUL, which a message may.
 fn text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}").into()
+    } else {
+        text.into()
+    }
 }
 
 /// A span that the server has counted in milliseconds. One that ends in the future is none.
@@ -136,27 +158,39 @@ fn age(millis: i64) -> SignedDuration {
 }
 
 fn find(link: &mut Link) -> Result<Option<Found>> {
-    let sql = format!("SELECT max(version)::bigint, '{HISTORY}'::regclass::oid::bigint FROM {HISTORY}");
+    let sql =
+        format!("SELECT max(version)::bigint, '{HISTORY}'::regclass::oid::bigint FROM {HISTORY}");
     let rows = link.run(|client| match client.query_typed(&sql, &[]) {
         Err(err) if err.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
         rows => rows,
     })?;
-    let read = |row: &Row| Some(Found { version: row.get::<_, Option<i64>>(0)?, number: row.get(1) });
+    let read = |row: &Row| {
+        Some(Found {
+            version: row.get::<_, Option<i64>>(0)?,
+            number: row.get(1),
+        })
+    };
     match rows.first().and_then(read) {
-        Some(Found { version, .. }) if version > SCHEMA => Err(Error::Newer { found: version, known: SCHEMA }),
+        Some(Found { version, .. }) if version > SCHEMA => Err(Error::Newer {
+            found: version,
+            known: SCHEMA,
+        }),
         found => Ok(found),
     }
 }
 
-/// One process at a time, by a lock on a connection of its own, because refinery opens and ends transactions.
+/// One process at a time, by a lock on a connection of its own, because refinery opens and ends
+/// transactions.
 fn migrate(link: &mut Link, address: &Arc<Address>) -> Result<()> {
     let mut guard = Link::new(Arc::clone(address));
     guard.run(|client| client.batch_execute(&lock::while_migrating()))?;
     if find(link)?.is_some_and(|found| found.version == SCHEMA) {
         return Ok(());
     }
-    let migrations: std::result::Result<Vec<Migration>, _> =
-        MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect();
+    let migrations: std::result::Result<Vec<Migration>, _> = MIGRATIONS
+        .iter()
+        .map(|(name, sql)| Migration::unapplied(name, sql))
+        .collect();
     let broken = |err: refinery::Error| address.cannot_migrate(&err);
     let mut runner = Runner::new(&migrations.map_err(broken)?).set_grouped(true);
     runner.set_migration_table_name(HISTORY);
@@ -176,8 +210,9 @@ mod tests {
 
     #[test]
     fn newest_schema_is_that_of_the_last_migration() {
-        let last =
-            MIGRATIONS.last().map(|(name, _)| format!("V{SCHEMA}__{}", name.split("__").nth(1).expect("a name")));
+        let last = MIGRATIONS
+            .last()
+            .map(|(name, _)| format!("V{SCHEMA}__{}", name.split("__").nth(1).expect("a name")));
         assert_eq!(last.as_deref(), MIGRATIONS.last().map(|(name, _)| *name));
         assert_eq!(MIGRATIONS.len(), usize::try_from(SCHEMA).expect("small"));
     }

@@ -38,7 +38,8 @@ pub struct EntryRecord {
     pub phone: Phone,
     /// The client's page; unknown while the page itself is only intended.
     pub page: Option<PageId>,
-    /// The entry's block; unknown when the entry was written together with its page, and while its line is rewritten.
+    /// The entry's block; unknown when the entry was written together with its page, and while its
+    /// line is rewritten.
     pub block: Option<BlockId>,
     /// The entry's first line.
     pub line: String,
@@ -56,7 +57,13 @@ impl EntryRecord {
     /// The entry after it turned out to be gone: it has to be looked for, and written again.
     #[must_use]
     pub fn lost(self) -> Self {
-        Self { block: None, written: false, artifacts: BTreeSet::new(), pending: BTreeSet::new(), ..self }
+        Self {
+            block: None,
+            written: false,
+            artifacts: BTreeSet::new(),
+            pending: BTreeSet::new(),
+            ..self
+        }
     }
 }
 
@@ -170,8 +177,14 @@ impl Patience {
 
     /// The wait after so many failures; `None` when it is over.
     pub fn wait(self, attempts: u32) -> Option<Duration> {
-        let growth = 4_u32.checked_pow(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
-        let wait = self.first_retry.checked_mul(growth).unwrap_or(Self::LONGEST).min(Self::LONGEST);
+        let growth = 4_u32
+            .checked_pow(attempts.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        let wait = self
+            .first_retry
+            .checked_mul(growth)
+            .unwrap_or(Self::LONGEST)
+            .min(Self::LONGEST);
         (attempts < self.attempts).then_some(wait)
     }
 }
@@ -204,10 +217,24 @@ mod tests {
 
     #[test]
     fn waits_grow_up_to_half_a_day_and_span_an_outage_of_most_of_a_day() {
-        let patience = Patience { attempts: 8, first_retry: Duration::from_secs(30) };
-        let waits: Vec<u64> = (1..=8).filter_map(|n| patience.wait(n)).map(|wait| wait.as_secs()).collect();
+        let patience = Patience {
+            attempts: 8,
+            first_retry: Duration::from_secs(30),
+        };
+        let waits: Vec<u64> = (1..=8)
+            .filter_map(|n| patience.wait(n))
+            .map(|wait| wait.as_secs())
+            .collect();
         assert_eq!(waits, [30, 120, 480, 1920, 7680, 30_720, 43_200]);
         assert!(waits.iter().sum::<u64>() > 23 * 3600);
-        assert_eq!(Patience { attempts: 99, ..patience }.wait(98).map(|wait| wait.as_secs()), Some(43_200));
+        assert_eq!(
+            Patience {
+                attempts: 99,
+                ..patience
+            }
+            .wait(98)
+            .map(|wait| wait.as_secs()),
+            Some(43_200)
+        );
     }
 }

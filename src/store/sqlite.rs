@@ -1,6 +1,7 @@
 //! The store in a SQLite file: opening, migrations, and what all statements share.
 //!
-//! WAL, so that readers and one writer do not wait for each other; a busy timeout for writers among themselves.
+//! WAL, so that readers and one writer do not wait for each other; a busy timeout for writers among
+//! themselves.
 
 mod inbox;
 mod known;
@@ -30,9 +31,15 @@ const PAGE: u32 = 8192;
 const SCHEMA: i64 = 3;
 /// The migrations, in order.
 const MIGRATIONS: [(&str, &str); 3] = [
-    ("V1__known_things", include_str!("migrations/sqlite/V1__known_things.sql")),
+    (
+        "V1__known_things",
+        include_str!("migrations/sqlite/V1__known_things.sql"),
+    ),
     ("V2__inbox", include_str!("migrations/sqlite/V2__inbox.sql")),
-    ("V3__inbox_smaller", include_str!("migrations/sqlite/V3__inbox_smaller.sql")),
+    (
+        "V3__inbox_smaller",
+        include_str!("migrations/sqlite/V3__inbox_smaller.sql"),
+    ),
 ];
 
 /// A connection to the file.
@@ -52,7 +59,12 @@ impl Db {
         };
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        Ok(Self { connection, mode, path: path.to_owned(), clock })
+        Ok(Self {
+            connection,
+            mode,
+            path: path.to_owned(),
+            clock,
+        })
     }
 
     fn write(&self, sql: &str, params: impl Params) -> Result<()> {
@@ -62,12 +74,13 @@ impl Db {
         Ok(())
     }
 
-    /// Lets a write outlive a power cut, before anything is built on it: an event's arrival, an intent. Results need not:
-    /// after a power cut they are looked for again.
+    /// Lets a write outlive a power cut, before anything is built on it: an event's arrival, an
+    /// intent. Results need not: after a power cut they are looked for again.
     fn durably(&self, write: impl FnOnce() -> Result<()>) -> Result<()> {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         let written = write();
-        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        self.connection
+            .pragma_update(None, "synchronous", "NORMAL")?;
         written
     }
 
@@ -90,17 +103,22 @@ impl Db {
     }
 
     fn millis_after(&self, wait: Duration) -> i64 {
-        self.millis().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+        self.millis()
+            .saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn millis_before(&self, span: Duration) -> i64 {
-        self.millis().saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+        self.millis()
+            .saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Time since a moment that the store wrote. A moment in the future, after a clock was set back, is now.
+    /// Time since a moment that the store wrote. A moment in the future, after a clock was set
+    /// back, is now.
     fn since(&self, moment: &str) -> SignedDuration {
         let moment = moment.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        (self.clock)().duration_since(moment).max(SignedDuration::ZERO)
+        (self.clock)()
+            .duration_since(moment)
+            .max(SignedDuration::ZERO)
     }
 }
 
@@ -110,11 +128,16 @@ fn stamp(moment: Timestamp) -> String {
 }
 
 fn open_writable(path: &Path) -> Result<Connection> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         make_folder(folder)?;
     }
     // Made by us first, so that nobody else can read it.
-    private_file(path).with_context(|| format!("cannot open {}", path.display())).map_err(Error::Broken)?;
+    private_file(path)
+        .with_context(|| format!("cannot open {}", path.display()))
+        .map_err(Error::Broken)?;
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY)?;
     if known_version(&connection)? < SCHEMA {
@@ -139,14 +162,23 @@ fn open_untouched(path: &Path) -> Result<Connection> {
 
 fn known_version(connection: &Connection) -> Result<i64> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > SCHEMA { Err(Error::Newer { found, known: SCHEMA }) } else { Ok(found) }
+    if found > SCHEMA {
+        Err(Error::Newer {
+            found,
+            known: SCHEMA,
+        })
+    } else {
+        Ok(found)
+    }
 }
 
 /// One process at a time: turning WAL on ignores the busy timeout, and migrations must not race.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
-    let guard = private_file(&path.with_extension("lock")).map_err(|err| Error::Broken(err.into()))?;
+    let guard =
+        private_file(&path.with_extension("lock")).map_err(|err| Error::Broken(err.into()))?;
     guard.lock().map_err(|err| Error::Broken(err.into()))?;
-    connection.pragma_update(None, "page_size", PAGE)?; // of no effect once there is something in the file
+    // Of no effect once there is something in the file.
+    connection.pragma_update(None, "page_size", PAGE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     if known_version(connection)? < SCHEMA {
         run_migrations(connection)?;
@@ -155,28 +187,47 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
 }
 
 fn run_migrations(connection: &mut Connection) -> Result<()> {
-    let migrations: std::result::Result<Vec<Migration>, _> =
-        MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect();
-    let broken = |err: refinery::Error| Error::Broken(anyhow::Error::new(err).context("cannot migrate the store"));
-    // In one transaction with the note that they were made: whoever is killed meanwhile leaves nothing half done.
-    Runner::new(&migrations.map_err(broken)?).set_grouped(true).run(connection).map_err(broken)?;
+    let migrations: std::result::Result<Vec<Migration>, _> = MIGRATIONS
+        .iter()
+        .map(|(name, sql)| Migration::unapplied(name, sql))
+        .collect();
+    let broken = |err: refinery::Error| {
+        Error::Broken(anyhow::Error::new(err).context("cannot migrate the store"))
+    };
+    // In one transaction with the note that they were made: whoever is killed meanwhile leaves
+    // nothing half done.
+    Runner::new(&migrations.map_err(broken)?)
+        .set_grouped(true)
+        .run(connection)
+        .map_err(broken)?;
     Ok(())
 }
 
 fn make_folder(folder: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("cannot make {}", folder.display())).map_err(Error::Broken)
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    made.with_context(|| format!("cannot make {}", folder.display()))
+        .map_err(Error::Broken)
 }
 
 fn private_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .mode(0o600)
+        .open(path)
 }
 
 impl From<rusqlite::Error> for Error {
     fn from(err: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
         match err.sqlite_error_code() {
-            Some(DatabaseBusy | DatabaseLocked) => Self::Busy(format!("locked by another process: {err}")),
+            Some(DatabaseBusy | DatabaseLocked) => {
+                Self::Busy(format!("locked by another process: {err}"))
+            }
             Some(_) | None => Self::Broken(anyhow::Error::new(err)),
         }
     }
@@ -198,7 +249,10 @@ mod tests {
         let path = dir.path().join("a/b/quotion.db");
         drop(Db::open(&path, Mode::ReadWrite, now).expect("open"));
         let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(path.parent().expect("folder"))), (0o600, 0o700));
+        assert_eq!(
+            (mode(&path), mode(path.parent().expect("folder"))),
+            (0o600, 0o700)
+        );
     }
 
     #[test]
@@ -206,18 +260,36 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("q.db");
         drop(Db::open(&path, Mode::ReadWrite, now).expect("open"));
-        Connection::open(&path).expect("open").pragma_update(None, "user_version", 99).expect("pragma");
-        assert!(matches!(Db::open(&path, Mode::ReadWrite, now), Err(Error::Newer { found: 99, known: SCHEMA })));
+        Connection::open(&path)
+            .expect("open")
+            .pragma_update(None, "user_version", 99)
+            .expect("pragma");
+        assert!(matches!(
+            Db::open(&path, Mode::ReadWrite, now),
+            Err(Error::Newer {
+                found: 99,
+                known: SCHEMA
+            })
+        ));
         let text = "this is not a database, whatever its name says".repeat(50);
         fs::write(dir.path().join("no.db"), text).expect("write");
-        assert!(matches!(Db::open(&dir.path().join("no.db"), Mode::ReadWrite, now), Err(Error::Broken(_))));
+        assert!(matches!(
+            Db::open(&dir.path().join("no.db"), Mode::ReadWrite, now),
+            Err(Error::Broken(_))
+        ));
     }
 
     /// Every row of the inbox, whatever the schema.
     fn inbox(connection: &Connection) -> Vec<Vec<rusqlite::types::Value>> {
-        let mut statement = connection.prepare("SELECT * FROM inbox ORDER BY event_id").expect("inbox");
+        let mut statement = connection
+            .prepare("SELECT * FROM inbox ORDER BY event_id")
+            .expect("inbox");
         let columns = statement.column_count();
-        let rows = statement.query_map([], |row| (0..columns).map(|column| row.get(column)).collect()).expect("rows");
+        let rows = statement
+            .query_map([], |row| {
+                (0..columns).map(|column| row.get(column)).collect()
+            })
+            .expect("rows");
         rows.collect::<rusqlite::Result<_>>().expect("rows")
     }
 
@@ -232,19 +304,27 @@ mod tests {
                 .map(|(name, sql)| Migration::unapplied(name, sql).expect("migration"))
                 .collect();
             Runner::new(&run).run(&mut old).expect("run");
-            old.execute("INSERT INTO snapshots VALUES ('k', 'kept', '2026-10-01T14:00:00.000Z')", []).expect("insert");
+            old.execute(
+                "INSERT INTO snapshots VALUES ('k', 'kept', '2026-10-01T14:00:00.000Z')",
+                [],
+            )
+            .expect("insert");
             let mut before = Vec::new();
             if version > 1 {
                 let rows = "('EV2', 't', 'AC2', x'7b00', 'queued', 0, 5, NULL, NULL, NULL, 1, 1),
                     ('EV1', 't', NULL, NULL, 'done', 0, NULL, NULL, NULL, '[]', 2, 9),
                     ('EV4', 't', 'AC4', x'7b', 'failed', 3, 7, 'store', 'full', NULL, 3, 8),
                     ('EV3', 't', 'AC3', x'7b', 'dead', 8, NULL, 'refused', 'no', NULL, 4, 8)";
-                old.execute(&format!("INSERT INTO inbox VALUES {rows}"), []).expect("insert");
+                old.execute(&format!("INSERT INTO inbox VALUES {rows}"), [])
+                    .expect("insert");
                 before = inbox(&old);
             }
             drop(old);
             let db = Db::open(&path, Mode::ReadWrite, now).expect("open");
-            assert_eq!(db.snapshot("k").expect("read").map(|kept| kept.body), Some("kept".into()));
+            assert_eq!(
+                db.snapshot("k").expect("read").map(|kept| kept.body),
+                Some("kept".into())
+            );
             assert_eq!(inbox(&db.connection), before, "schema {version}");
             assert_eq!(known_version(&db.connection).expect("version"), SCHEMA);
         }

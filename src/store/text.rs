@@ -24,22 +24,35 @@ pub fn write_pages(pages: &Pages) -> String {
 
 /// Reads them; what cannot be read is left out.
 pub fn read_pages(result: Option<&str>) -> Pages {
-    let pages: Vec<(String, Option<String>, String)> =
-        result.and_then(|result| serde_json::from_str(result).ok()).unwrap_or_default();
+    let pages: Vec<(String, Option<String>, String)> = result
+        .and_then(|result| serde_json::from_str(result).ok())
+        .unwrap_or_default();
     let read = |(phone, page, name): (String, Option<String>, String)| {
-        Some((Phone::parse(&phone)?, page.and_then(|page| PageId::parse(&page).ok()), name))
+        Some((
+            Phone::parse(&phone)?,
+            page.and_then(|page| PageId::parse(&page).ok()),
+            name,
+        ))
     };
     pages.into_iter().filter_map(read).collect()
 }
 
 /// Kinds of artifacts, comma-separated.
 pub fn write_kinds(kinds: &BTreeSet<ArtifactKind>) -> String {
-    kinds.iter().map(|kind| kind.label()).collect::<Vec<_>>().join(",")
+    kinds
+        .iter()
+        .map(|kind| kind.label())
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// Reads them; unknown ones are left out.
 pub fn read_kinds(labels: &str) -> BTreeSet<ArtifactKind> {
-    let kind = |label: &str| ArtifactKind::ALL.into_iter().find(|kind| kind.label() == label);
+    let kind = |label: &str| {
+        ArtifactKind::ALL
+            .into_iter()
+            .find(|kind| kind.label() == label)
+    };
     labels.split(',').filter_map(kind).collect()
 }
 

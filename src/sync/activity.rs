@@ -1,9 +1,12 @@
-//! Calls and messages: who took part, whether there is anything to write, and how it reads on a page.
+//! Calls and messages: who took part, whether there is anything to write, and how it reads on a
+//! page.
 
 use std::borrow::Cow;
 
 use crate::domain::entry::{self, Names};
-use crate::domain::event::{Artifact, CallFacts, CallNews, CallOutcome, Context, Direction, Message, Parties, Party};
+use crate::domain::event::{
+    Artifact, CallFacts, CallNews, CallOutcome, Context, Direction, Message, Parties, Party,
+};
 use crate::domain::event::{ContactLookup, FollowUp};
 use crate::domain::id::ActivityId;
 use crate::domain::outcome::{Action, Reason, Synced};
@@ -28,31 +31,49 @@ pub struct Activity<'a> {
 }
 
 enum Content<'a> {
-    Call { line: Option<(Context, CallFacts)>, artifacts: Cow<'a, [Artifact]> },
+    Call {
+        line: Option<(Context, CallFacts)>,
+        artifacts: Cow<'a, [Artifact]>,
+    },
     Message(Cow<'a, Message>),
 }
 
 /// A call, or what became known about one, for its clients' pages.
-pub fn call<'a>(sync: &'a Sync, (news, late): (Cow<'a, CallNews>, bool), task: &mut Task<'a>) -> Result<(), Error> {
+pub fn call<'a>(
+    sync: &'a Sync,
+    (news, late): (Cow<'a, CallNews>, bool),
+    task: &mut Task<'a>,
+) -> Result<(), Error> {
     let records = sync.store.entries(&news.context.id)?;
     let fetched = fetch_call(sync, (&news, late), &records)?;
     let workspace = sync.workspace(&mut task.outcome)?;
-    let voicemail = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
-    let facts = match (news.facts.clone(), fetched.as_ref().and_then(|call| call.facts.clone())) {
+    let voicemail = news
+        .artifacts
+        .iter()
+        .any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
+    let facts = match (
+        news.facts.clone(),
+        fetched.as_ref().and_then(|call| call.facts.clone()),
+    ) {
         (Some(told), Some(read)) if read.outcome.says_more_than(&told.outcome) => Some(read),
         (told, read) => told.or(read),
     };
     let facts = facts.map(|facts| with_voicemail(facts, voicemail));
     // A reply to our question knows less of the contacts than a delivery does.
     let context = match fetched {
-        Some(fetched) => news.context.completed_by(&Context { contacts: ContactLookup::None, ..fetched.context }),
+        Some(fetched) => news.context.completed_by(&Context {
+            contacts: ContactLookup::None,
+            ..fetched.context
+        }),
         None => news.context.clone(),
     };
-    let named = context.direction.filter(|_| context.parties != Parties::Unknown);
+    let named = context
+        .direction
+        .filter(|_| context.parties != Parties::Unknown);
     let phones = match named {
         Some(direction) => {
-            let outside =
-                people::outside(direction, &context.parties, workspace).map_err(|_| Error::OwnNumbersNeeded)?;
+            let outside = people::outside(direction, &context.parties, workspace)
+                .map_err(|_| Error::OwnNumbersNeeded)?;
             task.outcome.warnings.extend(outside.warnings);
             outside.clients
         }
@@ -69,7 +90,12 @@ pub fn call<'a>(sync: &'a Sync, (news, late): (Cow<'a, CallNews>, bool), task: &
         Cow::Borrowed(news) => Cow::Borrowed(news.artifacts.as_slice()),
         Cow::Owned(news) => Cow::Owned(news.artifacts),
     };
-    let activity = Activity { id, content: Content::Call { line, artifacts }, members: Vec::new(), workspace };
+    let activity = Activity {
+        id,
+        content: Content::Call { line, artifacts },
+        members: Vec::new(),
+        workspace,
+    };
     put(sync, activity, (phones, contacts), task)
 }
 
@@ -81,31 +107,50 @@ pub fn answer(sync: &Sync, follow_up: &FollowUp) -> Result<Option<CallNews>, Err
         ));
     };
     match quo.fetch_artifact(&follow_up.activity, follow_up.kind)? {
-        Availability::Ready(artifact) => {
-            Ok(Some(CallNews::late(&follow_up.activity, follow_up.link.clone(), artifact)))
-        }
+        Availability::Ready(artifact) => Ok(Some(CallNews::late(
+            &follow_up.activity,
+            follow_up.link.clone(),
+            artifact,
+        ))),
         Availability::Pending => {
             let kind = follow_up.kind.label().to_lowercase();
-            Err(Error::Unknown(format!("the {kind} of {} is still being made", follow_up.activity)))
+            Err(Error::Unknown(format!(
+                "the {kind} of {} is still being made",
+                follow_up.activity
+            )))
         }
         Availability::Absent => Ok(None),
     }
 }
 
 /// A message for its clients' pages.
-pub fn message<'a>(sync: &'a Sync, news: Cow<'a, Message>, task: &mut Task<'a>) -> Result<(), Error> {
+pub fn message<'a>(
+    sync: &'a Sync,
+    news: Cow<'a, Message>,
+    task: &mut Task<'a>,
+) -> Result<(), Error> {
     let unknown = news.context.parties == Parties::Unknown;
-    let message = if unknown { Cow::Owned(fetch_message(sync, &news)?) } else { news };
+    let message = if unknown {
+        Cow::Owned(fetch_message(sync, &news)?)
+    } else {
+        news
+    };
     let context = &message.context;
     let Some(direction) = context.direction else {
         task.outcome.skipped = Some(Reason::MissingFields);
         return Ok(());
     };
     let workspace = sync.workspace(&mut task.outcome)?;
-    let outside = people::outside(direction, &context.parties, workspace).map_err(|_| Error::OwnNumbersNeeded)?;
+    let outside = people::outside(direction, &context.parties, workspace)
+        .map_err(|_| Error::OwnNumbersNeeded)?;
     task.outcome.warnings.extend(outside.warnings);
     let (id, contacts) = (context.id.clone(), context.contacts.clone());
-    let activity = Activity { id, content: Content::Message(message), members: outside.members, workspace };
+    let activity = Activity {
+        id,
+        content: Content::Message(message),
+        members: outside.members,
+        workspace,
+    };
     put(sync, activity, (outside.clients, contacts), task)
 }
 
@@ -118,7 +163,8 @@ fn put<'a>(
 ) -> Result<(), Error> {
     let mut clients = Vec::new();
     for phone in phones {
-        // Who has a page has a number; the numbering plans, which take a while to load, are asked about others only.
+        // Who has a page has a number; the numbering plans, which take a while to load, are asked
+        // about others only.
         if sync.store.page(&phone)?.is_some() || phone.is_possible() {
             clients.push(phone);
         } else {
@@ -137,27 +183,48 @@ fn put<'a>(
 }
 
 impl Activity<'_> {
-    /// What this activity wants on one client's page. Looks at the page where the store does not know for certain
-    /// what stands there.
+    /// What this activity wants on one client's page. Looks at the page where the store does not
+    /// know for certain what stands there.
     pub fn draft(&self, sync: &Sync, facts: &Facts, all: &[&Facts]) -> Result<Draft, Error> {
         let standing = self.existing(sync, facts)?;
         let names = self.names(sync, all);
         let block = match &self.content {
             Content::Message(message) => Some(entry::message(message, &self.members, &names)),
-            Content::Call { line, .. } => line.as_ref().map(|(context, facts)| entry::call(context, facts, &names)),
+            Content::Call { line, .. } => line
+                .as_ref()
+                .map(|(context, facts)| entry::call(context, facts, &names)),
         };
         let parts: Vec<_> = match &self.content {
-            Content::Call { artifacts, .. } => artifacts.iter().map(|artifact| entry::part(artifact, &names)).collect(),
+            Content::Call { artifacts, .. } => artifacts
+                .iter()
+                .map(|artifact| entry::part(artifact, &names))
+                .collect(),
             Content::Message(_) => Vec::new(),
         };
         if block.is_none() && standing.is_none() && !parts.is_empty() {
-            // It stood there when the call was last heard of; once forgotten, the call is read from Quo again.
-            return Err(Error::Unsettled(format!("the entry of {} is no longer on its page", self.id)));
+            // It stood there when the call was last heard of; once forgotten, the call is read from
+            // Quo again.
+            return Err(Error::Unsettled(format!(
+                "the entry of {} is no longer on its page",
+                self.id
+            )));
         }
-        let reword = standing.as_ref().is_some_and(|standing| self.rewords(&standing.record));
-        let (existing, inside) = standing.map(|standing| (standing.record, standing.inside)).unzip();
+        let reword = standing
+            .as_ref()
+            .is_some_and(|standing| self.rewords(&standing.record));
+        let (existing, inside) = standing
+            .map(|standing| (standing.record, standing.inside))
+            .unzip();
         let inside = inside.unwrap_or_default();
-        Ok(Draft { activity: self.id.clone(), moment: self.moment(), block, parts, existing, inside, reword })
+        Ok(Draft {
+            activity: self.id.clone(),
+            moment: self.moment(),
+            block,
+            parts,
+            existing,
+            inside,
+            reword,
+        })
     }
 
     fn existing(&self, sync: &Sync, facts: &Facts) -> Result<Option<Standing>, Error> {
@@ -166,23 +233,46 @@ impl Activity<'_> {
             PageFact::Known { row, .. } => Some(&row.id),
         };
         let records = sync.store.entries(&self.id)?;
-        let Some(record) = records.into_iter().find(|record| record.phone == facts.phone) else {
-            // Artifacts come after their call: its entry may stand there although this store never heard of it.
-            let late = matches!(&self.content, Content::Call { artifacts, .. } if !artifacts.is_empty());
-            let Some(page) = page.filter(|_| late) else { return Ok(None) };
+        let Some(record) = records
+            .into_iter()
+            .find(|record| record.phone == facts.phone)
+        else {
+            // Artifacts come after their call: its entry may stand there although this store never
+            // heard of it.
+            let late =
+                matches!(&self.content, Content::Call { artifacts, .. } if !artifacts.is_empty());
+            let Some(page) = page.filter(|_| late) else {
+                return Ok(None);
+            };
             return gather::entry::unheard_of(sync, (&self.id, &facts.phone), page);
         };
-        let Some(standing) = gather::entry::settle(sync, record, page)? else { return Ok(None) };
-        if self.adds_to(&standing.record) { gather::entry::locate(sync, standing) } else { Ok(Some(standing)) }
+        let Some(standing) = gather::entry::settle(sync, record, page)? else {
+            return Ok(None);
+        };
+        if self.adds_to(&standing.record) {
+            gather::entry::locate(sync, standing)
+        } else {
+            Ok(Some(standing))
+        }
     }
 
     /// If every client has its entry and nothing is to be added: their pages.
-    fn stands_everywhere(&self, sync: &Sync, phones: &[Phone]) -> Result<Option<Vec<Synced>>, Error> {
+    fn stands_everywhere(
+        &self,
+        sync: &Sync,
+        phones: &[Phone],
+    ) -> Result<Option<Vec<Synced>>, Error> {
         let records = sync.store.entries(&self.id)?;
         let mut synced = Vec::new();
         for phone in phones {
-            let certain = |record: &&EntryRecord| record.phone == *phone && record.written && record.pending.is_empty();
-            let Some(record) = records.iter().find(certain).filter(|record| !self.adds_to(record)) else {
+            let certain = |record: &&EntryRecord| {
+                record.phone == *phone && record.written && record.pending.is_empty()
+            };
+            let Some(record) = records
+                .iter()
+                .find(certain)
+                .filter(|record| !self.adds_to(record))
+            else {
                 return Ok(None);
             };
             let known = sync.store.page(phone)?;
@@ -194,16 +284,29 @@ impl Activity<'_> {
             }
             let title = known.map_or_else(|| phone.written(), |known| known.title);
             let page = record.page.clone();
-            synced.push(Synced { phone: phone.clone(), action: Action::Skipped, page, client_name: title });
+            synced.push(Synced {
+                phone: phone.clone(),
+                action: Action::Skipped,
+                page,
+                client_name: title,
+            });
         }
         Ok(Some(synced))
     }
 
-    /// True if the page's date lies before this activity, as far as the store knows the page and its columns.
+    /// True if the page's date lies before this activity, as far as the store knows the page and
+    /// its columns.
     fn is_ahead_of(&self, sync: &Sync, known: &KnownPage) -> Result<bool, Error> {
-        let Some((moment, row)) = self.moment().zip(gather::page::kept_row(known)) else { return Ok(false) };
-        let Some(columns) = gather::table::kept_columns(sync)? else { return Ok(true) };
-        let layout = Layout { columns: &columns, names: &sync.settings.columns };
+        let Some((moment, row)) = self.moment().zip(gather::page::kept_row(known)) else {
+            return Ok(false);
+        };
+        let Some(columns) = gather::table::kept_columns(sync)? else {
+            return Ok(true);
+        };
+        let layout = Layout {
+            columns: &columns,
+            names: &sync.settings.columns,
+        };
         Ok(plan::is_behind(&row, moment, &layout))
     }
 
@@ -211,46 +314,78 @@ impl Activity<'_> {
     fn moment(&self) -> Option<Moment> {
         match &self.content {
             Content::Message(message) => message.context.at.map(Moment::Message),
-            Content::Call { line: Some((context, _)), .. } => context.at.map(Moment::Call),
+            Content::Call {
+                line: Some((context, _)),
+                ..
+            } => context.at.map(Moment::Call),
             Content::Call { line: None, .. } => None,
         }
     }
 
     fn adds_to(&self, record: &EntryRecord) -> bool {
-        let Content::Call { artifacts, .. } = &self.content else { return false };
-        self.rewords(record) || artifacts.iter().any(|artifact| !record.artifacts.contains(&artifact.kind()))
+        let Content::Call { artifacts, .. } = &self.content else {
+            return false;
+        };
+        self.rewords(record)
+            || artifacts
+                .iter()
+                .any(|artifact| !record.artifacts.contains(&artifact.kind()))
     }
 
     /// A line is replaced when more is known of how the call went.
     fn rewords(&self, record: &EntryRecord) -> bool {
-        let Content::Call { line: Some((_, facts)), .. } = &self.content else { return false };
+        let Content::Call {
+            line: Some((_, facts)),
+            ..
+        } = &self.content
+        else {
+            return false;
+        };
         let stands = [(entry::says_missed(&record.line), CallOutcome::Missed)]
             .into_iter()
-            .chain([(entry::names_nobody(&record.line), CallOutcome::Answered(None))]);
-        stands.filter(|(says, _)| *says).any(|(_, stands)| facts.outcome.says_more_than(&stands))
+            .chain([(
+                entry::names_nobody(&record.line),
+                CallOutcome::Answered(None),
+            )]);
+        stands
+            .filter(|(says, _)| *says)
+            .any(|(_, stands)| facts.outcome.says_more_than(&stands))
     }
 
     fn names(&self, sync: &Sync, all: &[&Facts]) -> Names {
         let mut phones = self.workspace.own.clone().unwrap_or_default();
         for facts in all {
             let title = match &facts.page {
-                PageFact::Known { row, .. } if !facts.phone.matches(row.title()) => Some(row.title().to_owned()),
+                PageFact::Known { row, .. } if !facts.phone.matches(row.title()) => {
+                    Some(row.title().to_owned())
+                }
                 PageFact::Known { .. } | PageFact::Absent => None,
             };
-            let name = title.filter(|title| !title.is_empty()).or_else(|| facts.profile.as_ref()?.name.clone());
+            let name = title
+                .filter(|title| !title.is_empty())
+                .or_else(|| facts.profile.as_ref()?.name.clone());
             phones.extend(name.map(|name| (facts.phone.clone(), name)));
         }
         // The first line of an entry is where it is recognised: no name may break it.
         for name in phones.values_mut() {
             *name = one_line(name);
         }
-        let users = self.workspace.users.iter().map(|(id, name)| (id.clone(), one_line(name))).collect();
-        Names { users, phones, zone: sync.settings.zone.clone() }
+        let users = self
+            .workspace
+            .users
+            .iter()
+            .map(|(id, name)| (id.clone(), one_line(name)))
+            .collect();
+        Names {
+            users,
+            phones,
+            zone: sync.settings.zone.clone(),
+        }
     }
 }
 
-/// Reads the call from Quo if the delivery and the store together do not say enough. An entry that is only intended,
-/// or lost, says nothing: its call has to be known as if it were new.
+/// Reads the call from Quo if the delivery and the store together do not say enough. An entry that
+/// is only intended, or lost, says nothing: its call has to be known as if it were new.
 fn fetch_call(
     sync: &Sync,
     (news, late): (&CallNews, bool),
@@ -259,24 +394,36 @@ fn fetch_call(
     let unwritten = records.is_empty() || records.iter().any(|record| !record.written);
     let nobody_named = news.context.parties == Parties::Unknown && unwritten;
     let needed = nobody_named || (news.facts.is_none() && unwritten);
-    let left_message = news.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
-    let may_say_more =
-        |record: &EntryRecord| left_message && entry::says_missed(&record.line) || entry::names_nobody(&record.line);
+    let left_message = news
+        .artifacts
+        .iter()
+        .any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
+    let may_say_more = |record: &EntryRecord| {
+        left_message && entry::says_missed(&record.line) || entry::names_nobody(&record.line)
+    };
     let names_nobody = news.context.direction == Some(Direction::Incoming)
-        && news.facts.as_ref().is_some_and(|facts| facts.outcome == CallOutcome::Answered(None));
+        && news
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.outcome == CallOutcome::Answered(None));
     let worth_asking = late && (names_nobody || records.iter().any(may_say_more));
     if !(needed || worth_asking) {
         return Ok(None);
     }
     let id = &news.context.id;
-    let found = sync.quo_until(sync.deadline).map(|quo| quo.fetch_call(id)).transpose();
+    let found = sync
+        .quo_until(sync.deadline)
+        .map(|quo| quo.fetch_call(id))
+        .transpose();
     match found {
         Ok(Some(Some(call))) => Ok(Some(call)),
         _ if !needed => Ok(None),
-        Ok(Some(None)) => Err(Error::Unknown(format!("quo does not have the call {id} (yet)"))),
-        Ok(None) => {
-            Err(Error::Misconfigured(format!("the call {id} has to be read from quo, and no OPENPHONE_API_KEY is set")))
-        }
+        Ok(Some(None)) => Err(Error::Unknown(format!(
+            "quo does not have the call {id} (yet)"
+        ))),
+        Ok(None) => Err(Error::Misconfigured(format!(
+            "the call {id} has to be read from quo, and no OPENPHONE_API_KEY is set"
+        ))),
         Err(err) => Err(err.into()),
     }
 }
@@ -297,7 +444,10 @@ fn one_line(name: &str) -> String {
 }
 
 fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {
-    let outcome =
-        if voicemail && facts.outcome == CallOutcome::Missed { CallOutcome::Voicemail } else { facts.outcome };
+    let outcome = if voicemail && facts.outcome == CallOutcome::Missed {
+        CallOutcome::Voicemail
+    } else {
+        facts.outcome
+    };
     CallFacts { outcome, ..facts }
 }

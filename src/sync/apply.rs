@@ -1,7 +1,7 @@
 //! The only writer: records the intent, calls Notion, records the result, step by step.
 //!
-//! A write is never repeated blindly. Where its outcome is unknown the caller gathers again, which looks, and plans
-//! what is still missing.
+//! A write is never repeated blindly. Where its outcome is unknown the caller gathers again, which
+//! looks, and plans what is still missing.
 
 mod rejection;
 
@@ -41,7 +41,8 @@ pub struct Applied {
 /// Why a plan could not be carried out.
 #[derive(Debug)]
 pub enum Stop {
-    /// What the plan was made from is no longer so, or a write's outcome is unknown: gather and plan again.
+    /// What the plan was made from is no longer so, or a write's outcome is unknown: gather and
+    /// plan again.
     Again(Box<Error>),
     /// It cannot go on.
     Fatal(Box<Error>),
@@ -54,21 +55,48 @@ impl<E: Into<Error>> From<E> for Stop {
 }
 
 /// Carries out the plan for one client.
-pub fn client(sync: &Sync, table: &ClientsTable, (phone, plan): (&Phone, &ClientPlan)) -> Result<Applied, Stop> {
-    let mut writer = Writer { sync, table, phone, title: &plan.title, applied: Applied::default() };
+pub fn client(
+    sync: &Sync,
+    table: &ClientsTable,
+    (phone, plan): (&Phone, &ClientPlan),
+) -> Result<Applied, Stop> {
+    let mut writer = Writer {
+        sync,
+        table,
+        phone,
+        title: &plan.title,
+        applied: Applied::default(),
+    };
     let mut steps = plan.steps.as_slice();
-    if let [Step::UpdatePage { page, properties }, Step::AppendEntries { entries, .. }, rest @ ..] = steps {
+    if let [
+        Step::UpdatePage { page, properties },
+        Step::AppendEntries { entries, .. },
+        rest @ ..,
+    ] = steps
+    {
         writer.update_and_append(page, properties, entries)?;
         steps = rest;
     }
     for step in steps {
         log::debug!("{phone}: {}", step.name());
         match step {
-            Step::CreatePage { properties, entries } => writer.create(properties, entries)?,
+            Step::CreatePage {
+                properties,
+                entries,
+            } => writer.create(properties, entries)?,
             Step::UpdatePage { page, properties } => writer.update(page, properties)?,
             Step::AppendEntries { page, entries } => writer.append(page, entries)?,
-            Step::Enrich { entry, activity, parts, present } => writer.enrich((entry, activity), (parts, present))?,
-            Step::Reword { entry, activity, block } => writer.reword((entry, activity), block)?,
+            Step::Enrich {
+                entry,
+                activity,
+                parts,
+                present,
+            } => writer.enrich((entry, activity), (parts, present))?,
+            Step::Reword {
+                entry,
+                activity,
+                block,
+            } => writer.reword((entry, activity), block)?,
         }
     }
     Ok(writer.applied)
@@ -81,12 +109,23 @@ struct Rendered<'a> {
 }
 
 fn render(entries: &[NewEntry]) -> Vec<Rendered<'_>> {
-    entries.iter().map(|new| Rendered { new, blocks: blocks::entry(new) }).collect()
+    entries
+        .iter()
+        .map(|new| Rendered {
+            new,
+            blocks: blocks::entry(new),
+        })
+        .collect()
 }
 
 /// The entries' blocks, dealt out to requests.
 fn heads(rendered: &[Rendered]) -> Vec<Vec<Json>> {
-    blocks::groups(rendered.iter().map(|entry| entry.blocks.head.clone()).collect())
+    blocks::groups(
+        rendered
+            .iter()
+            .map(|entry| entry.blocks.head.clone())
+            .collect(),
+    )
 }
 
 struct Writer<'a> {
@@ -100,12 +139,18 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn create(&mut self, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
         let rendered = render(entries);
-        self.sync.store.intend(None, &self.records(&rendered, None))?;
+        self.sync
+            .store
+            .intend(None, &self.records(&rendered, None))?;
         let mut groups = heads(&rendered).into_iter();
         let first = groups.next().unwrap_or_default();
         let essential = [self.table.phone.id.as_str(), "title"];
         let create = |properties: &[Property]| {
-            self.sync.notion.create_page(&self.table.table, (properties, &first), self.sync.deadline)
+            self.sync.notion.create_page(
+                &self.table.table,
+                (properties, &first),
+                self.sync.deadline,
+            )
         };
         let sent = rejection::without_refused(properties, &essential, create);
         let ((page, body), warnings) = self.judged(sent)?;
@@ -118,32 +163,56 @@ impl Writer<'_> {
     }
 
     fn update(&mut self, page: &PageId, properties: &[Property]) -> Result<(), Stop> {
-        self.sync.store.intend(Some((self.phone, &self.uncertain(page))), &[])?;
+        self.sync
+            .store
+            .intend(Some((self.phone, &self.uncertain(page))), &[])?;
         self.applied.page = Some(page.clone());
-        let update = |properties: &[Property]| self.sync.notion.update_page(page, properties, self.sync.deadline);
+        let update = |properties: &[Property]| {
+            self.sync
+                .notion
+                .update_page(page, properties, self.sync.deadline)
+        };
         let sent = rejection::without_refused(properties, &[], update);
         let (body, warnings) = self.judged(sent)?;
         self.refused(warnings)?;
-        if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
+        if body.is_some() {
+            self.remember(page, body.as_ref())
+        } else {
+            Ok(())
+        }
     }
 
     /// Two requests side by side: neither needs the other's answer.
-    fn update_and_append(&mut self, page: &PageId, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
+    fn update_and_append(
+        &mut self,
+        page: &PageId,
+        properties: &[Property],
+        entries: &[NewEntry],
+    ) -> Result<(), Stop> {
         self.applied.page = Some(page.clone());
         let rendered = render(entries);
         let intended = self.records(&rendered, Some(page));
-        self.sync.store.intend(Some((self.phone, &self.uncertain(page))), &intended)?;
+        self.sync
+            .store
+            .intend(Some((self.phone, &self.uncertain(page))), &intended)?;
         let (notion, deadline) = (self.sync.notion, self.sync.deadline);
         let update = |properties: &[Property]| notion.update_page(page, properties, deadline);
         let (sent, appended) = thread::scope(|scope| {
             let sent = scope.spawn(|| rejection::without_refused(properties, &[], update));
             let appended = self.append_intended(page, &rendered);
-            (sent.join().expect("writing properties does not panic"), appended)
+            (
+                sent.join().expect("writing properties does not panic"),
+                appended,
+            )
         });
         // What came of the one is recorded although the other failed.
         let updated = self.judged(sent).and_then(|(body, warnings)| {
             self.refused(warnings)?;
-            if body.is_some() { self.remember(page, body.as_ref()) } else { Ok(()) }
+            if body.is_some() {
+                self.remember(page, body.as_ref())
+            } else {
+                Ok(())
+            }
         });
         appended.and(updated)
     }
@@ -151,7 +220,9 @@ impl Writer<'_> {
     fn append(&mut self, page: &PageId, entries: &[NewEntry]) -> Result<(), Stop> {
         self.applied.page = Some(page.clone());
         let rendered = render(entries);
-        self.sync.store.intend(None, &self.records(&rendered, Some(page)))?;
+        self.sync
+            .store
+            .intend(None, &self.records(&rendered, Some(page)))?;
         self.append_intended(page, &rendered)
     }
 
@@ -168,7 +239,11 @@ impl Writer<'_> {
         groups: impl Iterator<Item = Vec<Json>>,
     ) -> Result<(), Stop> {
         for group in groups {
-            let ids = self.judged(self.sync.notion.append(&page.as_block(), &group, self.sync.deadline))?;
+            let ids = self.judged(self.sync.notion.append(
+                &page.as_block(),
+                &group,
+                self.sync.deadline,
+            ))?;
             let (sent, after) = entries.split_at(group.len());
             self.done(sent, page, ids)?;
             entries = after;
@@ -178,9 +253,20 @@ impl Writer<'_> {
 
     /// Appends what did not fit into the requests that wrote the entries.
     fn finish_all(&mut self, rendered: &[Rendered]) -> Result<(), Stop> {
-        for entry in rendered.iter().filter(|entry| !entry.blocks.rest.is_empty()) {
-            let Some(record) = self.record(&entry.new.activity)? else { continue };
-            let located = entry::locate(self.sync, Standing { record, inside: Vec::new() })?;
+        for entry in rendered
+            .iter()
+            .filter(|entry| !entry.blocks.rest.is_empty())
+        {
+            let Some(record) = self.record(&entry.new.activity)? else {
+                continue;
+            };
+            let located = entry::locate(
+                self.sync,
+                Standing {
+                    record,
+                    inside: Vec::new(),
+                },
+            )?;
             let Some(block) = located.and_then(|standing| standing.record.block) else {
                 let what = format!("the entry of {} is not on its page", entry.new.activity);
                 return Err(Stop::Again(Box::new(Error::Unsettled(what))));
@@ -198,7 +284,9 @@ impl Writer<'_> {
         (block, activity): (&BlockId, &ActivityId),
         (parts, present): (&[Part], &[String]),
     ) -> Result<(), Stop> {
-        let Some(mut record) = self.record(activity)? else { return Ok(()) };
+        let Some(mut record) = self.record(activity)? else {
+            return Ok(());
+        };
         self.applied.page.clone_from(&record.page);
         record.pending.extend(parts.iter().map(|part| part.kind));
         self.sync.store.intend(None, &[record])?;
@@ -210,37 +298,66 @@ impl Writer<'_> {
         self.settled(activity, parts)
     }
 
-    fn reword(&mut self, (block, activity): (&BlockId, &ActivityId), text: &Block) -> Result<(), Stop> {
-        let Some(record) = self.record(activity)? else { return Ok(()) };
+    fn reword(
+        &mut self,
+        (block, activity): (&BlockId, &ActivityId),
+        text: &Block,
+    ) -> Result<(), Stop> {
+        let Some(record) = self.record(activity)? else {
+            return Ok(());
+        };
         self.applied.page.clone_from(&record.page);
         // The intent: until the answer is there, the line has to be looked at.
-        self.sync.store.intend(None, &[EntryRecord { block: None, ..record.clone() }])?;
+        self.sync.store.intend(
+            None,
+            &[EntryRecord {
+                block: None,
+                ..record.clone()
+            }],
+        )?;
         let sent = self.sync.notion.reword(block, text, self.sync.deadline);
         self.entry_judged(sent, activity)?;
-        self.save(&EntryRecord { line: first_line(text), block: Some(block.clone()), ..record })
+        self.save(&EntryRecord {
+            line: first_line(text),
+            block: Some(block.clone()),
+            ..record
+        })
     }
 
     /// Entries as they are intended.
     fn records(&self, rendered: &[Rendered], page: Option<&PageId>) -> Vec<EntryRecord> {
-        rendered.iter().map(|entry| self.entry_record(entry, page, None)).collect()
+        rendered
+            .iter()
+            .map(|entry| self.entry_record(entry, page, None))
+            .collect()
     }
 
-    /// The page while its values are being written: until the answer is there, only its id is certain.
+    /// The page while its values are being written: until the answer is there, only its id is
+    /// certain.
     fn uncertain(&self, page: &PageId) -> KnownPage {
-        KnownPage { id: page.clone(), title: self.title.to_owned(), body: "null".into() }
+        KnownPage {
+            id: page.clone(),
+            title: self.title.to_owned(),
+            body: "null".into(),
+        }
     }
 
     /// Records entries as written; what of them is still to be appended stays pending.
     fn done(&self, entries: &[Rendered], page: &PageId, ids: Vec<BlockId>) -> Result<(), Stop> {
         let ids = ids.into_iter().map(Some).chain(std::iter::repeat(None));
-        let record = |(entry, id)| EntryRecord { written: true, ..self.entry_record(entry, Some(page), id) };
+        let record = |(entry, id)| EntryRecord {
+            written: true,
+            ..self.entry_record(entry, Some(page), id)
+        };
         let records: Vec<EntryRecord> = entries.iter().zip(ids).map(record).collect();
         Ok(self.sync.store.save_entries(&records)?)
     }
 
     /// Records that these parts of an entry are there. What another event left pending stays so.
     fn settled(&self, activity: &ActivityId, parts: &[Part]) -> Result<(), Stop> {
-        let Some(mut record) = self.record(activity)? else { return Ok(()) };
+        let Some(mut record) = self.record(activity)? else {
+            return Ok(());
+        };
         for part in parts {
             record.pending.remove(&part.kind);
             record.artifacts.insert(part.kind);
@@ -252,10 +369,19 @@ impl Writer<'_> {
         Ok(self.sync.store.save_entries(std::slice::from_ref(record))?)
     }
 
-    fn entry_record(&self, entry: &Rendered, page: Option<&PageId>, block: Option<BlockId>) -> EntryRecord {
+    fn entry_record(
+        &self,
+        entry: &Rendered,
+        page: Option<&PageId>,
+        block: Option<BlockId>,
+    ) -> EntryRecord {
         let kinds: BTreeSet<ArtifactKind> = entry.new.parts.iter().map(|part| part.kind).collect();
         let whole = entry.blocks.rest.is_empty();
-        let (artifacts, pending) = if whole { (kinds, BTreeSet::new()) } else { (BTreeSet::new(), kinds) };
+        let (artifacts, pending) = if whole {
+            (kinds, BTreeSet::new())
+        } else {
+            (BTreeSet::new(), kinds)
+        };
         EntryRecord {
             activity: entry.new.activity.clone(),
             phone: self.phone.clone(),
@@ -271,7 +397,9 @@ impl Writer<'_> {
 
     fn record(&self, activity: &ActivityId) -> Result<Option<EntryRecord>, Stop> {
         let records = self.sync.store.entries(activity)?;
-        Ok(records.into_iter().find(|record| record.phone == *self.phone))
+        Ok(records
+            .into_iter()
+            .find(|record| record.phone == *self.phone))
     }
 
     /// Keeps the page as Notion gave it; without that only the id, so that it is read next time.
@@ -285,7 +413,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Notes what Notion did not take: the user may have changed the columns, so they are read anew next time.
+    /// Notes what Notion did not take: the user may have changed the columns, so they are read anew
+    /// next time.
     fn refused(&mut self, warnings: Vec<Warning>) -> Result<(), Stop> {
         if !warnings.is_empty() {
             gather::table::forget(self.sync)?;
@@ -300,7 +429,8 @@ impl Writer<'_> {
             Ok(value) => return Ok(value),
             Err(err) => err,
         };
-        let page_gone = err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
+        let page_gone =
+            err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
         if page_gone {
             self.sync.store.forget_page(self.phone)?;
         } else if err.refusal(400).is_some_and(database::has_several_sources) {
@@ -313,8 +443,9 @@ impl Writer<'_> {
 
     /// The same for a write into an entry, whose block may be gone although the page is there.
     fn entry_judged<T>(&self, sent: notion::Result<T>, activity: &ActivityId) -> Result<T, Stop> {
-        let gone =
-            |err: &notion::Error| err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
+        let gone = |err: &notion::Error| {
+            err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed)
+        };
         let is_gone = sent.as_ref().err().is_some_and(gone);
         if let Some(record) = self.record(activity)?.filter(|_| is_gone) {
             self.save(&record.lost())?;

@@ -1,6 +1,7 @@
 //! One client after the other: gather, plan, apply; and again where something turned out different.
 //!
-//! Everything that is to be put onto one client's page goes there together, whatever the number of events.
+//! Everything that is to be put onto one client's page goes there together, whatever the number of
+//! events.
 
 use std::sync::Arc;
 
@@ -37,7 +38,8 @@ pub struct Task<'a> {
     pub outcome: Outcome,
     /// Why it could not be finished.
     pub error: Option<Arc<Error>>,
-    /// Number of tasks that shared a request which Notion refused: nobody knows which of them it means.
+    /// Number of tasks that shared a request which Notion refused: nobody knows which of them it
+    /// means.
     pub refused_with: usize,
 }
 
@@ -63,15 +65,28 @@ impl Task<'_> {
     /// Puts the clients into their order, and tells if there was nothing to do for any of them.
     fn conclude(&mut self) {
         let phones = &self.phones;
-        self.outcome.synced.sort_by_key(|synced| phones.iter().position(|phone| *phone == synced.phone));
-        let idle = self.outcome.synced.iter().all(|synced| synced.action == Action::Skipped);
+        self.outcome
+            .synced
+            .sort_by_key(|synced| phones.iter().position(|phone| *phone == synced.phone));
+        let idle = self
+            .outcome
+            .synced
+            .iter()
+            .all(|synced| synced.action == Action::Skipped);
         if idle && self.error.is_none() && self.outcome.skipped.is_none() {
-            self.outcome.skipped = Some(if self.activity.is_some() { Reason::Duplicate } else { Reason::NothingNew });
+            self.outcome.skipped = Some(if self.activity.is_some() {
+                Reason::Duplicate
+            } else {
+                Reason::NothingNew
+            });
         }
     }
 
     fn audience(&self) -> Audience<'_> {
-        Audience { phones: &self.phones, contacts: &self.contacts }
+        Audience {
+            phones: &self.phones,
+            contacts: &self.contacts,
+        }
     }
 
     fn concerns(&self, phone: &Phone) -> bool {
@@ -82,7 +97,11 @@ impl Task<'_> {
 /// Gathers, plans and applies for every client of the tasks.
 pub fn write_all(sync: &Sync, tasks: &mut [Task]) {
     let mut phones: Vec<Phone> = Vec::new();
-    for phone in tasks.iter().filter(|task| task.error.is_none()).flat_map(|task| &task.phones) {
+    for phone in tasks
+        .iter()
+        .filter(|task| task.error.is_none())
+        .flat_map(|task| &task.phones)
+    {
         if !phones.contains(phone) {
             phones.push(phone.clone());
         }
@@ -91,15 +110,19 @@ pub fn write_all(sync: &Sync, tasks: &mut [Task]) {
         && let Err(error) = write_clients(sync, &phones, tasks)
     {
         let error = Arc::new(error);
-        tasks.iter_mut().filter(|task| !task.phones.is_empty()).for_each(|task| task.fail(&error));
+        tasks
+            .iter_mut()
+            .filter(|task| !task.phones.is_empty())
+            .for_each(|task| task.fail(&error));
     }
     tasks.iter_mut().for_each(Task::conclude);
 }
 
 fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<(), Error> {
     let held = sync.store.lock_clients(phones, sync.deadline)?;
-    let _one_writer_per_client =
-        held.ok_or_else(|| Error::Unsettled("another process is still writing to the client's page".into()))?;
+    let _one_writer_per_client = held.ok_or_else(|| {
+        Error::Unsettled("another process is still writing to the client's page".into())
+    })?;
     let mut notes = Outcome::default();
     let gathered = gather_all(sync, phones, tasks, &mut notes);
     for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
@@ -115,9 +138,15 @@ fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<()
             Err(error) => fail(tasks, phone, error),
         }
     }
-    let turns: Vec<Turn> = all.iter().map(|facts| Turn::new(sync, (&table, &all), facts, tasks)).collect();
+    let turns: Vec<Turn> = all
+        .iter()
+        .map(|facts| Turn::new(sync, (&table, &all), facts, tasks))
+        .collect();
     // Some at once, for none needs another's answer.
-    for share in side_by_side::each(turns, AT_ONCE, Turn::write).into_iter().flatten() {
+    for share in side_by_side::each(turns, AT_ONCE, Turn::write)
+        .into_iter()
+        .flatten()
+    {
         tasks[share.task].take(share);
     }
     Ok(())
@@ -125,25 +154,34 @@ fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<()
 
 fn fail(tasks: &mut [Task], phone: &Phone, error: Error) {
     let error = Arc::new(error);
-    tasks.iter_mut().filter(|task| task.concerns(phone)).for_each(|task| task.fail(&error));
+    tasks
+        .iter_mut()
+        .filter(|task| task.concerns(phone))
+        .for_each(|task| task.fail(&error));
 }
 
-/// Gathers; and once more with the columns read anew when Notion refuses what was asked, because the user may have
-/// changed them.
+/// Gathers; and once more with the columns read anew when Notion refuses what was asked, because
+/// the user may have changed them.
 fn gather_all(
     sync: &Sync,
     phones: &[Phone],
     tasks: &[Task],
     notes: &mut Outcome,
 ) -> Result<(ClientsTable, Vec<Result<Facts, Error>>), Error> {
-    let audiences: Vec<Audience> = tasks.iter().filter(|task| task.error.is_none()).map(Task::audience).collect();
+    let audiences: Vec<Audience> = tasks
+        .iter()
+        .filter(|task| task.error.is_none())
+        .map(Task::audience)
+        .collect();
     let clients_table = table::gather(sync)?;
     let gathered = gather::clients(sync, &clients_table, (phones, &audiences), notes)?;
     let refusal = |found: &Result<Facts, Error>| match found {
         Err(Error::Notion(err)) if err.refusal(400).is_some() => Some(err.to_string()),
         Ok(_) | Err(_) => None,
     };
-    let Some(why) = gathered.iter().find_map(refusal) else { return Ok((clients_table, gathered)) };
+    let Some(why) = gathered.iter().find_map(refusal) else {
+        return Ok((clients_table, gathered));
+    };
     log::warn!("{why}; reading the database's columns again");
     table::forget(sync)?;
     let clients_table = table::gather(sync)?;
@@ -184,10 +222,26 @@ impl<'a> Turn<'a> {
         facts: &Facts,
         tasks: &'a [Task<'a>],
     ) -> Self {
-        let concerned = tasks.iter().enumerate().filter(|(_, task)| task.concerns(&facts.phone));
-        let shares = concerned.map(|(task, _)| Share { task, ..Share::default() }).collect();
+        let concerned = tasks
+            .iter()
+            .enumerate()
+            .filter(|(_, task)| task.concerns(&facts.phone));
+        let shares = concerned
+            .map(|(task, _)| Share {
+                task,
+                ..Share::default()
+            })
+            .collect();
         let was_there = facts.page != PageFact::Absent;
-        Self { sync, table, all, facts: facts.clone(), was_there, tasks, shares }
+        Self {
+            sync,
+            table,
+            all,
+            facts: facts.clone(),
+            was_there,
+            tasks,
+            shares,
+        }
     }
 
     /// What fails is noted with the shares.
@@ -195,7 +249,11 @@ impl<'a> Turn<'a> {
         let found = std::mem::take(&mut self.facts.warnings);
         self.warn(&found);
         if let Err(error) = self.try_write() {
-            let is_refusal = |err: &notion::Error| [400, 413].iter().any(|status| err.refusal(*status).is_some());
+            let is_refusal = |err: &notion::Error| {
+                [400, 413]
+                    .iter()
+                    .any(|status| err.refusal(*status).is_some())
+            };
             let refused = matches!(&error, Error::Notion(err) if is_refusal(err));
             let (error, all) = (Arc::new(error), self.open().count());
             for share in self.open() {
@@ -215,8 +273,11 @@ impl<'a> Turn<'a> {
         for attempt in 1.. {
             let (plan, drafts) = self.plan()?;
             let tasks = self.tasks;
-            let makes_no_page = self.open().all(|share| tasks[share.task].activity.is_none());
-            if self.open().next().is_none() || makes_no_page && self.facts.page == PageFact::Absent {
+            let makes_no_page = self
+                .open()
+                .all(|share| tasks[share.task].activity.is_none());
+            if self.open().next().is_none() || makes_no_page && self.facts.page == PageFact::Absent
+            {
                 return Ok(());
             }
             self.count(&plan, &drafts);
@@ -250,9 +311,13 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    /// Plans; and if properties would be filled from the store's copy of the page, reads the page and plans again.
+    /// Plans; and if properties would be filled from the store's copy of the page, reads the page
+    /// and plans again.
     fn plan(&mut self) -> Result<(ClientPlan, Vec<Draft>), Error> {
-        let layout = Layout { columns: &self.table.columns, names: &self.sync.settings.columns };
+        let layout = Layout {
+            columns: &self.table.columns,
+            names: &self.sync.settings.columns,
+        };
         let drafts = self.drafts();
         let planned = plan::client(&self.facts, &drafts, &layout);
         if !planned.needs_fresh_page {
@@ -268,8 +333,14 @@ impl<'a> Turn<'a> {
         let mut drafts = Vec::new();
         for share in self.shares.iter_mut().filter(|share| share.error.is_none()) {
             let task = &self.tasks[share.task];
-            let Some(activity) = &task.activity else { continue };
-            let members: Vec<&Facts> = self.all.iter().filter(|facts| task.phones.contains(&facts.phone)).collect();
+            let Some(activity) = &task.activity else {
+                continue;
+            };
+            let members: Vec<&Facts> = self
+                .all
+                .iter()
+                .filter(|facts| task.phones.contains(&facts.phone))
+                .collect();
             match activity.draft(self.sync, &self.facts, &members) {
                 Ok(draft) => drafts.push(draft),
                 Err(error) => share.error = Some(Arc::new(error)),
@@ -278,9 +349,13 @@ impl<'a> Turn<'a> {
         drafts
     }
 
-    /// Counts what the plan writes for each task. What is not for one of them alone counts for the first.
+    /// Counts what the plan writes for each task. What is not for one of them alone counts for the
+    /// first.
     fn count(&mut self, plan: &ClientPlan, drafts: &[Draft]) {
-        let fills = plan.steps.iter().any(|step| matches!(step, Step::UpdatePage { .. }));
+        let fills = plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::UpdatePage { .. }));
         for (rank, share) in self.open().enumerate() {
             let adds = drafts.get(rank).is_some_and(|draft| !draft.adds_nothing());
             share.wrote |= adds || (fills && rank == 0);
@@ -288,13 +363,18 @@ impl<'a> Turn<'a> {
     }
 
     fn warn(&mut self, warnings: &[Warning]) {
-        self.open().for_each(|share| share.warnings.extend_from_slice(warnings));
+        self.open()
+            .for_each(|share| share.warnings.extend_from_slice(warnings));
     }
 
     fn tell_plan(&mut self, plan: &ClientPlan) {
         let phone = self.facts.phone.clone();
-        let planned = |step: &Step| PlannedStep { phone: phone.clone(), step: step.clone() };
-        self.open().for_each(|share| share.planned.extend(plan.steps.iter().map(planned)));
+        let planned = |step: &Step| PlannedStep {
+            phone: phone.clone(),
+            step: step.clone(),
+        };
+        self.open()
+            .for_each(|share| share.planned.extend(plan.steps.iter().map(planned)));
     }
 
     fn tell(&mut self, plan: &ClientPlan, page: Option<PageId>) {
@@ -310,7 +390,12 @@ impl<'a> Turn<'a> {
                 (true, _, false) => Action::Skipped,
             };
             let (phone, page, client_name) = (phone.clone(), page.clone(), plan.title.clone());
-            share.synced = Some(Synced { phone, action, page, client_name });
+            share.synced = Some(Synced {
+                phone,
+                action,
+                page,
+                client_name,
+            });
         }
     }
 }

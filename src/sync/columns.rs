@@ -1,4 +1,5 @@
-//! Which column is meant: by its configured name, else by the id it had when it still had that name.
+//! Which column is meant: by its configured name, else by the id it had when it still had that
+//! name.
 //!
 //! Pure; the remembered ids are loaded and saved by `gather`.
 
@@ -85,7 +86,8 @@ impl Columns {
 
     /// The phone column; if its name means nothing, the only column of type phone number.
     pub fn phone(&self, names: &ColumnNames) -> Option<&Column> {
-        self.find(&names.phone).or_else(|| self.schema.only(ColumnKind::PhoneNumber))
+        self.find(&names.phone)
+            .or_else(|| self.schema.only(ColumnKind::PhoneNumber))
     }
 }
 
@@ -115,26 +117,49 @@ mod tests {
             kind: *kind,
             options: vec![],
         };
-        Schema { columns: names.iter().map(column).collect() }
+        Schema {
+            columns: names.iter().map(column).collect(),
+        }
     }
 
     #[test]
     fn renamed_column_is_found_by_the_id_it_had() {
         let names = ColumnNames::default();
-        let before = schema(&[("a", "phone", ColumnKind::RichText), ("c", "Company", ColumnKind::RichText)]);
-        let ids = Columns::new(before, &names, RememberedIds::new()).ids().clone();
-        let after = schema(&[("a", "Mobile", ColumnKind::RichText), ("c", "Firma", ColumnKind::RichText)]);
+        let before = schema(&[
+            ("a", "phone", ColumnKind::RichText),
+            ("c", "Company", ColumnKind::RichText),
+        ]);
+        let ids = Columns::new(before, &names, RememberedIds::new())
+            .ids()
+            .clone();
+        let after = schema(&[
+            ("a", "Mobile", ColumnKind::RichText),
+            ("c", "Firma", ColumnKind::RichText),
+        ]);
         let columns = Columns::new(after, &names, ids);
-        assert_eq!(columns.phone(&names).map(|column| column.name.as_str()), Some("Mobile"));
-        assert_eq!(columns.find("Company").map(|column| column.name.as_str()), Some("Firma"));
+        assert_eq!(
+            columns.phone(&names).map(|column| column.name.as_str()),
+            Some("Mobile")
+        );
+        assert_eq!(
+            columns.find("Company").map(|column| column.name.as_str()),
+            Some("Firma")
+        );
     }
 
     #[test]
     fn phone_column_is_also_known_by_its_type_if_there_is_only_one() {
         let names = ColumnNames::default();
-        let find = |schema| Columns::new(schema, &names, RememberedIds::new()).phone(&names).map(|c| c.id.clone());
+        let find = |schema| {
+            Columns::new(schema, &names, RememberedIds::new())
+                .phone(&names)
+                .map(|c| c.id.clone())
+        };
         let phone = ColumnKind::PhoneNumber;
         assert_eq!(find(schema(&[("m", "Mobile", phone)])), Some("m".into()));
-        assert_eq!(find(schema(&[("m", "Mobile", phone), ("f", "Fax", phone)])), None);
+        assert_eq!(
+            find(schema(&[("m", "Mobile", phone), ("f", "Fax", phone)])),
+            None
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Contact events: the local index is kept fresh, and an existing client page gets its empty properties filled.
+//! Contact events: the local index is kept fresh, and an existing client page gets its empty
+//! properties filled.
 //!
 //! No page is made, and nothing is deleted in Notion.
 
@@ -23,9 +24,18 @@ pub fn fill<'a>(sync: &'a Sync, news: &ContactNews, task: &mut Task<'a>) -> Resu
     profile::renew(sync, &news.contact, &mut task.outcome)?;
     let workspace = sync.workspace(&mut task.outcome)?;
     let country = workspace.own.as_ref().and_then(|own| own.keys().next());
-    let own = |phone: &Phone| workspace.own.as_ref().is_some_and(|own| own.contains_key(phone));
-    let mut phones: Vec<Phone> =
-        news.contact.phones.iter().filter_map(|written| Phone::read(written, country)).collect();
+    let own = |phone: &Phone| {
+        workspace
+            .own
+            .as_ref()
+            .is_some_and(|own| own.contains_key(phone))
+    };
+    let mut phones: Vec<Phone> = news
+        .contact
+        .phones
+        .iter()
+        .filter_map(|written| Phone::read(written, country))
+        .collect();
     phones.sort();
     phones.dedup();
     phones.retain(|phone| phone.is_possible() && !own(phone));

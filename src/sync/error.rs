@@ -29,13 +29,17 @@ impl fmt::Display for Error {
             Self::Notion(err) => err.fmt(f),
             Self::Store(err) => err.fmt(f),
             Self::Quo(err) => {
-                let cause = std::error::Error::source(err).map_or(String::new(), |cause| format!(": {cause}"));
+                let cause = std::error::Error::source(err)
+                    .map_or(String::new(), |cause| format!(": {cause}"));
                 write!(f, "cannot read the activity from quo: {err}{cause}")
             }
-            Self::Unknown(what) | Self::Misconfigured(what) | Self::Unsettled(what) => f.write_str(what),
-            Self::OwnNumbersNeeded => {
-                f.write_str("a group cannot be told from own numbers, and quo could not be asked which these are")
+            Self::Unknown(what) | Self::Misconfigured(what) | Self::Unsettled(what) => {
+                f.write_str(what)
             }
+            Self::OwnNumbersNeeded => f.write_str(
+                "a group cannot be told from own numbers, and quo could not be asked \
+                    which these are",
+            ),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the plan is made from: facts about a client, and what an event wants to put on the client's page.
+//! What the plan is made from: facts about a client, and what an event wants to put on the client's
+//! page.
 
 use jiff::Timestamp;
 
@@ -60,7 +61,8 @@ pub struct Draft {
     pub parts: Vec<Part>,
     /// The entry that is there already.
     pub existing: Option<EntryRecord>,
-    /// Texts of the blocks inside it, where they had to be looked at because an artifact may be there in part.
+    /// Texts of the blocks inside it, where they had to be looked at because an artifact may be
+    /// there in part.
     pub inside: Vec<String>,
     /// True when the line that is there is to be replaced by `block`.
     pub reword: bool,
@@ -69,14 +71,26 @@ pub struct Draft {
 impl Draft {
     /// Artifacts that the entry does not hold yet.
     pub fn missing_parts(&self) -> Vec<Part> {
-        let has = |part: &&Part| self.existing.as_ref().is_some_and(|entry| entry.artifacts.contains(&part.kind));
-        self.parts.iter().filter(|part| !has(part)).cloned().collect()
+        let has = |part: &&Part| {
+            self.existing
+                .as_ref()
+                .is_some_and(|entry| entry.artifacts.contains(&part.kind))
+        };
+        self.parts
+            .iter()
+            .filter(|part| !has(part))
+            .cloned()
+            .collect()
     }
 
     /// The entry, if it is not there yet.
     pub fn new_entry(&self) -> Option<NewEntry> {
         let block = self.block.clone().filter(|_| self.existing.is_none())?;
-        Some(NewEntry { activity: self.activity.clone(), block, parts: self.parts.clone() })
+        Some(NewEntry {
+            activity: self.activity.clone(),
+            block,
+            parts: self.parts.clone(),
+        })
     }
 
     /// True if the entry stands as it should, and nothing is left to write.

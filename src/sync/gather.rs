@@ -1,4 +1,5 @@
-//! Reads only: everything that a plan needs, from the store where it is fresh, else from Quo and Notion.
+//! Reads only: everything that a plan needs, from the store where it is fresh, else from Quo and
+//! Notion.
 //!
 //! Quo and Notion are asked side by side. Nothing here writes to a vendor.
 
@@ -32,8 +33,8 @@ pub struct Audience<'a> {
     pub contacts: &'a ContactLookup,
 }
 
-/// Gathers facts about each of `phones`, in their order. A page that cannot be looked for is that client's error; a
-/// profile that cannot be had is a warning.
+/// Gathers facts about each of `phones`, in their order. A page that cannot be looked for is that
+/// client's error; a profile that cannot be had is a warning.
 pub fn clients(
     sync: &Sync,
     table: &ClientsTable,
@@ -41,47 +42,86 @@ pub fn clients(
     notes: &mut Outcome,
 ) -> Result<Vec<Result<Facts, Error>>, Error> {
     let wanted = profile::wanted(sync, audiences)?;
-    let known: Vec<Option<KnownPage>> =
-        phones.iter().map(|phone| sync.store.fresh_page(phone, page::FRESH)).collect::<Result<_, _>>()?;
-    let look = Look { notion: sync.notion, table, deadline: sync.deadline };
+    let known: Vec<Option<KnownPage>> = phones
+        .iter()
+        .map(|phone| sync.store.fresh_page(phone, page::FRESH))
+        .collect::<Result<_, _>>()?;
+    let look = Look {
+        notion: sync.notion,
+        table,
+        deadline: sync.deadline,
+    };
     let quo = sync.quo_for_enrichment();
     let began = Instant::now();
     let (answer, pages) = thread::scope(|scope| {
-        let asked = quo.as_ref().filter(|_| !wanted.is_nothing()).map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
+        let asked = quo
+            .as_ref()
+            .filter(|_| !wanted.is_nothing())
+            .map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
         let clients = phones.iter().zip(&known).collect();
-        let pages = side_by_side::each(clients, AT_ONCE, |(phone, known)| look.find(phone, known.as_ref()));
+        let pages = side_by_side::each(clients, AT_ONCE, |(phone, known)| {
+            look.find(phone, known.as_ref())
+        });
         let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
         (answer.unwrap_or_default(), pages)
     });
     let profiles = profile::settle(sync, answer, phones, notes)?;
-    let facts = phones.iter().zip(pages).zip(profiles).map(|((phone, found), profile)| {
-        let found = certain(sync, (&look, began), (phone, found?))?;
-        page::remember(sync, phone, &found)?;
-        Ok(Facts { phone: phone.clone(), profile, page: found.page, warnings: found.warnings })
-    });
+    let facts = phones
+        .iter()
+        .zip(pages)
+        .zip(profiles)
+        .map(|((phone, found), profile)| {
+            let found = certain(sync, (&look, began), (phone, found?))?;
+            page::remember(sync, phone, &found)?;
+            Ok(Facts {
+                phone: phone.clone(),
+                profile,
+                page: found.page,
+                warnings: found.warnings,
+            })
+        });
     Ok(facts.collect())
 }
 
-/// Looks at a client's page again, because the store's copy may be out of date or a write's outcome is unknown.
+/// Looks at a client's page again, because the store's copy may be out of date or a write's outcome
+/// is unknown.
 pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFact, Error> {
-    let look = Look { notion: sync.notion, table, deadline: sync.deadline };
-    let known = sync.store.page(phone)?.map(|known| KnownPage { body: "null".into(), ..known });
+    let look = Look {
+        notion: sync.notion,
+        table,
+        deadline: sync.deadline,
+    };
+    let known = sync.store.page(phone)?.map(|known| KnownPage {
+        body: "null".into(),
+        ..known
+    });
     let began = Instant::now();
-    let found = certain(sync, (&look, began), (phone, look.find(phone, known.as_ref())?))?;
+    let found = certain(
+        sync,
+        (&look, began),
+        (phone, look.find(phone, known.as_ref())?),
+    )?;
     page::remember(sync, phone, &found)?;
     Ok(found.page)
 }
 
-/// What was read is not believed while a write may still be under way: no page while one may be in the making, and no
-/// values while others may be on their way to the page. Then it is read again, later. What counts is the moment at
-/// which the look began: meanwhile the write may have been waited for on behalf of another client.
-fn certain(sync: &Sync, (look, began): (&Look, Instant), (phone, found): (&Phone, Found)) -> Result<Found, Error> {
+/// What was read is not believed while a write may still be under way: no page while one may be in
+/// the making, and no values while others may be on their way to the page. Then it is read again,
+/// later. What counts is the moment at which the look began: meanwhile the write may have been
+/// waited for on behalf of another client.
+fn certain(
+    sync: &Sync,
+    (look, began): (&Look, Instant),
+    (phone, found): (&Phone, Found),
+) -> Result<Found, Error> {
     let open = match &found.page {
         PageFact::Absent => sync.store.page_intended(phone)?,
         PageFact::Known { fresh: true, .. } => sync.store.page_uncertain(phone)?,
         PageFact::Known { fresh: false, .. } => None,
     };
-    let Some(age) = open.filter(|age| age.unsigned_abs() < sync.settings.settle.saturating_add(began.elapsed())) else {
+    let Some(age) = open
+        .filter(|age| age.unsigned_abs() < sync.settings.settle.saturating_add(began.elapsed()))
+    else {
         return Ok(found);
     };
     entry::wait_until_settled(sync, age)?;

@@ -1,7 +1,7 @@
 //! Which events are done together: those of one call or message, and those of one client.
 //!
-//! Only the cost depends on it, and the order of entries on a page, never what is written; so what the delivery and the
-//! store say is enough, and nobody is asked.
+//! Only the cost depends on it, and the order of entries on a page, never what is written; so what
+//! the delivery and the store say is enough, and nobody is asked.
 
 use std::collections::BTreeSet;
 
@@ -24,15 +24,17 @@ enum Key {
     Client(Phone),
 }
 
-/// Sorts events into groups, by their places: the groups in the order of their first events, and the events of each in
-/// their order.
+/// Sorts events into groups, by their places: the groups in the order of their first events, and
+/// the events of each in their order.
 pub fn groups(store: &Store, works: &[&Work]) -> Result<Vec<Vec<usize>>, Error> {
     let workspace = workspace::kept(store)?.unwrap_or_default();
     let mut groups: Vec<(BTreeSet<Key>, Vec<usize>)> = Vec::new();
     for (place, work) in works.iter().enumerate() {
         let own = keys(store, work, &workspace)?;
         // All groups that it has something in common with become one.
-        let related: Vec<_> = groups.extract_if(.., |(keys, _)| !keys.is_disjoint(&own)).collect();
+        let related: Vec<_> = groups
+            .extract_if(.., |(keys, _)| !keys.is_disjoint(&own))
+            .collect();
         let mut group = (own, vec![place]);
         for (keys, places) in related {
             group.0.extend(keys);
@@ -55,20 +57,33 @@ fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Ke
         Work::Event(event) => match &event.subject {
             Subject::Call(news) => (&news.context.id, Some(&news.context)),
             Subject::Message(message) => (&message.context.id, Some(&message.context)),
-            Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => return Ok(BTreeSet::new()),
+            Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => {
+                return Ok(BTreeSet::new());
+            }
         },
     };
     let named = context.map_or_else(Vec::new, |context| named(context, workspace));
     let clients = match named {
-        named if named.is_empty() => store.entries(activity)?.into_iter().map(|record| record.phone).collect(),
+        named if named.is_empty() => store
+            .entries(activity)?
+            .into_iter()
+            .map(|record| record.phone)
+            .collect(),
         named => named,
     };
-    Ok(clients.into_iter().map(Key::Client).chain([Key::Activity(activity.clone())]).collect())
+    Ok(clients
+        .into_iter()
+        .map(Key::Client)
+        .chain([Key::Activity(activity.clone())])
+        .collect())
 }
 
-/// Clients that the delivery names. Where own numbers would have to be known to tell them, all that it names.
+/// Clients that the delivery names. Where own numbers would have to be known to tell them, all that
+/// it names.
 fn named(context: &Context, workspace: &Workspace) -> Vec<Phone> {
-    let Some(direction) = context.direction else { return Vec::new() };
+    let Some(direction) = context.direction else {
+        return Vec::new();
+    };
     if let Ok(outside) = people::outside(direction, &context.parties, workspace) {
         return outside.clients;
     }
@@ -77,5 +92,9 @@ fn named(context: &Context, workspace: &Workspace) -> Vec<Phone> {
         Parties::Mixed(all) | Parties::Resolved { outside: all, .. } => all.iter().collect(),
         Parties::Unknown => Vec::new(),
     };
-    parties.into_iter().filter_map(Party::phone).cloned().collect()
+    parties
+        .into_iter()
+        .filter_map(Party::phone)
+        .cloned()
+        .collect()
 }

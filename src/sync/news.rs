@@ -1,4 +1,5 @@
-//! What events tell, sorted by what they speak of: a call, its recording and its summary are one entry. Pure.
+//! What events tell, sorted by what they speak of: a call, its recording and its summary are one
+//! entry. Pure.
 
 use std::borrow::Cow;
 
@@ -31,21 +32,32 @@ pub struct Teller {
     pub adds: bool,
 }
 
-/// Sorts news by topic. Left out is what has to be done alone: a contact in company, and news that do not agree with
-/// earlier ones on who took part.
+/// Sorts news by topic. Left out is what has to be done alone: a contact in company, and news that
+/// do not agree with earlier ones on who took part.
 pub fn topics(told: Vec<(usize, News)>) -> Vec<Topic> {
     let alone = told.len() == 1;
     let mut topics: Vec<Topic> = Vec::new();
     for (place, news) in told {
         let Some(id) = news.activity() else {
             if alone {
-                topics.push(Topic { news, tellers: vec![Teller { place, adds: true }] });
+                topics.push(Topic {
+                    news,
+                    tellers: vec![Teller { place, adds: true }],
+                });
             }
             continue;
         };
-        match topics.iter_mut().find(|topic| topic.news.activity() == Some(id)) {
-            None => topics.push(Topic { news, tellers: vec![Teller { place, adds: true }] }),
-            Some(topic) => topic.tellers.extend(topic.news.absorb(news).map(|adds| Teller { place, adds })),
+        match topics
+            .iter_mut()
+            .find(|topic| topic.news.activity() == Some(id))
+        {
+            None => topics.push(Topic {
+                news,
+                tellers: vec![Teller { place, adds: true }],
+            }),
+            Some(topic) => topic
+                .tellers
+                .extend(topic.news.absorb(news).map(|adds| Teller { place, adds })),
         }
     }
     topics
@@ -60,15 +72,19 @@ impl<'a> News<'a> {
         }
     }
 
-    /// Adds what another event tells of the same activity; tells whether that says more. `None`, and nothing is added,
-    /// if the two do not go together.
+    /// Adds what another event tells of the same activity; tells whether that says more. `None`,
+    /// and nothing is added, if the two do not go together.
     fn absorb(&mut self, other: News<'a>) -> Option<bool> {
         match (self, other) {
-            (Self::Call(news, late), News::Call(other, is_late)) if agree(&news.context, &other.context) => {
+            (Self::Call(news, late), News::Call(other, is_late))
+                if agree(&news.context, &other.context) =>
+            {
                 *late |= is_late;
                 Some(absorb_call(news.to_mut(), &other))
             }
-            (Self::Message(message), News::Message(other)) if agree(&message.context, &other.context) => {
+            (Self::Message(message), News::Message(other))
+                if agree(&message.context, &other.context) =>
+            {
                 if message.context.parties == Parties::Unknown {
                     *message = other;
                 }
@@ -82,20 +98,29 @@ impl<'a> News<'a> {
 /// True if both name the same participants, as far as they name them.
 fn agree(a: &Context, b: &Context) -> bool {
     let unknown = a.parties == Parties::Unknown || b.parties == Parties::Unknown;
-    let same_direction = a.direction.is_none() || b.direction.is_none() || a.direction == b.direction;
+    let same_direction =
+        a.direction.is_none() || b.direction.is_none() || a.direction == b.direction;
     same_direction && (unknown || a.parties == b.parties)
 }
 
 fn absorb_call(news: &mut CallNews, other: &CallNews) -> bool {
     let mut adds = false;
     news.context = news.context.completed_by(&other.context);
-    let more = |facts: &&CallFacts| news.facts.as_ref().is_none_or(|have| facts.outcome.says_more_than(&have.outcome));
+    let more = |facts: &&CallFacts| {
+        news.facts
+            .as_ref()
+            .is_none_or(|have| facts.outcome.says_more_than(&have.outcome))
+    };
     if let Some(facts) = other.facts.as_ref().filter(more) {
         news.facts = Some(facts.clone());
         adds = true;
     }
     for artifact in &other.artifacts {
-        if news.artifacts.iter().all(|have| have.kind() != artifact.kind()) {
+        if news
+            .artifacts
+            .iter()
+            .all(|have| have.kind() != artifact.kind())
+        {
             news.artifacts.push(artifact.clone());
             adds = true;
         }
@@ -111,10 +136,16 @@ mod tests {
 
     fn call(outcome: Option<CallOutcome>, parties: Parties, artifacts: Vec<Artifact>) -> CallNews {
         let id = ActivityId::parse("AC1").expect("id");
-        let mut news = CallNews { artifacts, ..CallNews::late(&id, None, Artifact::Recording(Vec::new())) };
+        let mut news = CallNews {
+            artifacts,
+            ..CallNews::late(&id, None, Artifact::Recording(Vec::new()))
+        };
         news.context.direction = Some(Direction::Incoming);
         news.context.parties = parties;
-        news.facts = outcome.map(|outcome| CallFacts { outcome, duration_secs: None });
+        news.facts = outcome.map(|outcome| CallFacts {
+            outcome,
+            duration_secs: None,
+        });
         news
     }
 
@@ -128,7 +159,11 @@ mod tests {
     }
 
     fn tellers(topic: &Topic) -> Vec<(usize, bool)> {
-        topic.tellers.iter().map(|teller| (teller.place, teller.adds)).collect()
+        topic
+            .tellers
+            .iter()
+            .map(|teller| (teller.place, teller.adds))
+            .collect()
     }
 
     #[test]
@@ -139,15 +174,34 @@ mod tests {
             call(None, Parties::Unknown, vec![recording.clone()]),
             call(Some(CallOutcome::Missed), between("+12025550147"), vec![]),
             call(Some(CallOutcome::Missed), between("+12025550147"), vec![]),
-            call(Some(CallOutcome::Answered(None)), Parties::Unknown, vec![summary, recording]),
+            call(
+                Some(CallOutcome::Answered(None)),
+                Parties::Unknown,
+                vec![summary, recording],
+            ),
         ];
         let topics = sorted(&calls);
-        assert_eq!(tellers(&topics[0]), [(0, true), (1, true), (2, false), (3, true)]);
-        let News::Call(news, late) = &topics[0].news else { panic!("a call") };
-        assert_eq!((topics.len(), *late, &news.context.parties), (1, true, &between("+12025550147")));
-        assert_eq!(news.facts.as_ref().map(|facts| &facts.outcome), Some(&CallOutcome::Answered(None)));
+        assert_eq!(
+            tellers(&topics[0]),
+            [(0, true), (1, true), (2, false), (3, true)]
+        );
+        let News::Call(news, late) = &topics[0].news else {
+            panic!("a call")
+        };
+        assert_eq!(
+            (topics.len(), *late, &news.context.parties),
+            (1, true, &between("+12025550147"))
+        );
+        assert_eq!(
+            news.facts.as_ref().map(|facts| &facts.outcome),
+            Some(&CallOutcome::Answered(None))
+        );
         let kinds: Vec<ArtifactKind> = news.artifacts.iter().map(Artifact::kind).collect();
-        assert_eq!(kinds, [ArtifactKind::Summary, ArtifactKind::Recording], "in the order in which they are shown");
+        assert_eq!(
+            kinds,
+            [ArtifactKind::Summary, ArtifactKind::Recording],
+            "in the order in which they are shown"
+        );
     }
 
     #[test]

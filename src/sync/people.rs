@@ -1,6 +1,8 @@
-//! Who is a client: the outside participants of an activity, told apart from the workspace's own numbers.
+//! Who is a client: the outside participants of an activity, told apart from the workspace's own
+//! numbers.
 //!
-//! Pure. A wrong guess would make a page for one of our own numbers, so where it cannot be known it is not guessed.
+//! Pure. A wrong guess would make a page for one of our own numbers, so where it cannot be known it
+//! is not guessed.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +30,8 @@ impl Workspace {
 /// The outside of an activity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outside {
-    /// Clients, each once, in the order in which they are named; whether there can be such numbers is not looked at.
+    /// Clients, each once, in the order in which they are named; whether there can be such numbers
+    /// is not looked at.
     pub clients: Vec<Phone>,
     /// All outside members of a group, usable as clients or not; empty when there is only one.
     pub members: Vec<Party>,
@@ -41,11 +44,19 @@ pub struct Outside {
 pub struct OwnNumbersNeeded;
 
 /// Tells the outside of an activity.
-pub fn outside(direction: Direction, parties: &Parties, workspace: &Workspace) -> Result<Outside, OwnNumbersNeeded> {
+pub fn outside(
+    direction: Direction,
+    parties: &Parties,
+    workspace: &Workspace,
+) -> Result<Outside, OwnNumbersNeeded> {
     let members = match (parties, direction) {
         (Parties::Sides { from, to }, Direction::Incoming) => {
             let others = receivers(to, workspace)?;
-            from.iter().chain(others).filter(|party| !workspace.owns(party)).cloned().collect()
+            from.iter()
+                .chain(others)
+                .filter(|party| !workspace.owns(party))
+                .cloned()
+                .collect()
         }
         (Parties::Sides { to, .. }, Direction::Outgoing) => not_own(to, workspace),
         (Parties::Mixed(all), _) => mixed(direction, all, workspace)?,
@@ -64,8 +75,13 @@ fn receivers<'a>(to: &'a [Party], workspace: &Workspace) -> Result<&'a [Party], 
     }
 }
 
-/// Calls of v4: `[outside, own]` when incoming, `[own, outside]` when outgoing, and sometimes only the outside.
-fn mixed(direction: Direction, all: &[Party], workspace: &Workspace) -> Result<Vec<Party>, OwnNumbersNeeded> {
+/// Calls of v4: `[outside, own]` when incoming, `[own, outside]` when outgoing, and sometimes only
+/// the outside.
+fn mixed(
+    direction: Direction,
+    all: &[Party],
+    workspace: &Workspace,
+) -> Result<Vec<Party>, OwnNumbersNeeded> {
     let known = not_own(all, workspace);
     match (all, direction) {
         _ if known.len() < all.len() => Ok(known),
@@ -78,7 +94,11 @@ fn mixed(direction: Direction, all: &[Party], workspace: &Workspace) -> Result<V
 }
 
 fn not_own(parties: &[Party], workspace: &Workspace) -> Vec<Party> {
-    parties.iter().filter(|party| !workspace.owns(party)).cloned().collect()
+    parties
+        .iter()
+        .filter(|party| !workspace.owns(party))
+        .cloned()
+        .collect()
 }
 
 fn sort_out(parties: &[Party]) -> Outside {
@@ -90,7 +110,9 @@ fn sort_out(parties: &[Party]) -> Outside {
         outside.members.push(party.clone());
         match party {
             Party::Phone(phone) => outside.clients.push(phone.clone()),
-            Party::Other(text) => outside.warnings.push(not_a_client(text, "not a phone number with country code")),
+            Party::Other(text) => outside
+                .warnings
+                .push(not_a_client(text, "not a phone number with country code")),
         }
     }
     if outside.members.len() < 2 {
@@ -123,16 +145,26 @@ mod tests {
 
     fn workspace() -> Workspace {
         let own = [(Phone::parse(OWN).expect("phone"), "Main line".to_owned())].into();
-        Workspace { own: Some(own), users: BTreeMap::new() }
+        Workspace {
+            own: Some(own),
+            users: BTreeMap::new(),
+        }
     }
 
     fn check(direction: Direction, parties: &Parties, want: &[&str]) {
         let found = outside(direction, parties, &workspace()).expect("known");
-        assert_eq!(found.clients.iter().map(Phone::as_str).collect::<Vec<_>>(), want, "{parties:?}");
+        assert_eq!(
+            found.clients.iter().map(Phone::as_str).collect::<Vec<_>>(),
+            want,
+            "{parties:?}"
+        );
     }
 
     fn sides(from: &[&str], to: &[&str]) -> Parties {
-        Parties::Sides { from: parties(from), to: parties(to) }
+        Parties::Sides {
+            from: parties(from),
+            to: parties(to),
+        }
     }
 
     #[test]
@@ -140,31 +172,64 @@ mod tests {
         use Direction::{Incoming, Outgoing};
         check(Incoming, &sides(&[ROSA], &[OWN]), &[ROSA]);
         check(Incoming, &sides(&[ROSA], &["+14155550999"]), &[ROSA]);
-        check(Outgoing, &sides(&[OWN], &[ROSA, TOMAS, ROSA]), &[ROSA, TOMAS]);
+        check(
+            Outgoing,
+            &sides(&[OWN], &[ROSA, TOMAS, ROSA]),
+            &[ROSA, TOMAS],
+        );
         check(Incoming, &sides(&[ROSA], &[OWN, TOMAS]), &[ROSA, TOMAS]);
         check(Incoming, &Parties::Mixed(parties(&[ROSA, OWN])), &[ROSA]);
         check(Incoming, &Parties::Mixed(parties(&[ROSA])), &[ROSA]);
-        check(Outgoing, &Parties::Mixed(parties(&["+14155550999", ROSA])), &[ROSA]);
-        check(Incoming, &Parties::Resolved { own: vec![], outside: parties(&[ROSA, OWN]) }, &[ROSA]);
+        check(
+            Outgoing,
+            &Parties::Mixed(parties(&["+14155550999", ROSA])),
+            &[ROSA],
+        );
+        check(
+            Incoming,
+            &Parties::Resolved {
+                own: vec![],
+                outside: parties(&[ROSA, OWN]),
+            },
+            &[ROSA],
+        );
         check(Incoming, &Parties::Unknown, &[]);
     }
 
     #[test]
     fn ids_and_short_codes_are_named_not_used() {
-        let found = outside(Direction::Incoming, &sides(&["Anonymous"], &[OWN]), &workspace()).expect("known");
+        let found = outside(
+            Direction::Incoming,
+            &sides(&["Anonymous"], &[OWN]),
+            &workspace(),
+        )
+        .expect("known");
         assert_eq!((found.clients.len(), found.warnings.len()), (0, 1));
         let odd = ["72345", "USmarta001", "+1202555", ROSA];
-        let found = outside(Direction::Outgoing, &sides(&[OWN], &odd), &workspace()).expect("known");
-        assert_eq!((found.clients.len(), found.warnings.len(), found.members.len()), (2, 2, 4));
+        let found =
+            outside(Direction::Outgoing, &sides(&[OWN], &odd), &workspace()).expect("known");
+        assert_eq!(
+            (
+                found.clients.len(),
+                found.warnings.len(),
+                found.members.len()
+            ),
+            (2, 2, 4)
+        );
     }
 
     #[test]
     fn group_is_not_guessed_at_without_own_numbers() {
         let nobody = Workspace::default();
-        let ask = |parties| outside(Direction::Incoming, &parties, &nobody).map(|found| found.clients.len());
+        let ask = |parties| {
+            outside(Direction::Incoming, &parties, &nobody).map(|found| found.clients.len())
+        };
         assert_eq!(ask(sides(&[ROSA], &[OWN, TOMAS])), Err(OwnNumbersNeeded));
         assert_eq!(ask(sides(&[ROSA], &[OWN])), Ok(1));
         assert_eq!(ask(Parties::Mixed(parties(&[ROSA, OWN]))), Ok(1));
-        assert_eq!(ask(Parties::Mixed(parties(&[ROSA, OWN, TOMAS]))), Err(OwnNumbersNeeded));
+        assert_eq!(
+            ask(Parties::Mixed(parties(&[ROSA, OWN, TOMAS]))),
+            Err(OwnNumbersNeeded)
+        );
     }
 }

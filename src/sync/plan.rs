@@ -1,14 +1,16 @@
 //! From facts to a plan: what is to be written for one client. Pure: no I/O, no clock.
 //!
-//! Notion is the source of truth. What has a value stays; what is empty is filled; tags are merged; dates only move
-//! forward.
+//! Notion is the source of truth. What has a value stays; what is empty is filled; tags are merged;
+//! dates only move forward.
 
 use jiff::Timestamp;
 
 use crate::domain::outcome::Warning;
 use crate::domain::plan::Step;
 use crate::domain::profile::Profile;
-use crate::domain::table::{self, Column, ColumnKind, MANY_LIMIT, Misfit, Property, Row, Value, Written};
+use crate::domain::table::{
+    self, Column, ColumnKind, MANY_LIMIT, Misfit, Property, Row, Value, Written,
+};
 
 use super::columns::{ColumnNames, Columns};
 use super::facts::{Draft, Facts, Moment, PageFact};
@@ -22,7 +24,8 @@ pub struct ClientPlan {
     pub warnings: Vec<Warning>,
     /// Title of the page when all is done.
     pub title: String,
-    /// True when properties are filled from values that may be out of date: read the page and plan again.
+    /// True when properties are filled from values that may be out of date: read the page and plan
+    /// again.
     pub needs_fresh_page: bool,
 }
 
@@ -36,19 +39,26 @@ pub struct Layout<'a> {
 
 /// Plans one client.
 pub fn client(facts: &Facts, drafts: &[Draft], layout: &Layout) -> ClientPlan {
-    let mut planner = Planner { layout, warnings: Vec::new() };
+    let mut planner = Planner {
+        layout,
+        warnings: Vec::new(),
+    };
     match &facts.page {
         PageFact::Absent => planner.new_page(facts, drafts),
         PageFact::Known { row, fresh } => planner.known_page((row, *fresh), facts, drafts),
     }
 }
 
-/// True if a date on the page lies before `moment`, which is to be there: the write that would have moved it was lost.
-/// A date that is not there at all may have been taken away by a person.
+/// True if a date on the page lies before `moment`, which is to be there: the write that would have
+/// moved it was lost. A date that is not there at all may have been taken away by a person.
 pub fn is_behind(row: &Row, moment: Moment, layout: &Layout) -> bool {
     let (name, time) = layout.dated(moment);
-    let cell = layout.columns.find(name).and_then(|column| row.cell(column));
-    cell.and_then(|cell| cell.date).is_some_and(|date| date < table::floor_to_minute(time))
+    let cell = layout
+        .columns
+        .find(name)
+        .and_then(|column| row.cell(column));
+    cell.and_then(|cell| cell.date)
+        .is_some_and(|date| date < table::floor_to_minute(time))
 }
 
 impl Layout<'_> {
@@ -57,9 +67,12 @@ impl Layout<'_> {
         let names = self.names;
         match moment {
             Moment::Call(time) => (&names.last_call, time),
-            Moment::Message(time) => {
-                (self.columns.find(&names.last_message).map_or(&names.last_call, |_| &names.last_message), time)
-            }
+            Moment::Message(time) => (
+                self.columns
+                    .find(&names.last_message)
+                    .map_or(&names.last_call, |_| &names.last_message),
+                time,
+            ),
         }
     }
 }
@@ -72,7 +85,10 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn new_page(&mut self, facts: &Facts, drafts: &[Draft]) -> ClientPlan {
         let profile = facts.profile.clone().unwrap_or_default();
-        let title = profile.name.clone().unwrap_or_else(|| facts.phone.written());
+        let title = profile
+            .name
+            .clone()
+            .unwrap_or_else(|| facts.phone.written());
         let names = self.layout.names;
         let mut properties = Vec::new();
         if let Some(column) = self.name_column() {
@@ -92,22 +108,42 @@ impl<'a> Planner<'a> {
             properties.extend(self.put(&name, &Value::Time(time)));
         }
         let entries = drafts.iter().filter_map(Draft::new_entry).collect();
-        let steps = vec![Step::CreatePage { properties, entries }];
-        ClientPlan { steps, warnings: std::mem::take(&mut self.warnings), title, needs_fresh_page: false }
+        let steps = vec![Step::CreatePage {
+            properties,
+            entries,
+        }];
+        ClientPlan {
+            steps,
+            warnings: std::mem::take(&mut self.warnings),
+            title,
+            needs_fresh_page: false,
+        }
     }
 
-    fn known_page(&mut self, (row, fresh): (&Row, bool), facts: &Facts, drafts: &[Draft]) -> ClientPlan {
+    fn known_page(
+        &mut self,
+        (row, fresh): (&Row, bool),
+        facts: &Facts,
+        drafts: &[Draft],
+    ) -> ClientPlan {
         let mut fills = self.fills(row, facts);
         let filled = !fills.is_empty();
-        let named = filled.then(|| facts.profile.as_ref()?.name.clone()).flatten();
-        let title = named.filter(|_| title_is_empty(row, facts)).unwrap_or_else(|| row.title().to_owned());
+        let named = filled
+            .then(|| facts.profile.as_ref()?.name.clone())
+            .flatten();
+        let title = named
+            .filter(|_| title_is_empty(row, facts))
+            .unwrap_or_else(|| row.title().to_owned());
         for (name, time) in self.latest(drafts) {
             fills.extend(self.forward(row, &name, time));
         }
         let page = row.id.clone();
         let mut steps = Vec::new();
         if !fills.is_empty() {
-            steps.push(Step::UpdatePage { page: page.clone(), properties: fills });
+            steps.push(Step::UpdatePage {
+                page: page.clone(),
+                properties: fills,
+            });
         }
         let entries: Vec<_> = drafts.iter().filter_map(Draft::new_entry).collect();
         if !entries.is_empty() {
@@ -115,16 +151,26 @@ impl<'a> Planner<'a> {
         }
         steps.extend(drafts.iter().flat_map(late));
         let warnings = std::mem::take(&mut self.warnings);
-        ClientPlan { steps, warnings, title, needs_fresh_page: filled && !fresh }
+        ClientPlan {
+            steps,
+            warnings,
+            title,
+            needs_fresh_page: filled && !fresh,
+        }
     }
 
     /// Empty properties that Quo can fill, and tags that are missing.
     fn fills(&mut self, row: &Row, facts: &Facts) -> Vec<Property> {
-        let Some(profile) = &facts.profile else { return Vec::new() };
+        let Some(profile) = &facts.profile else {
+            return Vec::new();
+        };
         let names = self.layout.names;
         let mut fills = Vec::new();
         if let (Some(name), true) = (&profile.name, title_is_empty(row, facts)) {
-            fills.extend(self.name_column().and_then(|column| self.fit(column, &Value::Text(name.clone()))));
+            fills.extend(
+                self.name_column()
+                    .and_then(|column| self.fit(column, &Value::Text(name.clone()))),
+            );
         }
         for (name, value) in profile_values(profile, names) {
             if self.is_empty(row, name) {
@@ -138,7 +184,10 @@ impl<'a> Planner<'a> {
     /// The title, unless the phone number stands there: a name in its place would hide the page.
     fn name_column(&self) -> Option<&'a Column> {
         let key = self.layout.columns.phone(self.layout.names);
-        self.layout.columns.title().filter(|title| key.is_none_or(|key| key.id != title.id))
+        self.layout
+            .columns
+            .title()
+            .filter(|title| key.is_none_or(|key| key.id != title.id))
     }
 
     /// A column that does not exist counts as empty, so that it is warned about.
@@ -156,23 +205,39 @@ impl<'a> Planner<'a> {
             return self.put(&names.tags, &Value::Words(tags.to_vec()));
         };
         if column.kind != ColumnKind::MultiSelect {
-            return if self.is_empty(row, &names.tags) { self.fit(column, &Value::Words(tags.to_vec())) } else { None };
+            return if self.is_empty(row, &names.tags) {
+                self.fit(column, &Value::Words(tags.to_vec()))
+            } else {
+                None
+            };
         }
         let existing = row.cell(column).map_or(&[][..], |cell| &cell.names);
         let merged = table::merge_names(existing, tags, column);
         if merged.len() > MANY_LIMIT {
-            let message = format!("a request takes {MANY_LIMIT} tags; {} would be needed", merged.len());
-            self.warnings.push(Warning::property("property_too_long", &column.name, message));
+            let message = format!(
+                "a request takes {MANY_LIMIT} tags; {} would be needed",
+                merged.len()
+            );
+            self.warnings.push(Warning::property(
+                "property_too_long",
+                &column.name,
+                message,
+            ));
             return None;
         }
         let changed = merged.len() > existing.len();
-        changed.then(|| Property { column: column.clone(), value: Written::Choices(merged) })
+        changed.then(|| Property {
+            column: column.clone(),
+            value: Written::Choices(merged),
+        })
     }
 
     /// A date, if it lies after the one that stands there (to the minute).
     fn forward(&mut self, row: &Row, name: &str, time: Timestamp) -> Option<Property> {
         let column = self.layout.columns.find(name);
-        let cell = column.and_then(|column| row.cell(column)).filter(|cell| !cell.empty);
+        let cell = column
+            .and_then(|column| row.cell(column))
+            .filter(|cell| !cell.empty);
         let stands = cell.map(|cell| cell.date);
         match stands {
             Some(Some(date)) if table::floor_to_minute(time) <= date => None,
@@ -200,31 +265,59 @@ impl<'a> Planner<'a> {
             self.fit(column, value)
         } else {
             let message = format!("the database has no column {name:?}; its value was left out");
-            self.warnings.push(Warning::property("property_missing", name, message));
+            self.warnings
+                .push(Warning::property("property_missing", name, message));
             None
         }
     }
 
     fn fit(&mut self, column: &Column, value: &Value) -> Option<Property> {
         let (code, why) = match table::fit(value, column) {
-            Ok(value) => return Some(Property { column: column.clone(), value }),
+            Ok(value) => {
+                return Some(Property {
+                    column: column.clone(),
+                    value,
+                });
+            }
             Err(Misfit::Nothing) => return None,
-            Err(Misfit::ReadOnly) => ("property_unwritable", "the column's type cannot be written".to_owned()),
-            Err(Misfit::WrongType) => ("property_unwritable", "the column's type cannot hold it".to_owned()),
+            Err(Misfit::ReadOnly) => (
+                "property_unwritable",
+                "the column's type cannot be written".to_owned(),
+            ),
+            Err(Misfit::WrongType) => (
+                "property_unwritable",
+                "the column's type cannot hold it".to_owned(),
+            ),
             Err(Misfit::NoSuchOption(option)) => (
                 "property_unwritable",
-                format!("the status column has no option {option:?}, and Notion lets nobody add one"),
+                format!(
+                    "the status column has no option {option:?}, and Notion lets nobody add one"
+                ),
             ),
-            Err(Misfit::TooLong) => ("property_too_long", "longer than the column's type allows".to_owned()),
+            Err(Misfit::TooLong) => (
+                "property_too_long",
+                "longer than the column's type allows".to_owned(),
+            ),
         };
-        self.warnings.push(Warning::property(code, &column.name, format!("left out: {why}")));
+        self.warnings.push(Warning::property(
+            code,
+            &column.name,
+            format!("left out: {why}"),
+        ));
         None
     }
 }
 
 fn profile_values<'a>(profile: &Profile, names: &'a ColumnNames) -> Vec<(&'a str, Value)> {
-    let values = [(&names.company, &profile.company), (&names.email, &profile.email), (&names.role, &profile.role)];
-    values.into_iter().filter_map(|(name, value)| Some((name.as_str(), Value::Text(value.clone()?)))).collect()
+    let values = [
+        (&names.company, &profile.company),
+        (&names.email, &profile.email),
+        (&names.role, &profile.role),
+    ];
+    values
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.as_str(), Value::Text(value.clone()?))))
+        .collect()
 }
 
 /// A title that is only the number we put there ourselves counts as empty.
@@ -234,15 +327,31 @@ fn title_is_empty(row: &Row, facts: &Facts) -> bool {
 
 /// Steps for an entry that is there already.
 fn late(draft: &Draft) -> Vec<Step> {
-    let Some(block) = draft.existing.as_ref().and_then(|entry| entry.block.clone()) else { return Vec::new() };
+    let Some(block) = draft
+        .existing
+        .as_ref()
+        .and_then(|entry| entry.block.clone())
+    else {
+        return Vec::new();
+    };
     let mut steps = Vec::new();
     let parts = draft.missing_parts();
     if !parts.is_empty() {
-        let (entry, activity, present) = (block.clone(), draft.activity.clone(), draft.inside.clone());
-        steps.push(Step::Enrich { entry, activity, parts, present });
+        let (entry, activity, present) =
+            (block.clone(), draft.activity.clone(), draft.inside.clone());
+        steps.push(Step::Enrich {
+            entry,
+            activity,
+            parts,
+            present,
+        });
     }
     if let (true, Some(text)) = (draft.reword, &draft.block) {
-        steps.push(Step::Reword { entry: block, activity: draft.activity.clone(), block: text.clone() });
+        steps.push(Step::Reword {
+            entry: block,
+            activity: draft.activity.clone(),
+            block: text.clone(),
+        });
     }
     steps
 }

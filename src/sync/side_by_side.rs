@@ -2,17 +2,29 @@
 
 use std::thread;
 
-/// Does `work` for every item, at most `at_once` at a time, and returns the results in their order. A single item needs
-/// no thread. A panic goes on in the caller.
-pub fn each<T: Send, R: Send>(items: Vec<T>, at_once: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+/// Does `work` for every item, at most `at_once` at a time, and returns the results in their order.
+/// A single item needs no thread. A panic goes on in the caller.
+pub fn each<T: Send, R: Send>(
+    items: Vec<T>,
+    at_once: usize,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
     let mut items = items.into_iter();
     let mut results = Vec::with_capacity(items.len());
     while let Some(first) = items.next() {
         thread::scope(|scope| {
             let work = &work;
-            let others: Vec<_> = items.by_ref().take(at_once - 1).map(|item| scope.spawn(move || work(item))).collect();
+            let others: Vec<_> = items
+                .by_ref()
+                .take(at_once - 1)
+                .map(|item| scope.spawn(move || work(item)))
+                .collect();
             results.push(work(first));
-            results.extend(others.into_iter().map(|other| other.join().expect("the work does not panic")));
+            results.extend(
+                others
+                    .into_iter()
+                    .map(|other| other.join().expect("the work does not panic")),
+            );
         });
     }
     results

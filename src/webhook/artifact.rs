@@ -1,7 +1,7 @@
 //! What arrives about a call later, in events of its own: summary, transcript, voicemail.
 //!
-//! Whether it is ready is told by its status, not by the name of the event. The call's own time is never in these
-//! payloads: their `createdAt` is that of the artifact.
+//! Whether it is ready is told by its status, not by the name of the event. The call's own time is
+//! never in these payloads: their `createdAt` is that of the artifact.
 
 use serde::Deserialize;
 
@@ -9,7 +9,9 @@ use super::PayloadError;
 use super::context::{Circumstances, direction};
 use super::shape::{File, Object, Texts, Values, list};
 use super::wire::{Body, Notes, parties};
-use crate::domain::event::{Artifact, CallNews, Parties, Party, Speaker, Subject, Summary, Utterance};
+use crate::domain::event::{
+    Artifact, CallNews, Parties, Party, Speaker, Subject, Summary, Utterance,
+};
 use crate::domain::id::{ActivityId, UserId};
 
 /// Name of a job that has none.
@@ -98,12 +100,21 @@ pub(super) fn transcript(
     let head: Head = body.read()?;
     let id = head.activity_id(body)?;
     let wire: TranscriptWire = body.read()?;
-    let utterances: Vec<_> = wire.dialogue.into_iter().filter_map(|line| line.0.utterance(notes)).collect();
+    let utterances: Vec<_> = wire
+        .dialogue
+        .into_iter()
+        .filter_map(|line| line.0.utterance(notes))
+        .collect();
     let ready = head.is_ready() && !utterances.is_empty();
-    Ok(head.news(id, circumstances, ready.then_some(Artifact::Transcript(utterances))))
+    Ok(head.news(
+        id,
+        circumstances,
+        ready.then_some(Artifact::Transcript(utterances)),
+    ))
 }
 
-/// The message a caller left. It has an activity id of its own beside that of its call, which may be unknown.
+/// The message a caller left. It has an activity id of its own beside that of its call, which may
+/// be unknown.
 pub(super) fn voicemail(
     body: &Body,
     mut circumstances: Circumstances,
@@ -111,7 +122,10 @@ pub(super) fn voicemail(
 ) -> Result<Subject, PayloadError> {
     let head: Head = body.read()?;
     let Some(call_id) = head.call_id.as_deref().filter(|id| !id.is_empty()) else {
-        return Ok(Subject::Incomplete { activity: None, missing: "callId" });
+        return Ok(Subject::Incomplete {
+            activity: None,
+            missing: "callId",
+        });
     };
     let id = body.id("callId", Some(call_id), ActivityId::parse)?;
     let wire: VoicemailWire = body.read()?;
@@ -124,17 +138,26 @@ pub(super) fn voicemail(
 }
 
 impl Head {
-    /// Of summaries and transcripts; one that has only an `id` has the call's, as its other artifacts do in v2 and v3.
+    /// Of summaries and transcripts; one that has only an `id` has the call's, as its other
+    /// artifacts do in v2 and v3.
     fn activity_id(&self, body: &Body) -> Result<ActivityId, PayloadError> {
         let own = self.id.as_deref().filter(|id| id.starts_with("AC"));
         body.id("callId", self.call_id.as_deref().or(own), ActivityId::parse)
     }
 
     fn is_ready(&self) -> bool {
-        self.processing_status.as_deref().or(self.status.as_deref()).is_none_or(|status| status == "completed")
+        self.processing_status
+            .as_deref()
+            .or(self.status.as_deref())
+            .is_none_or(|status| status == "completed")
     }
 
-    fn news(&self, id: ActivityId, circumstances: Circumstances, artifact: Option<Artifact>) -> Subject {
+    fn news(
+        &self,
+        id: ActivityId,
+        circumstances: Circumstances,
+        artifact: Option<Artifact>,
+    ) -> Subject {
         let context = circumstances.of(id, None, direction(self.direction.as_deref()));
         Subject::Call(CallNews {
             context,
@@ -147,8 +170,16 @@ impl Head {
 
 impl SummaryWire {
     fn artifact(self) -> Option<Artifact> {
-        let jobs = self.jobs.into_iter().filter_map(|job| job.0.pairs()).collect();
-        let summary = Summary { lines: said(self.summary.0), next_steps: said(self.next_steps.0), jobs };
+        let jobs = self
+            .jobs
+            .into_iter()
+            .filter_map(|job| job.0.pairs())
+            .collect();
+        let summary = Summary {
+            lines: said(self.summary.0),
+            next_steps: said(self.next_steps.0),
+            jobs,
+        };
         (summary != Summary::default()).then_some(Artifact::Summary(summary))
     }
 }
@@ -156,8 +187,14 @@ impl SummaryWire {
 impl Job {
     fn pairs(self) -> Option<(String, Vec<(String, String)>)> {
         let data = self.result.map(|result| result.0.data).unwrap_or_default();
-        let pairs: Vec<_> = data.into_iter().filter_map(|pair| pair.0.written()).collect();
-        let name = self.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| UNNAMED_JOB.into());
+        let pairs: Vec<_> = data
+            .into_iter()
+            .filter_map(|pair| pair.0.written())
+            .collect();
+        let name = self
+            .name
+            .filter(|name| !name.trim().is_empty())
+            .unwrap_or_else(|| UNNAMED_JOB.into());
         (!pairs.is_empty()).then_some((name, pairs))
     }
 }
@@ -172,8 +209,15 @@ impl Pair {
 impl Line {
     fn utterance(self, notes: &mut Notes) -> Option<Utterance> {
         let text = self.content.filter(|text| !text.trim().is_empty())?;
-        let party = self.identifier.as_deref().filter(|party| !party.trim().is_empty()).map(Party::parse);
-        let speaker = match (notes.optional_id(self.user_id.as_deref(), UserId::parse), party) {
+        let party = self
+            .identifier
+            .as_deref()
+            .filter(|party| !party.trim().is_empty())
+            .map(Party::parse);
+        let speaker = match (
+            notes.optional_id(self.user_id.as_deref(), UserId::parse),
+            party,
+        ) {
             (Some(user), _) => Speaker::User(user),
             (None, Some(party)) => Speaker::Party(party),
             (None, None) => Speaker::Unknown,
@@ -184,13 +228,21 @@ impl Line {
 
 impl VoicemailWire {
     fn artifact(self, notes: &mut Notes) -> Option<Artifact> {
-        let audio = notes.audio(File { url: self.recording_url, mime: None, duration: self.duration });
+        let audio = notes.audio(File {
+            url: self.recording_url,
+            mime: None,
+            duration: self.duration,
+        });
         let transcript = self.transcript.filter(|text| !text.trim().is_empty());
-        (audio.is_some() || transcript.is_some()).then_some(Artifact::Voicemail { audio, transcript })
+        (audio.is_some() || transcript.is_some())
+            .then_some(Artifact::Voicemail { audio, transcript })
     }
 }
 
 /// Texts that say something, as they are.
 fn said(texts: Vec<String>) -> Vec<String> {
-    texts.into_iter().filter(|text| !text.trim().is_empty()).collect()
+    texts
+        .into_iter()
+        .filter(|text| !text.trim().is_empty())
+        .collect()
 }

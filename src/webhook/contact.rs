@@ -1,7 +1,8 @@
 //! What a contact's payload means: three shapes, one record.
 //!
-//! 2026-03-30 has e-mails, phone numbers and custom fields apart; v2 a list `fields` of name, type and value; v3 a map
-//! `fields` from label to one or several values. Where no type is given, the value's look tells.
+//! 2026-03-30 has e-mails, phone numbers and custom fields apart; v2 a list `fields` of name, type
+//! and value; v3 a map `fields` from label to one or several values. Where no type is given, the
+//! value's look tells.
 
 use std::fmt;
 
@@ -59,7 +60,10 @@ enum Look {
 pub(super) fn subject(body: &Body, deleted: bool) -> Result<Subject, PayloadError> {
     let wire: Wire = body.read()?;
     let id = body.id("id", wire.id.as_deref(), ContactId::parse)?;
-    let name = [&wire.first_name, &wire.last_name].into_iter().flatten().filter_map(|part| non_blank(part));
+    let name = [&wire.first_name, &wire.last_name]
+        .into_iter()
+        .flatten()
+        .filter_map(|part| non_blank(part));
     let name = non_blank(&name.collect::<Vec<_>>().join(" "));
     let mut contact = Contact {
         id: id.without_prefix().unwrap_or(id),
@@ -71,9 +75,15 @@ pub(super) fn subject(body: &Body, deleted: bool) -> Result<Subject, PayloadErro
         fields: Vec::new(),
         updated_at: wire.updated_at.map(|time| time.0),
     };
-    wire.emails.into_iter().for_each(|item| add(&mut contact, item.0, Some(Look::Email)));
-    wire.phone_numbers.into_iter().for_each(|item| add(&mut contact, item.0, Some(Look::Phone)));
-    wire.custom_fields.into_iter().for_each(|item| add(&mut contact, item.0, Some(Look::Other)));
+    wire.emails
+        .into_iter()
+        .for_each(|item| add(&mut contact, item.0, Some(Look::Email)));
+    wire.phone_numbers
+        .into_iter()
+        .for_each(|item| add(&mut contact, item.0, Some(Look::Phone)));
+    wire.custom_fields
+        .into_iter()
+        .for_each(|item| add(&mut contact, item.0, Some(Look::Other)));
     wire.fields.0.into_iter().for_each(|item| {
         let look = item.kind.as_deref().map(look_of_type);
         add(&mut contact, item, look);
@@ -110,7 +120,9 @@ fn look_of_type(kind: &str) -> Look {
 
 fn look_of_value(value: &str) -> Look {
     let digits = value.chars().filter(char::is_ascii_digit).count();
-    let plain = value.chars().all(|c| c.is_ascii_digit() || "+-.()/ \u{a0}".contains(c));
+    let plain = value
+        .chars()
+        .all(|c| c.is_ascii_digit() || "+-.()/ \u{a0}".contains(c));
     let is_date = value.parse::<Date>().is_ok() && value.contains('-');
     if value.contains('@') && !value.contains(char::is_whitespace) {
         Look::Email
@@ -155,7 +167,12 @@ impl<'de> Visitor<'de> for ItemsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Vec<Item>, A::Error> {
         let mut items = Vec::new();
         while let Some((label, value)) = fields.next_entry()? {
-            items.push(Item { name: Some(label), key: None, kind: None, value });
+            items.push(Item {
+                name: Some(label),
+                key: None,
+                kind: None,
+                value,
+            });
         }
         Ok(items)
     }

@@ -22,7 +22,12 @@ pub(super) struct Circumstances {
 
 impl Circumstances {
     /// Completes them; `at` is the time of the activity, not of an artifact.
-    pub(super) fn of(self, id: ActivityId, at: Option<Time>, direction: Option<Direction>) -> Context {
+    pub(super) fn of(
+        self,
+        id: ActivityId,
+        at: Option<Time>,
+        direction: Option<Direction>,
+    ) -> Context {
         Context {
             id,
             at: at.map(|time| time.0),
@@ -48,11 +53,18 @@ pub(super) fn direction(text: Option<&str>) -> Option<Direction> {
 /// The matched contacts, each once, without prefixes and without what is no id.
 pub(super) fn matched(ids: &[String], notes: &mut Notes) -> ContactLookup {
     let mut kept: Vec<ContactId> = Vec::new();
-    for id in ids.iter().filter_map(|id| notes.optional_id(Some(id), ContactId::parse)) {
+    for id in ids
+        .iter()
+        .filter_map(|id| notes.optional_id(Some(id), ContactId::parse))
+    {
         let id = id.without_prefix().unwrap_or(id);
         if !kept.contains(&id) {
             kept.push(id);
         }
     }
-    if kept.is_empty() { ContactLookup::None } else { ContactLookup::Ids(kept) }
+    if kept.is_empty() {
+        ContactLookup::None
+    } else {
+        ContactLookup::Ids(kept)
+    }
 }

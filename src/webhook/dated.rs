@@ -1,7 +1,7 @@
 //! Who took part and whom Quo matched, in deliveries of 2026-03-30.
 //!
-//! The sides of calls are told apart by Quo; messages name sender and receivers. `unavailable` means that Quo could
-//! not say, which is different from nobody.
+//! The sides of calls are told apart by Quo; messages name sender and receivers. `unavailable`
+//! means that Quo could not say, which is different from nobody.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -55,18 +55,26 @@ pub(super) fn circumstances(data: &Data, notes: &mut Notes) -> Result<Circumstan
         number_id: notes.optional_id(wire.phone_number_id.as_deref(), NumberId::parse),
         user_id: notes.optional_id(wire.user_id.as_deref(), UserId::parse),
         link: notes.link(links.quo),
-        contacts: wire.contacts.as_ref().map_or(ContactLookup::None, |contacts| contacts.0.lookup(notes)),
+        contacts: wire
+            .contacts
+            .as_ref()
+            .map_or(ContactLookup::None, |contacts| contacts.0.lookup(notes)),
         parties: wire.parties(),
     })
 }
 
 impl Wire {
     fn parties(&self) -> Parties {
-        let (from, to) = (parties(&self.sender_identifier.0), parties(&self.recipient_identifiers.0));
+        let (from, to) = (
+            parties(&self.sender_identifier.0),
+            parties(&self.recipient_identifiers.0),
+        );
         if !from.is_empty() || !to.is_empty() {
             return Parties::Sides { from, to };
         }
-        self.participants.as_ref().map_or(Parties::Unknown, |participants| participants.0.parties())
+        self.participants
+            .as_ref()
+            .map_or(Parties::Unknown, |participants| participants.0.parties())
     }
 }
 

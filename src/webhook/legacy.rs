@@ -1,7 +1,8 @@
 //! Who took part and whom Quo matched, in legacy deliveries.
 //!
-//! Calls and messages of v2 and v3 have `from` and `to` as texts, a group's joined by commas; messages of v4 as texts
-//! or lists; calls of v4 have `participants`, empty by a known fault; summaries and transcripts name nobody.
+//! Calls and messages of v2 and v3 have `from` and `to` as texts, a group's joined by commas;
+//! messages of v4 as texts or lists; calls of v4 have `participants`, empty by a known fault;
+//! summaries and transcripts name nobody.
 
 use serde::Deserialize;
 
@@ -26,10 +27,17 @@ struct Wire {
 }
 
 /// Reads them from `data.object` and `data.deepLink`.
-pub(super) fn circumstances(body: &Body, data: &Data, notes: &mut Notes) -> Result<Circumstances, PayloadError> {
+pub(super) fn circumstances(
+    body: &Body,
+    data: &Data,
+    notes: &mut Notes,
+) -> Result<Circumstances, PayloadError> {
     let wire: Wire = body.read()?;
     let outgoing = direction(wire.direction.as_deref()) == Some(Direction::Outgoing);
-    let actor = wire.initiated_by.as_deref().filter(|id| outgoing && !id.is_empty());
+    let actor = wire
+        .initiated_by
+        .as_deref()
+        .filter(|id| outgoing && !id.is_empty());
     Ok(Circumstances {
         number_id: notes.optional_id(wire.phone_number_id.as_deref(), NumberId::parse),
         user_id: notes.optional_id(actor.or(wire.user_id.as_deref()), UserId::parse),
@@ -41,7 +49,11 @@ pub(super) fn circumstances(body: &Body, data: &Data, notes: &mut Notes) -> Resu
 
 impl Wire {
     fn parties(&self) -> Parties {
-        let (from, to, all) = (parties(&self.from.0), parties(&self.to.0), parties(&self.participants.0));
+        let (from, to, all) = (
+            parties(&self.from.0),
+            parties(&self.to.0),
+            parties(&self.participants.0),
+        );
         let sides = !from.is_empty() && !to.is_empty();
         if !sides && !all.is_empty() {
             Parties::Mixed(all)

@@ -23,19 +23,36 @@ struct Wire {
 }
 
 /// A message that was received or delivered.
-pub(super) fn subject(body: &Body, circumstances: Circumstances, notes: &mut Notes) -> Result<Subject, PayloadError> {
+pub(super) fn subject(
+    body: &Body,
+    circumstances: Circumstances,
+    notes: &mut Notes,
+) -> Result<Subject, PayloadError> {
     let wire: Wire = body.read()?;
     let id = body.id("id", wire.id.as_deref(), ActivityId::parse)?;
     let Some(direction) = direction(wire.direction.as_deref()) else {
-        return Ok(Subject::Incomplete { activity: Some(id), missing: "direction" });
+        return Ok(Subject::Incomplete {
+            activity: Some(id),
+            missing: "direction",
+        });
     };
     let Some(at) = wire.created_at else {
-        return Ok(Subject::Incomplete { activity: Some(id), missing: "createdAt" });
+        return Ok(Subject::Incomplete {
+            activity: Some(id),
+            missing: "createdAt",
+        });
     };
     let mut media = Vec::new();
     for Attachment(file) in wire.media {
-        media.extend(notes.link(file.url).map(|url| Media { url, mime: file.mime.filter(|mime| !mime.is_empty()) }));
+        media.extend(notes.link(file.url).map(|url| Media {
+            url,
+            mime: file.mime.filter(|mime| !mime.is_empty()),
+        }));
     }
     let text = wire.text.or(wire.body).unwrap_or_default();
-    Ok(Subject::Message(Message { context: circumstances.of(id, Some(at), Some(direction)), text, media }))
+    Ok(Subject::Message(Message {
+        context: circumstances.of(id, Some(at), Some(direction)),
+        text,
+        media,
+    }))
 }

@@ -1,4 +1,5 @@
-//! Shapes of JSON that several payloads share: objects only where objects belong, null as absent, one or many.
+//! Shapes of JSON that several payloads share: objects only where objects belong, null as absent,
+//! one or many.
 //!
 //! Apart from reading so that the `Visitor`s, which are long and say little, stand together.
 
@@ -11,13 +12,22 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Whole seconds, if the number can be a length.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by the range")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked by the range"
+)]
 pub(super) fn seconds(number: Option<f64>) -> Option<u32> {
-    number.map(f64::round).filter(|number| (0.0..=f64::from(u32::MAX)).contains(number)).map(|number| number as u32)
+    number
+        .map(f64::round)
+        .filter(|number| (0.0..=f64::from(u32::MAX)).contains(number))
+        .map(|number| number as u32)
 }
 
 /// A list of which null entries are skipped; null is the empty list.
-pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    source: D,
+) -> Result<Vec<T>, D::Error> {
     let items = Option::<Vec<Option<T>>>::deserialize(source)?;
     Ok(items.unwrap_or_default().into_iter().flatten().collect())
 }
@@ -51,7 +61,9 @@ pub(super) struct Time(pub(super) Timestamp);
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let text = String::deserialize(source)?;
-        text.parse().map(Self).map_err(|_| D::Error::custom("expected a time such as 2026-10-01T15:00:00Z"))
+        text.parse()
+            .map(Self)
+            .map_err(|_| D::Error::custom("expected a time such as 2026-10-01T15:00:00Z"))
     }
 }
 
@@ -91,7 +103,8 @@ impl<'de> Visitor<'de> for TextsVisitor {
     }
 }
 
-/// Values of any simple type as texts: of a custom field, or of what an AI agent noted. Objects give nothing.
+/// Values of any simple type as texts: of a custom field, or of what an AI agent noted. Objects
+/// give nothing.
 #[derive(Default)]
 pub(super) struct Values(pub(super) Vec<String>);
 
@@ -180,7 +193,10 @@ impl<'de> Visitor<'de> for AttachmentVisitor {
     }
 
     fn visit_str<E>(self, url: &str) -> Result<File, E> {
-        Ok(File { url: Some(url.to_owned()), ..File::default() })
+        Ok(File {
+            url: Some(url.to_owned()),
+            ..File::default()
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<File, A::Error> {

@@ -1,8 +1,9 @@
 //! The signature: whether the raw bytes really come from Quo and are fresh.
 //!
-//! Apart from parsing because it comes before it: nothing here looks into the payload. Two schemes exist, told apart by
-//! the value's form: `hmac;1;<time>;<digest>` (legacy, header `openphone-signature`) and `v1,<digest>` (Standard
-//! Webhooks, header `webhook-signature`). Every secret and every listed signature is tried, in constant time.
+//! Apart from parsing because it comes before it: nothing here looks into the payload. Two schemes
+//! exist, told apart by the value's form: `hmac;1;<time>;<digest>` (legacy, header
+//! `openphone-signature`) and `v1,<digest>` (Standard Webhooks, header `webhook-signature`). Every
+//! secret and every listed signature is tried, in constant time.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -19,7 +20,8 @@ use crate::secret::Secret;
 
 /// Most signatures that are tried from one header value; a rotation needs two.
 const MAX_SIGNATURES: usize = 16;
-/// Timestamps of the legacy scheme from here on are milliseconds: as seconds this would be the year 5138.
+/// Timestamps of the legacy scheme from here on are milliseconds: as seconds this would be the year
+/// 5138.
 const FIRST_MILLIS: i64 = 100_000_000_000;
 /// Prefix of the secrets of Standard Webhooks; not part of the key.
 const STANDARD_PREFIX: &str = "whsec_";
@@ -61,7 +63,8 @@ pub struct Window {
 /// Why a payload is not accepted. Its text never holds a secret or an expected signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// No secret is configured that could verify anything: a mistake of the operator, not of the sender.
+    /// No secret is configured that could verify anything: a mistake of the operator, not of the
+    /// sender.
     NoUsableSecret,
     /// A signature header without a value.
     Empty,
@@ -88,13 +91,21 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoUsableSecret => f.write_str("no usable webhook secret is configured: a secret is base64 text"),
+            Self::NoUsableSecret => {
+                f.write_str("no usable webhook secret is configured: a secret is base64 text")
+            }
             Self::Empty => f.write_str("the signature is empty"),
-            Self::UnknownScheme => f.write_str("the signature is of no known scheme (hmac;1;… or v1,…)"),
+            Self::UnknownScheme => {
+                f.write_str("the signature is of no known scheme (hmac;1;… or v1,…)")
+            }
             Self::Malformed(what) => write!(f, "the signature is malformed: {what}"),
             Self::MissingHeader(name) => write!(f, "a v1 signature needs the header {name}"),
             Self::TooOld { age } => write!(f, "the signature is too old: {}", whole_seconds(*age)),
-            Self::InFuture { ahead } => write!(f, "the signature is from the future: {}", whole_seconds(*ahead)),
+            Self::InFuture { ahead } => write!(
+                f,
+                "the signature is from the future: {}",
+                whole_seconds(*ahead)
+            ),
             Self::NoMatch => f.write_str("the signature matches no configured webhook secret"),
         }
     }
@@ -108,13 +119,23 @@ impl Refusal {
         match self {
             Self::TooOld { .. } | Self::InFuture { .. } => 2,
             Self::NoMatch => 1,
-            Self::NoUsableSecret | Self::Empty | Self::UnknownScheme | Self::Malformed(_) | Self::MissingHeader(_) => 0,
+            Self::NoUsableSecret
+            | Self::Empty
+            | Self::UnknownScheme
+            | Self::Malformed(_)
+            | Self::MissingHeader(_) => 0,
         }
     }
 }
 
-/// Accepts `body` if one of `secrets` gives one of the signatures in `headers`, and that one lies in the window.
-pub fn verify(body: &[u8], headers: &Headers, secrets: &[Secret], window: Window) -> Result<(), Refusal> {
+/// Accepts `body` if one of `secrets` gives one of the signatures in `headers`, and that one lies
+/// in the window.
+pub fn verify(
+    body: &[u8],
+    headers: &Headers,
+    secrets: &[Secret],
+    window: Window,
+) -> Result<(), Refusal> {
     let keys: Vec<Key> = secrets.iter().filter_map(Key::of).collect();
     let value = headers.signature.trim();
     if keys.is_empty() {
@@ -128,7 +149,8 @@ pub fn verify(body: &[u8], headers: &Headers, secrets: &[Secret], window: Window
     }
 }
 
-/// True if a signature can be checked with this secret: base64 of at least one byte, with or without `whsec_`.
+/// True if a signature can be checked with this secret: base64 of at least one byte, with or
+/// without `whsec_`.
 pub fn is_usable(secret: &Secret) -> bool {
     Key::of(secret).is_some()
 }
@@ -137,15 +159,30 @@ pub fn is_usable(secret: &Secret) -> bool {
 pub fn sign_legacy(body: &[u8], secret: &Secret, now: Timestamp) -> Result<String, Refusal> {
     let key = Key::of(secret).ok_or(Refusal::NoUsableSecret)?;
     let millis = now.as_millisecond();
-    Ok(format!("hmac;1;{millis};{}", STANDARD.encode(key.digest(&format!("{millis}."), body))))
+    Ok(format!(
+        "hmac;1;{millis};{}",
+        STANDARD.encode(key.digest(&format!("{millis}."), body))
+    ))
 }
 
 /// The headers of Standard Webhooks for `body`, delivered under `id`.
-pub fn sign_standard(body: &[u8], id: &str, secret: &Secret, now: Timestamp) -> Result<Headers, Refusal> {
+pub fn sign_standard(
+    body: &[u8],
+    id: &str,
+    secret: &Secret,
+    now: Timestamp,
+) -> Result<Headers, Refusal> {
     let key = Key::of(secret).ok_or(Refusal::NoUsableSecret)?;
     let secs = now.as_second().to_string();
-    let signature = format!("v1,{}", STANDARD.encode(key.digest(&format!("{id}.{secs}."), body)));
-    Ok(Headers { signature, id: Some(id.to_owned()), timestamp: Some(secs) })
+    let signature = format!(
+        "v1,{}",
+        STANDARD.encode(key.digest(&format!("{id}.{secs}."), body))
+    );
+    Ok(Headers {
+        signature,
+        id: Some(id.to_owned()),
+        timestamp: Some(secs),
+    })
 }
 
 /// A secret made ready. There is none for an empty secret, so an empty key cannot occur.
@@ -155,7 +192,9 @@ impl Key {
     fn of(secret: &Secret) -> Option<Self> {
         let text = secret.expose();
         let text = text.strip_prefix(STANDARD_PREFIX).unwrap_or(text);
-        let bytes = LENIENT.decode(text.replace('-', "+").replace('_', "/")).ok()?;
+        let bytes = LENIENT
+            .decode(text.replace('-', "+").replace('_', "/"))
+            .ok()?;
         if bytes.is_empty() {
             return None;
         }
@@ -175,7 +214,8 @@ impl Key {
     }
 }
 
-/// A comma-separated list of `hmac;1;<time>;<digest>`; signed are the time as received, a dot, and the body.
+/// A comma-separated list of `hmac;1;<time>;<digest>`; signed are the time as received, a dot, and
+/// the body.
 fn verify_legacy(body: &[u8], value: &str, keys: &[Key], window: Window) -> Result<(), Refusal> {
     let compact = OnceCell::new();
     accept_any(value.split(','), |entry| {
@@ -199,15 +239,29 @@ fn parse_legacy(entry: &str) -> Result<(&str, Timestamp, Vec<u8>), Refusal> {
         return Err(Refusal::UnknownScheme);
     }
     let number = parse_time(written)?;
-    let time =
-        if number >= FIRST_MILLIS { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) };
+    let time = if number >= FIRST_MILLIS {
+        Timestamp::from_millisecond(number)
+    } else {
+        Timestamp::from_second(number)
+    };
     let time = time.map_err(|_| Refusal::Malformed("its timestamp is out of range"))?;
     Ok((written, time, parse_digest(digest)?))
 }
 
-/// Entries `version,digest` separated by blanks, of which only `v1` counts; signed are id, time and body with dots.
-fn verify_standard(body: &[u8], headers: &Headers, keys: &[Key], window: Window) -> Result<(), Refusal> {
-    let digests = || headers.signature.split_whitespace().filter_map(|entry| entry.strip_prefix("v1,"));
+/// Entries `version,digest` separated by blanks, of which only `v1` counts; signed are id, time and
+/// body with dots.
+fn verify_standard(
+    body: &[u8],
+    headers: &Headers,
+    keys: &[Key],
+    window: Window,
+) -> Result<(), Refusal> {
+    let digests = || {
+        headers
+            .signature
+            .split_whitespace()
+            .filter_map(|entry| entry.strip_prefix("v1,"))
+    };
     if digests().next().is_none() {
         return Err(Refusal::UnknownScheme);
     }
@@ -236,8 +290,13 @@ fn accept_any<'a>(
         if index == MAX_SIGNATURES {
             return Err(Refusal::Malformed("it lists too many signatures"));
         }
-        let Err(refusal) = check(entry) else { return Ok(()) };
-        if telling.as_ref().is_none_or(|kept| refusal.weight() > kept.weight()) {
+        let Err(refusal) = check(entry) else {
+            return Ok(());
+        };
+        if telling
+            .as_ref()
+            .is_none_or(|kept| refusal.weight() > kept.weight())
+        {
             telling = Some(refusal);
         }
     }
@@ -245,7 +304,9 @@ fn accept_any<'a>(
 }
 
 fn check_age(time: Timestamp, window: Window) -> Result<(), Refusal> {
-    let Tolerance::Within(limit) = window.tolerance else { return Ok(()) };
+    let Tolerance::Within(limit) = window.tolerance else {
+        return Ok(());
+    };
     let age = window.now.duration_since(time);
     if age > limit {
         Err(Refusal::TooOld { age })
@@ -257,7 +318,10 @@ fn check_age(time: Timestamp, window: Window) -> Result<(), Refusal> {
 }
 
 fn header<'a>(value: Option<&'a str>, name: &'static str) -> Result<&'a str, Refusal> {
-    value.map(str::trim).filter(|value| !value.is_empty()).ok_or(Refusal::MissingHeader(name))
+    value
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+        .ok_or(Refusal::MissingHeader(name))
 }
 
 fn parse_time(written: &str) -> Result<i64, Refusal> {
@@ -267,11 +331,13 @@ fn parse_time(written: &str) -> Result<i64, Refusal> {
 }
 
 fn parse_digest(written: &str) -> Result<Vec<u8>, Refusal> {
-    STANDARD.decode(written).map_err(|_| Refusal::Malformed("its digest is not base64"))
+    STANDARD
+        .decode(written)
+        .map_err(|_| Refusal::Malformed("its digest is not base64"))
 }
 
-/// The body as compact JSON: white space outside of strings removed, on bytes, so that numbers and the order of keys
-/// stay as the sender wrote them.
+/// The body as compact JSON: white space outside of strings removed, on bytes, so that numbers and
+/// the order of keys stay as the sender wrote them.
 fn without_white_space(body: &[u8]) -> Vec<u8> {
     let (mut in_string, mut escaped) = (false, false);
     let keep = |byte: &u8| {
@@ -308,21 +374,39 @@ mod tests {
 
     fn vectors() -> Vec<Vector> {
         let file: Value = serde_json::from_str(VECTORS).expect("json");
-        file["vectors"].as_array().expect("list").iter().map(vector).collect()
+        file["vectors"]
+            .as_array()
+            .expect("list")
+            .iter()
+            .map(vector)
+            .collect()
     }
 
     fn vector(value: &Value) -> Vector {
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let signature = text("/header/openphone-signature").or_else(|| text("/header/webhook-signature"));
+        let text = |pointer: &str| {
+            value
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        let signature =
+            text("/header/openphone-signature").or_else(|| text("/header/webhook-signature"));
         let headers = Headers {
             signature: signature.expect("signature"),
             id: text("/header/webhook-id"),
             timestamp: text("/header/webhook-timestamp"),
         };
-        let number: i64 = text("/timestamp").and_then(|text| text.parse().ok()).expect("time");
-        let now =
-            if number >= FIRST_MILLIS { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) };
-        let secrets = ["/secret", "/old_secret"].iter().filter_map(|name| text(name));
+        let number: i64 = text("/timestamp")
+            .and_then(|text| text.parse().ok())
+            .expect("time");
+        let now = if number >= FIRST_MILLIS {
+            Timestamp::from_millisecond(number)
+        } else {
+            Timestamp::from_second(number)
+        };
+        let secrets = ["/secret", "/old_secret"]
+            .iter()
+            .filter_map(|name| text(name));
         Vector {
             name: text("/name").expect("name"),
             body: text("/body").expect("body").into_bytes(),
@@ -333,11 +417,17 @@ mod tests {
     }
 
     fn within(secs: i64, now: Timestamp) -> Window {
-        Window { now, tolerance: Tolerance::Within(SignedDuration::from_secs(secs)) }
+        Window {
+            now,
+            tolerance: Tolerance::Within(SignedDuration::from_secs(secs)),
+        }
     }
 
     fn off() -> Window {
-        Window { now: Timestamp::UNIX_EPOCH, tolerance: Tolerance::Off }
+        Window {
+            now: Timestamp::UNIX_EPOCH,
+            tolerance: Tolerance::Off,
+        }
     }
 
     fn time(text: &str) -> Timestamp {
@@ -349,12 +439,20 @@ mod tests {
     }
 
     fn legacy(signature: &str) -> Headers {
-        Headers { signature: signature.into(), id: None, timestamp: None }
+        Headers {
+            signature: signature.into(),
+            id: None,
+            timestamp: None,
+        }
     }
 
     fn refusal(signature: &str) -> Option<Refusal> {
         let id = Some("msg_1".to_owned());
-        let headers = Headers { signature: signature.into(), id, timestamp: Some("1790867045".into()) };
+        let headers = Headers {
+            signature: signature.into(),
+            id,
+            timestamp: Some("1790867045".into()),
+        };
         verify(BODY, &headers, &secrets(&[SECRET]), off()).err()
     }
 
@@ -365,7 +463,12 @@ mod tests {
             for secret in &vector.secrets {
                 let secrets = [Secret::new(""), Secret::new("AAAA"), secret.clone()];
                 assert_eq!(
-                    verify(&vector.body, &vector.headers, &secrets, within(0, vector.now)),
+                    verify(
+                        &vector.body,
+                        &vector.headers,
+                        &secrets,
+                        within(0, vector.now)
+                    ),
                     Ok(()),
                     "{}",
                     vector.name
@@ -380,24 +483,50 @@ mod tests {
             for index in 0..vector.body.len() {
                 let mut body = vector.body.clone();
                 body[index] ^= 1;
-                let verdict = verify(&body, &vector.headers, &vector.secrets, within(0, vector.now));
-                assert_eq!(verdict, Err(Refusal::NoMatch), "{} byte {index}", vector.name);
+                let verdict = verify(
+                    &body,
+                    &vector.headers,
+                    &vector.secrets,
+                    within(0, vector.now),
+                );
+                assert_eq!(
+                    verdict,
+                    Err(Refusal::NoMatch),
+                    "{} byte {index}",
+                    vector.name
+                );
             }
         }
     }
 
     #[test]
     fn changed_character_in_any_header_is_refused() {
-        for vector in vectors().iter().filter(|vector| !vector.headers.signature.contains(' ')) {
-            let tail = vector.headers.signature.rfind([',', ';']).expect("separator") + 1;
+        for vector in vectors()
+            .iter()
+            .filter(|vector| !vector.headers.signature.contains(' '))
+        {
+            let tail = vector
+                .headers
+                .signature
+                .rfind([',', ';'])
+                .expect("separator")
+                + 1;
             for index in tail..vector.headers.signature.len() {
                 let mut headers = vector.headers.clone();
                 headers.signature.replace_range(index..=index, "~");
-                assert!(verify(&vector.body, &headers, &vector.secrets, off()).is_err(), "{} {index}", vector.name);
+                assert!(
+                    verify(&vector.body, &headers, &vector.secrets, off()).is_err(),
+                    "{} {index}",
+                    vector.name
+                );
             }
             let mut headers = vector.headers.clone();
             headers.signature.truncate(headers.signature.len() - 4);
-            assert!(verify(&vector.body, &headers, &vector.secrets, off()).is_err(), "{} truncated", vector.name);
+            assert!(
+                verify(&vector.body, &headers, &vector.secrets, off()).is_err(),
+                "{} truncated",
+                vector.name
+            );
         }
     }
 
@@ -406,7 +535,10 @@ mod tests {
         let key = Key::of(&Secret::new(SECRET)).expect("key");
         let digest = key.digest("1790867200000.", BODY);
         for length in 0..digest.len() {
-            let value = format!("hmac;1;1790867200000;{}", STANDARD.encode(&digest[..length]));
+            let value = format!(
+                "hmac;1;1790867200000;{}",
+                STANDARD.encode(&digest[..length])
+            );
             assert_eq!(refusal(&value), Some(Refusal::NoMatch), "{length}");
         }
     }
@@ -420,9 +552,18 @@ mod tests {
         for (value, want) in [
             (String::new(), Refusal::Empty),
             (" \n".into(), Refusal::Empty),
-            (format!("hmac;2;1790867200000;{digest}"), Refusal::UnknownScheme),
-            (format!("sha1;1;1790867200000;{digest}"), Refusal::UnknownScheme),
-            (format!("HMAC;1;1790867200000;{digest}"), Refusal::UnknownScheme),
+            (
+                format!("hmac;2;1790867200000;{digest}"),
+                Refusal::UnknownScheme,
+            ),
+            (
+                format!("sha1;1;1790867200000;{digest}"),
+                Refusal::UnknownScheme,
+            ),
+            (
+                format!("HMAC;1;1790867200000;{digest}"),
+                Refusal::UnknownScheme,
+            ),
             (digest.into(), Refusal::UnknownScheme),
             (format!("sha256={digest}"), Refusal::UnknownScheme),
             (format!("v1a,{digest} v2,{digest}"), Refusal::UnknownScheme),
@@ -433,11 +574,17 @@ mod tests {
             (format!("hmac;1;-1790867200000;{digest}"), number()),
             (format!("hmac;1;99999999999999999999;{digest}"), number()),
             (format!("hmac;1;9223372036854775807;{digest}"), range()),
-            ("hmac;1;1790867200000;***".into(), Refusal::Malformed("its digest is not base64")),
+            (
+                "hmac;1;1790867200000;***".into(),
+                Refusal::Malformed("its digest is not base64"),
+            ),
             ("hmac;1;1790867200000;".into(), Refusal::NoMatch),
             ("v1,".into(), Refusal::NoMatch),
             (format!("v1,{digest}"), Refusal::NoMatch),
-            (vec!["hmac;1;1;AAAA"; 17].join(","), Refusal::Malformed("it lists too many signatures")),
+            (
+                vec!["hmac;1;1;AAAA"; 17].join(","),
+                Refusal::Malformed("it lists too many signatures"),
+            ),
         ] {
             assert_eq!(refusal(&value), Some(want), "{value}");
         }
@@ -449,16 +596,35 @@ mod tests {
         let now = time("2026-10-01T15:00:00Z");
         for (signed_at, want) in [
             ("2026-10-01T14:55:00Z", Ok(())),
-            ("2026-10-01T14:54:59.999Z", Err(Refusal::TooOld { age: SignedDuration::from_millis(300_001) })),
+            (
+                "2026-10-01T14:54:59.999Z",
+                Err(Refusal::TooOld {
+                    age: SignedDuration::from_millis(300_001),
+                }),
+            ),
             ("2026-10-01T15:05:00Z", Ok(())),
-            ("2026-10-01T15:05:00.001Z", Err(Refusal::InFuture { ahead: SignedDuration::from_millis(300_001) })),
+            (
+                "2026-10-01T15:05:00.001Z",
+                Err(Refusal::InFuture {
+                    ahead: SignedDuration::from_millis(300_001),
+                }),
+            ),
         ] {
             let value = sign_legacy(BODY, &Secret::new(SECRET), time(signed_at)).expect("signed");
             let verdict = |window| verify(BODY, &legacy(&value), &secrets(&[SECRET]), window);
             assert_eq!(verdict(within(300, now)), want, "{signed_at}");
-            assert_eq!(verdict(Window { now, tolerance: Tolerance::Off }), Ok(()), "{signed_at}");
+            assert_eq!(
+                verdict(Window {
+                    now,
+                    tolerance: Tolerance::Off
+                }),
+                Ok(()),
+                "{signed_at}"
+            );
         }
-        let late = Refusal::TooOld { age: SignedDuration::from_millis(300_001) };
+        let late = Refusal::TooOld {
+            age: SignedDuration::from_millis(300_001),
+        };
         assert_eq!(late.to_string(), "the signature is too old: 5m");
     }
 
@@ -467,12 +633,29 @@ mod tests {
         let (now, secret) = (time("2026-10-01T15:04:05Z"), Secret::new(SECRET));
         let digest = Key::of(&secret).expect("key").digest("1790867045.", BODY);
         let value = format!("hmac;1;1790867045;{}", STANDARD.encode(digest));
-        assert_eq!(verify(BODY, &legacy(&value), std::slice::from_ref(&secret), within(1, now)), Ok(()));
-        let digest = Key::of(&secret).expect("key").digest("m.1790867045000.", BODY);
+        assert_eq!(
+            verify(
+                BODY,
+                &legacy(&value),
+                std::slice::from_ref(&secret),
+                within(1, now)
+            ),
+            Ok(())
+        );
+        let digest = Key::of(&secret)
+            .expect("key")
+            .digest("m.1790867045000.", BODY);
         let signature = format!("v1,{}", STANDARD.encode(digest));
-        let headers = Headers { signature, id: Some("m".into()), timestamp: Some("1790867045000".into()) };
+        let headers = Headers {
+            signature,
+            id: Some("m".into()),
+            timestamp: Some("1790867045000".into()),
+        };
         let out_of_range = Refusal::Malformed("its timestamp is out of range");
-        assert_eq!(verify(BODY, &headers, &[secret], within(1, now)), Err(out_of_range));
+        assert_eq!(
+            verify(BODY, &headers, &[secret], within(1, now)),
+            Err(out_of_range)
+        );
     }
 
     #[test]
@@ -480,10 +663,24 @@ mod tests {
         let (now, secret) = (time("2026-10-01T15:00:00Z"), Secret::new(SECRET));
         let old = sign_legacy(BODY, &secret, time("2026-10-01T12:00:00Z")).expect("signed");
         let fresh = sign_legacy(BODY, &secret, now).expect("signed");
-        let forged = format!("hmac;1;{};{}", now.as_millisecond(), STANDARD.encode([7; 32]));
-        let verdict = |value: String| verify(BODY, &legacy(&value), std::slice::from_ref(&secret), within(300, now));
+        let forged = format!(
+            "hmac;1;{};{}",
+            now.as_millisecond(),
+            STANDARD.encode([7; 32])
+        );
+        let verdict = |value: String| {
+            verify(
+                BODY,
+                &legacy(&value),
+                std::slice::from_ref(&secret),
+                within(300, now),
+            )
+        };
         assert_eq!(verdict(format!("{old}, {fresh}")), Ok(()));
-        assert!(matches!(verdict(format!("x;y,{old},{forged}")), Err(Refusal::TooOld { .. })));
+        assert!(matches!(
+            verdict(format!("x;y,{old},{forged}")),
+            Err(Refusal::TooOld { .. })
+        ));
         assert_eq!(verdict(format!("x;y,{forged}")), Err(Refusal::NoMatch));
     }
 
@@ -494,51 +691,119 @@ mod tests {
         let standard = Secret::new(&STANDARD.encode(bytes));
         let legacy_value = sign_legacy(BODY, &standard, now).expect("signed");
         let headers = sign_standard(BODY, "msg_1", &standard, now).expect("signed");
-        for spelling in ["+/+/AQ==", "+/+/AQ", "-_-_AQ", "whsec_+/+/AQ==", "whsec_-_-_AQ"] {
+        for spelling in [
+            "+/+/AQ==",
+            "+/+/AQ",
+            "-_-_AQ",
+            "whsec_+/+/AQ==",
+            "whsec_-_-_AQ",
+        ] {
             let secrets = secrets(&[spelling]);
-            assert_eq!(verify(BODY, &legacy(&legacy_value), &secrets, within(0, now)), Ok(()), "{spelling}");
-            assert_eq!(verify(BODY, &headers, &secrets, within(0, now)), Ok(()), "{spelling}");
+            assert_eq!(
+                verify(BODY, &legacy(&legacy_value), &secrets, within(0, now)),
+                Ok(()),
+                "{spelling}"
+            );
+            assert_eq!(
+                verify(BODY, &headers, &secrets, within(0, now)),
+                Ok(()),
+                "{spelling}"
+            );
         }
     }
 
     #[test]
     fn unusable_secrets_accept_nothing_and_are_a_mistake_of_the_operator() {
         let empty_key = Hmac::<Sha256>::new_from_slice(b"").expect("any length");
-        let digest = empty_key.chain_update("1790867200000.").chain_update(BODY).finalize().into_bytes();
+        let digest = empty_key
+            .chain_update("1790867200000.")
+            .chain_update(BODY)
+            .finalize()
+            .into_bytes();
         let value = legacy(&format!("hmac;1;1790867200000;{}", STANDARD.encode(digest)));
-        for texts in [&[][..], &[""], &["whsec_"], &["not base64!"], &["====", "=", "A"]] {
+        for texts in [
+            &[][..],
+            &[""],
+            &["whsec_"],
+            &["not base64!"],
+            &["====", "=", "A"],
+        ] {
             let secrets = secrets(texts);
-            assert_eq!(verify(BODY, &value, &secrets, off()), Err(Refusal::NoUsableSecret), "{texts:?}");
+            assert_eq!(
+                verify(BODY, &value, &secrets, off()),
+                Err(Refusal::NoUsableSecret),
+                "{texts:?}"
+            );
             assert!(!secrets.iter().any(is_usable));
         }
         assert!(sign_legacy(BODY, &Secret::new(""), Timestamp::UNIX_EPOCH).is_err());
-        assert_eq!(verify(BODY, &value, &secrets(&["", SECRET]), off()), Err(Refusal::NoMatch));
+        assert_eq!(
+            verify(BODY, &value, &secrets(&["", SECRET]), off()),
+            Err(Refusal::NoMatch)
+        );
     }
 
     #[test]
     fn standard_scheme_needs_its_other_headers() {
         let now = time("2026-10-01T15:00:00Z");
         let full = sign_standard(BODY, "msg_1", &Secret::new(SECRET), now).expect("signed");
-        let verdict = |headers: Headers| verify(BODY, &headers, &secrets(&[SECRET]), within(300, now));
+        let verdict =
+            |headers: Headers| verify(BODY, &headers, &secrets(&[SECRET]), within(300, now));
         assert_eq!(verdict(full.clone()), Ok(()));
         let missing = |name| Err(Refusal::MissingHeader(name));
-        assert_eq!(verdict(Headers { id: None, ..full.clone() }), missing("webhook-id"));
-        assert_eq!(verdict(Headers { id: Some(" ".into()), ..full.clone() }), missing("webhook-id"));
-        assert_eq!(verdict(Headers { timestamp: None, ..full.clone() }), missing("webhook-timestamp"));
-        assert_eq!(verdict(Headers { id: Some("msg_2".into()), ..full.clone() }), Err(Refusal::NoMatch));
-        assert_eq!(verdict(Headers { timestamp: Some("1790867046".into()), ..full }), Err(Refusal::NoMatch));
+        assert_eq!(
+            verdict(Headers {
+                id: None,
+                ..full.clone()
+            }),
+            missing("webhook-id")
+        );
+        assert_eq!(
+            verdict(Headers {
+                id: Some(" ".into()),
+                ..full.clone()
+            }),
+            missing("webhook-id")
+        );
+        assert_eq!(
+            verdict(Headers {
+                timestamp: None,
+                ..full.clone()
+            }),
+            missing("webhook-timestamp")
+        );
+        assert_eq!(
+            verdict(Headers {
+                id: Some("msg_2".into()),
+                ..full.clone()
+            }),
+            Err(Refusal::NoMatch)
+        );
+        assert_eq!(
+            verdict(Headers {
+                timestamp: Some("1790867046".into()),
+                ..full
+            }),
+            Err(Refusal::NoMatch)
+        );
     }
 
     #[test]
     fn only_white_space_outside_of_strings_is_removed() {
         let spaced = b" { \"a \\\" b\" :\t[ 1.50 ,\r\n \"\\\\\" , \" c \" ] }\n";
         let want: &[u8] = br#"{"a \" b":[1.50,"\\"," c "]}"#;
-        assert_eq!(String::from_utf8(without_white_space(spaced)), String::from_utf8(want.to_vec()));
+        assert_eq!(
+            String::from_utf8(without_white_space(spaced)),
+            String::from_utf8(want.to_vec())
+        );
     }
 
     proptest! {
         #[test]
-        fn what_was_signed_verifies_and_anything_else_does_not(body in any::<Vec<u8>>(), other in any::<Vec<u8>>()) {
+        fn what_was_signed_verifies_and_anything_else_does_not(
+            body in any::<Vec<u8>>(),
+            other in any::<Vec<u8>>(),
+        ) {
             let now = time("2026-10-01T15:00:00Z");
             let (secret, window) = (Secret::new(SECRET), within(300, now));
             let value = legacy(&sign_legacy(&body, &secret, now).expect("signed"));
@@ -550,7 +815,8 @@ mod tests {
         }
 
         #[test]
-        fn hostile_header_values_are_refused_without_panic(value in "[hmacv1;, 0-9A-Za-z+/=\\PC]{0,80}") {
+        fn hostile_header_values_are_refused_without_panic(value in "[hmacv1;, \
+            0-9A-Za-z+/=\\PC]{0,80}") {
             assert!(refusal(&value).is_some());
         }
     }

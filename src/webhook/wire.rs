@@ -1,4 +1,5 @@
-//! How the door reads: errors that name the path but not the value, ids and links checked, oddities noted.
+//! How the door reads: errors that name the path but not the value, ids and links checked, oddities
+//! noted.
 //!
 //! Nothing here knows what an event means.
 
@@ -18,8 +19,8 @@ const MAX_QUOTE: usize = 200;
 /// Reads `json`, which lies at `path` of the document and must be an object.
 pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a str, path: &str) -> Result<T, PayloadError> {
     let mut source = serde_json::Deserializer::from_str(json);
-    let object: Object<T> =
-        serde_path_to_error::deserialize(&mut source).map_err(|err| PayloadError::of(path, &err))?;
+    let object: Object<T> = serde_path_to_error::deserialize(&mut source)
+        .map_err(|err| PayloadError::of(path, &err))?;
     source.end().map_err(|err| PayloadError::not_json(&err))?;
     Ok(object.0)
 }
@@ -33,7 +34,10 @@ pub(super) struct Body<'a> {
 impl<'a> Body<'a> {
     /// The part that lies at `path`.
     pub(super) fn new(raw: &'a RawValue, path: &'static str) -> Self {
-        Self { json: raw.get(), path }
+        Self {
+            json: raw.get(),
+            path,
+        }
     }
 
     /// Reads it as far as `T` knows it.
@@ -48,7 +52,10 @@ impl<'a> Body<'a> {
         text: Option<&str>,
         parse: fn(&str) -> Result<T, BadId>,
     ) -> Result<T, PayloadError> {
-        let bad = |err: BadId| PayloadError::BadId { path: join(self.path, field), expected: err.expected };
+        let bad = |err: BadId| PayloadError::BadId {
+            path: join(self.path, field),
+            expected: err.expected,
+        };
         parse(text.unwrap_or_default()).map_err(bad)
     }
 }
@@ -56,7 +63,10 @@ impl<'a> Body<'a> {
 impl PayloadError {
     /// Something wrong at `path`.
     pub(super) fn wrong_shape(path: &str, reason: &str) -> Self {
-        Self::WrongShape { path: cut(path), reason: cut(reason) }
+        Self::WrongShape {
+            path: cut(path),
+            reason: cut(reason),
+        }
     }
 
     fn of(at: &str, err: &serde_path_to_error::Error<serde_json::Error>) -> Self {
@@ -65,19 +75,29 @@ impl PayloadError {
             return Self::not_json(inner);
         }
         let path = err.path().to_string();
-        let path = if path == "." { at.to_owned() } else { join(at, &path) };
+        let path = if path == "." {
+            at.to_owned()
+        } else {
+            join(at, &path)
+        };
         Self::wrong_shape(&path, &reason(inner))
     }
 
     fn not_json(err: &serde_json::Error) -> Self {
-        Self::NotJson { line: err.line(), column: err.column(), reason: reason(err) }
+        Self::NotJson {
+            line: err.line(),
+            column: err.column(),
+            reason: reason(err),
+        }
     }
 }
 
 /// What was expected, without the value that was found: that may be somebody's message.
 fn reason(err: &serde_json::Error) -> String {
     let text = err.to_string();
-    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(text, _)| text);
     match text.rsplit_once(", expected ") {
         Some((_, expected)) if err.is_data() => format!("expected {expected}"),
         Some(_) | None => text.to_owned(),
@@ -85,7 +105,11 @@ fn reason(err: &serde_json::Error) -> String {
 }
 
 fn join(at: &str, path: &str) -> String {
-    if at.is_empty() { path.to_owned() } else { format!("{at}.{path}") }
+    if at.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{at}.{path}")
+    }
 }
 
 fn cut(text: &str) -> String {
@@ -110,12 +134,19 @@ impl Notes {
     }
 
     /// An id that is good to have; a bad one is left out.
-    pub(super) fn optional_id<T>(&mut self, text: Option<&str>, parse: fn(&str) -> Result<T, BadId>) -> Option<T> {
+    pub(super) fn optional_id<T>(
+        &mut self,
+        text: Option<&str>,
+        parse: fn(&str) -> Result<T, BadId>,
+    ) -> Option<T> {
         let text = text.filter(|text| !text.is_empty())?;
-        parse(text).map_err(|err| self.left_out(err.expected, text)).ok()
+        parse(text)
+            .map_err(|err| self.left_out(err.expected, text))
+            .ok()
     }
 
-    /// A link that may be shown and followed: https, or http to this machine, which is of use for trying out.
+    /// A link that may be shown and followed: https, or http to this machine, which is of use for
+    /// trying out.
     pub(super) fn link(&mut self, url: Option<String>) -> Option<String> {
         let url = url.filter(|url| !url.is_empty())?;
         if is_link(&url) {
@@ -137,10 +168,15 @@ fn is_link(url: &str) -> bool {
         let (start, rest) = url.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     };
-    let host = |rest: &str| rest.split(['/', '?', '#']).next().is_some_and(|host| !host.is_empty());
+    let host = |rest: &str| {
+        rest.split(['/', '?', '#'])
+            .next()
+            .is_some_and(|host| !host.is_empty())
+    };
     let local = |rest: &str| {
         ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
-            rest.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?', '#']))
+            rest.strip_prefix(host)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?', '#']))
         })
     };
     let clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
@@ -152,5 +188,8 @@ fn is_link(url: &str) -> bool {
 /// Participants as written; in one text several are separated by commas.
 pub(super) fn parties(texts: &[String]) -> Vec<Party> {
     let pieces = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
-    pieces.filter(|piece| !piece.is_empty()).map(Party::parse).collect()
+    pieces
+        .filter(|piece| !piece.is_empty())
+        .map(Party::parse)
+        .collect()
 }

@@ -1,5 +1,5 @@
-//! Many events in one run, as a stream and as a replay of what was queued: cost should grow with clients, not with
-//! events. There are twenty events for each client, their messages mixed.
+//! Many events in one run, as a stream and as a replay of what was queued: cost should grow with
+//! clients, not with events. There are twenty events for each client, their messages mixed.
 
 use std::time::Duration;
 
@@ -45,16 +45,45 @@ pub fn measure(binary: &str) {
         "ratio",
     ];
     let table = Table::new(&heads);
-    let mut batches =
-        [10, 100, 200, 1000, 10_000].map(|events| Batch { events, latency: 0, clients: Clients::New }).to_vec();
-    batches.insert(3, Batch { events: 200, latency: 0, clients: Clients::Known });
-    batches.insert(4, Batch { events: 200, latency: 100, clients: Clients::New });
+    let mut batches = [10, 100, 200, 1000, 10_000]
+        .map(|events| Batch {
+            events,
+            latency: 0,
+            clients: Clients::New,
+        })
+        .to_vec();
+    batches.insert(
+        3,
+        Batch {
+            events: 200,
+            latency: 0,
+            clients: Clients::Known,
+        },
+    );
+    batches.insert(
+        4,
+        Batch {
+            events: 200,
+            latency: 100,
+            clients: Clients::New,
+        },
+    );
     for batch in batches {
-        table.row(&batch.row("stream", &batch.stream(&batch.user(binary)), batch.baseline()));
+        table.row(&batch.row(
+            "stream",
+            &batch.stream(&batch.user(binary)),
+            batch.baseline(),
+        ));
         let user = batch.user(binary);
         let queued = user.run(&["--enqueue"], &stream(batch.events, batch.people()));
-        table.row(&batch.row("stream with --enqueue", &queued.expect(batch.events, "\"status\":\"queued\""), None));
-        let replayed = user.run(&["replay"], b"").expect(batch.events, "\"status\":\"success\"");
+        table.row(&batch.row(
+            "stream with --enqueue",
+            &queued.expect(batch.events, "\"status\":\"queued\""),
+            None,
+        ));
+        let replayed = user
+            .run(&["replay"], b"")
+            .expect(batch.events, "\"status\":\"success\"");
         table.row(&batch.row("replay of it", &replayed, None));
     }
 }
@@ -80,28 +109,41 @@ impl Batch {
                 user.run(&[], &message(1 + person, (person, Names::Given)));
             }
         }
-        user.vendors.set_latency(Duration::from_millis(self.latency));
+        user.vendors
+            .set_latency(Duration::from_millis(self.latency));
         user
     }
 
     fn stream(self, user: &User) -> Cost {
-        user.run(&[], &stream(self.events, self.people())).expect(self.events, "\"status\":\"success\"")
+        user.run(&[], &stream(self.events, self.people()))
+            .expect(self.events, "\"status\":\"success\"")
     }
 
     fn baseline(self) -> Option<Duration> {
         let quick = self.events <= BASELINE && self.latency == 0;
-        quick.then(|| self.stream(&self.warm(User::of_baseline(self.world()))).time)
+        quick.then(|| {
+            self.stream(&self.warm(User::of_baseline(self.world())))
+                .time
+        })
     }
 
     fn row(self, what: &str, cost: &Cost, baseline: Option<Duration>) -> Vec<String> {
-        let known = if self.clients == Clients::Known { ", known clients" } else { "" };
-        let target = (self.events == TARGET.0 && cost.notion > 0).then(|| verdict(cost.notion as f64, TARGET.1));
+        let known = if self.clients == Clients::Known {
+            ", known clients"
+        } else {
+            ""
+        };
+        let target = (self.events == TARGET.0 && cost.notion > 0)
+            .then(|| verdict(cost.notion as f64, TARGET.1));
         vec![
             format!("{what}{known}"),
             self.events.to_string(),
             self.latency.to_string(),
             secs(cost.time),
-            format!("{:.2}", cost.time.as_secs_f64() * 1000.0 / self.events as f64),
+            format!(
+                "{:.2}",
+                cost.time.as_secs_f64() * 1000.0 / self.events as f64
+            ),
             cost.notion.to_string(),
             each(cost.notion, self.events),
             each(cost.notion, self.people()),

@@ -24,7 +24,10 @@ pub enum Names {
 pub fn world(people: usize) -> World {
     let mut world = World::default_demo();
     let pattern = world.quo.contacts[0].clone();
-    world.quo.contacts.extend((0..people).map(|n| contact(&pattern, n)));
+    world
+        .quo
+        .contacts
+        .extend((0..people).map(|n| contact(&pattern, n)));
     world
 }
 
@@ -33,7 +36,8 @@ fn contact(pattern: &Json, n: usize) -> Json {
     contact["id"] = json!(contact_id(n));
     contact["externalId"] = Json::Null;
     contact["defaultFields"]["lastName"] = json!(format!("Quint {n}"));
-    contact["defaultFields"]["phoneNumbers"] = json!([{"name": "Mobile", "value": phone(n), "id": format!("ph{n}")}]);
+    contact["defaultFields"]["phoneNumbers"] =
+        json!([{"name": "Mobile", "value": phone(n), "id": format!("ph{n}")}]);
     contact
 }
 
@@ -45,11 +49,17 @@ fn phone(n: usize) -> String {
     format!("+1212{:07}", 2_000_000 + n)
 }
 
-/// Message `n` of a person, a minute later than the one before: less does not move the date on the page.
+/// Message `n` of a person, a minute later than the one before: less does not move the date on the
+/// page.
 pub fn message(n: usize, (person, names): (usize, Names)) -> Vec<u8> {
-    let ids = if names == Names::Given { format!("\"{}\"", contact_id(person)) } else { String::new() };
+    let ids = if names == Names::Given {
+        format!("\"{}\"", contact_id(person))
+    } else {
+        String::new()
+    };
     let minutes = i64::try_from(n).expect("a small number");
-    let at = "2026-10-02T17:00:00Z".parse::<Timestamp>().expect("a time") + SignedDuration::from_mins(minutes);
+    let at = "2026-10-02T17:00:00Z".parse::<Timestamp>().expect("a time")
+        + SignedDuration::from_mins(minutes);
     let text = MESSAGE
         .replace("EV00000000000000000000000000000080", &event_id(n))
         .replace("AC00000000000000000000000000000180", &format!("AC{n:032x}"))
@@ -66,23 +76,35 @@ pub fn event_id(n: usize) -> String {
 
 /// So many messages, one on each line, of all people in turn; later than the first thousand.
 pub fn stream(events: usize, people: usize) -> Vec<u8> {
-    let line = |n: usize| [message(1000 + n, (n % people, Names::Given)), b"\n".to_vec()].concat();
+    let line = |n: usize| {
+        [
+            message(1000 + n, (n % people, Names::Given)),
+            b"\n".to_vec(),
+        ]
+        .concat()
+    };
     (0..events).flat_map(line).collect()
 }
 
 /// A call, and then its transcript of so many bytes.
 pub fn call_with_transcript(bytes: usize) -> (Vec<u8>, Vec<u8>) {
     let renamed = |name: &str| sample(name).replace("AC00000000000000000000000000000141", "AC9");
-    let mut transcript: Json = serde_json::from_str(&renamed("legacy-v4.call.transcript.completed")).expect("JSON");
+    let mut transcript: Json =
+        serde_json::from_str(&renamed("legacy-v4.call.transcript.completed")).expect("JSON");
     let dialogue = &mut transcript["data"]["object"]["dialogue"];
     let line = dialogue[1].clone();
     *dialogue = vec![line.clone(); bytes / line.to_string().len()].into();
-    (renamed("legacy-v4.call.completed.answered").into_bytes(), transcript.to_string().into_bytes())
+    (
+        renamed("legacy-v4.call.completed.answered").into_bytes(),
+        transcript.to_string().into_bytes(),
+    )
 }
 
 /// A sample delivery of `fixtures/quo`, without blanks.
 pub fn sample(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/quo/{name}.json"));
     let text = std::fs::read_to_string(path).expect("sample");
-    serde_json::from_str::<Json>(&text).expect("JSON").to_string()
+    serde_json::from_str::<Json>(&text)
+        .expect("JSON")
+        .to_string()
 }

@@ -58,12 +58,25 @@ fn row(binary: &str, events: usize, kept: Kept) -> Vec<String> {
     let new = median(|n| enqueue(2 * MANY + n).expect(1, "\"queued\""));
     // Only these are not finished; what is left is the looking.
     let store = Connection::open(&path).expect("the store");
-    store.execute("DELETE FROM inbox WHERE state = 'queued'", []).expect("rows go");
+    store
+        .execute("DELETE FROM inbox WHERE state = 'queued'", [])
+        .expect("rows go");
     drop(store);
     let replay = median(|_| user.run(&["replay"], b"").expect(0, ""));
-    let wanted = |value: f64, most: f64| if events == MANY { verdict(value, most) } else { none() };
+    let wanted = |value: f64, most: f64| {
+        if events == MANY {
+            verdict(value, most)
+        } else {
+            none()
+        }
+    };
     vec![
-        if kept == Kept::Whole { "whole (30 days)" } else { "keys only (afterwards)" }.to_owned(),
+        if kept == Kept::Whole {
+            "whole (30 days)"
+        } else {
+            "keys only (afterwards)"
+        }
+        .to_owned(),
         events.to_string(),
         micros(checks[500]),
         micros(checks[990]),
@@ -78,7 +91,12 @@ fn row(binary: &str, events: usize, kept: Kept) -> Vec<String> {
 
 /// Times of the check inside of the program, sorted.
 fn checks(path: &Path, events: usize) -> Vec<Duration> {
-    let store = Store::open(&Place::File(path.to_owned()), Mode::ReadWrite, Timestamp::now).expect("the store");
+    let store = Store::open(
+        &Place::File(path.to_owned()),
+        Mode::ReadWrite,
+        Timestamp::now,
+    )
+    .expect("the store");
     let check = |n: usize| {
         let id = EventId::parse(&event_id(n * 997 % events)).expect("an id");
         let began = Instant::now();
@@ -92,10 +110,13 @@ fn checks(path: &Path, events: usize) -> Vec<Duration> {
 
 fn fill(path: &Path, events: usize, kept: Kept) {
     let mut connection = Connection::open(path).expect("the store");
-    connection.pragma_update(None, "synchronous", "OFF").expect("pragma");
+    connection
+        .pragma_update(None, "synchronous", "OFF")
+        .expect("pragma");
     let transaction = connection.transaction().expect("a transaction");
     let sql = "INSERT OR REPLACE INTO inbox
-               (event_id, event_type, activity_id, payload, state, attempts, result, received_at, updated_at)
+               (event_id, event_type, activity_id, payload, state, attempts, result, received_at, \
+               updated_at)
                VALUES (?1, 'message.received', ?2, ?3, 'done', 0, ?4, ?5, ?5)";
     let mut insert = transaction.prepare(sql).expect("a statement");
     let (now, result) = (
@@ -105,9 +126,19 @@ fn fill(path: &Path, events: usize, kept: Kept) {
     for n in 0..events {
         let whole = (kept == Kept::Whole).then(|| message(n, (0, Names::Given)));
         let result = whole.is_some().then_some(result);
-        insert.execute(params![event_id(n), format!("AC{n:032x}"), whole, result, now]).expect("a row");
+        insert
+            .execute(params![
+                event_id(n),
+                format!("AC{n:032x}"),
+                whole,
+                result,
+                now
+            ])
+            .expect("a row");
     }
     drop(insert);
     transaction.commit().expect("commit");
-    connection.pragma_update(None, "wal_checkpoint", "TRUNCATE").ok();
+    connection
+        .pragma_update(None, "wal_checkpoint", "TRUNCATE")
+        .ok();
 }

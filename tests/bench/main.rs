@@ -1,6 +1,12 @@
-//! Measures the real binary against the stand-in: `scripts/bench`. Medians, and ratios to a straight-line program
-//! (`baseline.rs`) that does the same work on the same machine, because machines are noisy and differ.
-#![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::cast_precision_loss, missing_docs)]
+//! Measures the real binary against the stand-in: `scripts/bench`. Medians, and ratios to a
+//! straight-line program (`baseline.rs`) that does the same work on the same machine, because
+//! machines are noisy and differ.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    missing_docs
+)]
 
 mod baseline;
 mod batch;
@@ -34,9 +40,14 @@ fn main() {
     match args.as_slice() {
         ["baseline"] => baseline::main(),
         [binary, part] if *part == "all" || PARTS.iter().any(|(name, _)| name == part) => {
-            let wanted = PARTS.iter().filter(|(name, _)| name == part || *part == "all");
+            let wanted = PARTS
+                .iter()
+                .filter(|(name, _)| name == part || *part == "all");
             wanted.for_each(|(_, measure)| measure(binary));
         }
-        _ => panic!("usage: bench PROGRAM all|{}", PARTS.map(|(name, _)| name).join("|")),
+        _ => panic!(
+            "usage: bench PROGRAM all|{}",
+            PARTS.map(|(name, _)| name).join("|")
+        ),
     }
 }

@@ -1,6 +1,8 @@
-//! One event for each run of the whole process: time, calls and connections, without latency and with 100 ms.
+//! One event for each run of the whole process: time, calls and connections, without latency and
+//! with 100 ms.
 //!
-//! Everything that changes seldom (columns, own numbers, the index of contacts) has been read before.
+//! Everything that changes seldom (columns, own numbers, the index of contacts) has been read
+//! before.
 
 use std::time::Duration;
 
@@ -27,17 +29,41 @@ enum Case {
     Cached,
 }
 
-const CASES: [Case; 7] =
-    [Case::Skipped, Case::Enqueued, Case::Duplicate, Case::NewById, Case::NewByIndex, Case::Known, Case::Cached];
+const CASES: [Case; 7] = [
+    Case::Skipped,
+    Case::Enqueued,
+    Case::Duplicate,
+    Case::NewById,
+    Case::NewByIndex,
+    Case::Known,
+    Case::Cached,
+];
 
 pub fn measure(binary: &str) {
-    let heads =
-        ["run of the whole process (ms)", "latency", "median", "target", "notion", "quo", "conn", "baseline", "ratio"];
+    let heads = [
+        "run of the whole process (ms)",
+        "latency",
+        "median",
+        "target",
+        "notion",
+        "quo",
+        "conn",
+        "baseline",
+        "ratio",
+    ];
     let table = Table::new(&heads);
     let nothing = User::of("/bin/true", events::world(0));
-    table.row(&["a program that does nothing".to_owned(), none(), millis(median(|_| nothing.run(&[], b"")).time)]);
+    table.row(&[
+        "a program that does nothing".to_owned(),
+        none(),
+        millis(median(|_| nothing.run(&[], b"")).time),
+    ]);
     let disk = median(|_| nothing.sync_to_disk()).time;
-    table.row(&["a file of 4 kB brought to the disk".to_owned(), none(), millis(disk)]);
+    table.row(&[
+        "a file of 4 kB brought to the disk".to_owned(),
+        none(),
+        millis(disk),
+    ]);
     for latency in [0, 100] {
         let user = User::of(binary, events::world(PEOPLE));
         let baseline = User::of_baseline(events::world(PEOPLE));
@@ -71,7 +97,11 @@ impl Case {
         if self == Self::Known {
             forget_page(user);
         }
-        let args: &[&str] = if self == Self::Enqueued { &["--enqueue"] } else { &[] };
+        let args: &[&str] = if self == Self::Enqueued {
+            &["--enqueue"]
+        } else {
+            &[]
+        };
         user.run(args, &self.event(n)).expect(1, "\"status\":")
     }
 
@@ -109,12 +139,16 @@ impl Case {
         match self {
             Self::Skipped => Some(5.0),
             Self::Enqueued | Self::Duplicate => None,
-            Self::NewById | Self::NewByIndex | Self::Known | Self::Cached => Some(latency as f64 * 2.0 + 15.0),
+            Self::NewById | Self::NewByIndex | Self::Known | Self::Cached => {
+                Some(latency as f64 * 2.0 + 15.0)
+            }
         }
     }
 
     fn row(self, (latency, cost): (u64, &Cost), baseline: Option<Duration>) -> Vec<String> {
-        let target = self.target(latency).map_or_else(none, |most| verdict(cost.time.as_secs_f64() * 1000.0, most));
+        let target = self
+            .target(latency)
+            .map_or_else(none, |most| verdict(cost.time.as_secs_f64() * 1000.0, most));
         vec![
             self.name().to_owned(),
             latency.to_string(),
@@ -134,6 +168,8 @@ fn forget_page(user: &User) {
     let path = user.path(".tmp/quotion.db");
     if path.exists() {
         let store = Connection::open(path).expect("the store");
-        store.execute("DELETE FROM canvas_cache", []).expect("rows go");
+        store
+            .execute("DELETE FROM canvas_cache", [])
+            .expect("rows go");
     }
 }

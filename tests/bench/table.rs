@@ -13,10 +13,19 @@ pub struct Table {
 impl Table {
     /// Prints the head; the first column is the title.
     pub fn new(heads: &[&str]) -> Self {
-        let widths = heads.iter().skip(1).map(|head| head.chars().count().max(9) + 1).collect();
+        let widths = heads
+            .iter()
+            .skip(1)
+            .map(|head| head.chars().count().max(9) + 1)
+            .collect();
         let table = Self { widths };
         println!();
-        table.row(&heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>());
+        table.row(
+            &heads
+                .iter()
+                .map(|head| (*head).to_owned())
+                .collect::<Vec<_>>(),
+        );
         table
     }
 

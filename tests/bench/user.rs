@@ -1,4 +1,5 @@
-//! A user with a folder of their own and the vendors: runs whole programs and says what a run has cost.
+//! A user with a folder of their own and the vendors: runs whole programs and says what a run has
+//! cost.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -32,17 +33,24 @@ pub struct User {
 }
 
 impl User {
-    /// A user of that program, whose vendors count no requests; nor does the program hold itself back.
+    /// A user of that program, whose vendors count no requests; nor does the program hold itself
+    /// back.
     pub fn of(program: &str, world: World) -> Self {
         let vendors = StandIn::start(world);
         vendors.set_rate_limits(false);
-        let user = Self { command: vec![program.to_owned()], vendors, home: tempfile::tempdir().expect("a folder") };
-        let rates = "[notion]\nrequests_per_minute = 1000000\n[quo]\nrequests_per_second = 1000000\n";
+        let user = Self {
+            command: vec![program.to_owned()],
+            vendors,
+            home: tempfile::tempdir().expect("a folder"),
+        };
+        let rates =
+            "[notion]\nrequests_per_minute = 1000000\n[quo]\nrequests_per_second = 1000000\n";
         fs::write(user.path("quotion.toml"), rates).expect("settings");
         user
     }
 
-    /// A user of the straight-line program: this one, started anew for each measurement as the other is.
+    /// A user of the straight-line program: this one, started anew for each measurement as the
+    /// other is.
     pub fn of_baseline(world: World) -> Self {
         let own = std::env::current_exe().expect("a path");
         let mut user = Self::of(own.to_str().expect("UTF-8"), world);
@@ -64,15 +72,24 @@ impl User {
     /// The store's file, and what has been written and not yet been taken over into it.
     pub fn store_bytes(&self) -> u64 {
         let files = [".tmp/quotion.db", ".tmp/quotion.db-wal"];
-        files.iter().filter_map(|name| fs::metadata(self.path(name)).ok()).map(|file| file.len()).sum()
+        files
+            .iter()
+            .filter_map(|name| fs::metadata(self.path(name)).ok())
+            .map(|file| file.len())
+            .sum()
     }
 
     /// What an event must do at least to be kept: a little is written and brought to the disk.
     pub fn sync_to_disk(&self) -> Cost {
         let mut file = File::create(self.path("synced")).expect("a file");
         let began = Instant::now();
-        file.write_all(&[7; 4096]).and_then(|()| file.sync_all()).expect("a disk");
-        Cost { time: began.elapsed(), ..Cost::default() }
+        file.write_all(&[7; 4096])
+            .and_then(|()| file.sync_all())
+            .expect("a disk");
+        Cost {
+            time: began.elapsed(),
+            ..Cost::default()
+        }
     }
 
     /// Runs the program to its end, which must be a good one.
@@ -80,7 +97,8 @@ impl User {
         self.watched(args, input, |child| child.wait().expect("it ends"))
     }
 
-    /// Runs it and gives the most memory that was resident, in bytes, as seen every tenth of a millisecond.
+    /// Runs it and gives the most memory that was resident, in bytes, as seen every tenth of a
+    /// millisecond.
     pub fn peak(&self, args: &[&str], input: &[u8]) -> (u64, Cost) {
         let mut peak = 0;
         let cost = self.watched(args, input, |child| {
@@ -95,7 +113,12 @@ impl User {
         (peak, cost)
     }
 
-    fn watched(&self, args: &[&str], input: &[u8], wait: impl FnOnce(&mut Child) -> ExitStatus) -> Cost {
+    fn watched(
+        &self,
+        args: &[&str],
+        input: &[u8],
+        wait: impl FnOnce(&mut Child) -> ExitStatus,
+    ) -> Cost {
         fs::write(self.path("input"), input).expect("a file");
         self.vendors.clear_requests();
         let busy = self.vendors.busy();
@@ -104,8 +127,18 @@ impl User {
         let status = wait(&mut command.spawn().expect("the program starts"));
         let time = began.elapsed();
         let read = |name| fs::read_to_string(self.path(name)).expect("UTF-8");
-        assert!(status.success(), "{status}\n{}\n{}", read("output"), read("errors"));
-        let connections: HashSet<usize> = self.vendors.requests().iter().map(|seen| seen.connection).collect();
+        assert!(
+            status.success(),
+            "{status}\n{}\n{}",
+            read("output"),
+            read("errors")
+        );
+        let connections: HashSet<usize> = self
+            .vendors
+            .requests()
+            .iter()
+            .map(|seen| seen.connection)
+            .collect();
         Cost {
             time,
             standin: self.vendors.busy().saturating_sub(busy),
@@ -161,5 +194,9 @@ pub fn middle(mut costs: Vec<Cost>) -> Cost {
 fn high_water(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+    line.split_whitespace()
+        .nth(1)?
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }

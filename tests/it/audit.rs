@@ -1,7 +1,7 @@
 //! What we depend on: licences, sources and duplicates, from `cargo metadata`, without network.
 //!
-//! In place of cargo-deny, whose installation alone takes minutes in CI. Known vulnerabilities need a list from the
-//! network and are not checked here; `scripts/check` says so.
+//! In place of cargo-deny, whose installation alone takes minutes in CI. Known vulnerabilities need
+//! a list from the network and are not checked here; `scripts/check` says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -19,8 +19,8 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
-/// Packages that are there in several versions, because those who use them do not agree yet. A new name here needs a
-/// look at `cargo tree -d` first.
+/// Packages that are there in several versions, because those who use them do not agree yet. A new
+/// name here needs a look at `cargo tree -d` first.
 const DUPLICATES: &[&str] = &[
     // rlibphonenumber's build-time compiler of number plans is behind
     "logos",
@@ -47,15 +47,40 @@ const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 fn packages() -> Vec<Json> {
     let rustc = Command::new("rustc").arg("-vV").output().expect("rustc");
     let version = String::from_utf8(rustc.stdout).expect("UTF-8");
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
+    let host = version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .expect("a host");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--format-version=1", "--locked", "--offline", "--filter-platform", host]);
-    let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    cargo.args([
+        "metadata",
+        "--format-version=1",
+        "--locked",
+        "--offline",
+        "--filter-platform",
+        host,
+    ]);
+    let output = cargo
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Json = serde_json::from_slice(&output.stdout).expect("JSON");
     let all = metadata["packages"].as_array().expect("packages");
-    let others: Vec<_> = all.iter().filter(|package| package["name"] != "quotion").cloned().collect();
-    assert!(others.len() > 50, "too few packages to be true: {}", others.len());
+    let others: Vec<_> = all
+        .iter()
+        .filter(|package| package["name"] != "quotion")
+        .cloned()
+        .collect();
+    assert!(
+        others.len() > 50,
+        "too few packages to be true: {}",
+        others.len()
+    );
     others
 }
 
@@ -65,7 +90,10 @@ fn text<'a>(package: &'a Json, key: &str) -> &'a str {
 
 /// Whether an SPDX expression can be met with [`LICENCES`]; `/` is an old way to write `OR`.
 fn is_allowed(expression: &str) -> bool {
-    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let spaced = expression
+        .replace('/', " OR ")
+        .replace('(', " ( ")
+        .replace(')', " ) ");
     let mut words = spaced.split_whitespace().peekable();
     either(&mut words) && words.next().is_none()
 }
@@ -89,7 +117,9 @@ fn both(words: Words) -> bool {
 }
 
 fn single(words: Words) -> bool {
-    let Some(word) = words.next() else { return false };
+    let Some(word) = words.next() else {
+        return false;
+    };
     if word == "(" {
         let met = either(words);
         return words.next() == Some(")") && met;
@@ -102,26 +132,60 @@ fn single(words: Words) -> bool {
 
 #[test]
 fn licence_expressions_are_read_as_spdx_means_them() {
-    let met = ["MIT", "GPL-3.0 OR MIT", "Unlicense/MIT", "(MIT OR GPL-3.0) AND Unicode-3.0", "Apache-2.0 AND ISC"];
-    let unmet = ["", "GPL-3.0", "MIT AND GPL-3.0", "(MIT OR ISC) AND GPL-3.0", "MIT MIT", "(MIT"];
+    let met = [
+        "MIT",
+        "GPL-3.0 OR MIT",
+        "Unlicense/MIT",
+        "(MIT OR GPL-3.0) AND Unicode-3.0",
+        "Apache-2.0 AND ISC",
+    ];
+    let unmet = [
+        "",
+        "GPL-3.0",
+        "MIT AND GPL-3.0",
+        "(MIT OR ISC) AND GPL-3.0",
+        "MIT MIT",
+        "(MIT",
+    ];
     assert_eq!(met.map(is_allowed), [true; 5]);
     assert_eq!(unmet.map(is_allowed), [false; 6]);
 }
 
 #[test]
 fn packages_come_from_one_place_and_have_licences_that_are_allowed() {
-    let wrong = |package: &&Json| text(package, "source") != CRATES_IO || !is_allowed(text(package, "license"));
-    let show = |package: &Json| format!("{} {} {}", package["name"], package["license"], package["source"]);
+    let wrong = |package: &&Json| {
+        text(package, "source") != CRATES_IO || !is_allowed(text(package, "license"))
+    };
+    let show = |package: &Json| {
+        format!(
+            "{} {} {}",
+            package["name"], package["license"], package["source"]
+        )
+    };
     let found: Vec<_> = packages().iter().filter(wrong).map(show).collect();
-    assert!(found.is_empty(), "licence or source not allowed:\n{}", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "licence or source not allowed:\n{}",
+        found.join("\n")
+    );
 }
 
 #[test]
 fn packages_are_there_once_but_for_those_that_are_known() {
     let mut versions: BTreeMap<String, usize> = BTreeMap::new();
     for package in packages() {
-        *versions.entry(text(&package, "name").to_owned()).or_default() += 1;
+        *versions
+            .entry(text(&package, "name").to_owned())
+            .or_default() += 1;
     }
-    let found: BTreeSet<_> = versions.iter().filter(|(_, count)| **count > 1).map(|(name, _)| name.as_str()).collect();
-    assert_eq!(found, DUPLICATES.iter().copied().collect(), "packages in several versions, and the known ones");
+    let found: BTreeSet<_> = versions
+        .iter()
+        .filter(|(_, count)| **count > 1)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(
+        found,
+        DUPLICATES.iter().copied().collect(),
+        "packages in several versions, and the known ones"
+    );
 }

@@ -1,4 +1,5 @@
-//! `quotion backfill`: what it prints, syncs when piped into `quotion`, and how it goes on after trouble.
+//! `quotion backfill`: what it prints, syncs when piped into `quotion`, and how it goes on after
+//! trouble.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -39,43 +40,59 @@ fn id(number: u32) -> String {
 /// A conversation; without a time Quo tells nothing of when something last happened.
 fn conversation(number: u32, line: &str, others: &[&str], minutes: Option<i64>) -> Json {
     let at = minutes.map(ago);
-    json!({"id": format!("CN{number:032}"), "phoneNumberId": line, "participants": others, "name": null,
+    json!({"id": format!("CN{number:032}"), "phoneNumberId": line, "participants": others,
+        "name": null,
            "createdAt": ago(60 * 24 * 300), "lastActivityAt": at, "updatedAt": at})
 }
 
 fn message(number: u32, from: &str, to: &[&str], minutes: i64) -> Json {
     let own = [OWN, SALES].contains(&from);
-    let line = if from == SALES || to.contains(&SALES) { "PNsale0002" } else { "PNmain0001" };
-    json!({"id": id(number), "from": from, "to": to, "text": format!("text {number}"), "phoneNumberId": line,
-           "direction": if own { "outgoing" } else { "incoming" }, "status": if own { "delivered" } else { "received" },
+    let line = if from == SALES || to.contains(&SALES) {
+        "PNsale0002"
+    } else {
+        "PNmain0001"
+    };
+    json!({"id": id(number), "from": from, "to": to, "text": format!("text {number}"),
+        "phoneNumberId": line,
+           "direction": if own { "outgoing" } else { "incoming" },
+           "status": if own { "delivered" } else { "received" },
            "userId": null, "createdAt": ago(minutes), "updatedAt": ago(minutes), "media": []})
 }
 
 /// A call of Rosa's, picked up.
 fn call(number: u32, minutes: i64) -> Json {
-    json!({"id": id(number), "phoneNumberId": "PNmain0001", "participants": [OWN, ROSA], "direction": "incoming",
-           "status": "completed", "answeredAt": ago(minutes), "answeredBy": "USmarta001", "initiatedBy": null,
-           "completedAt": ago(minutes - 1), "createdAt": ago(minutes), "updatedAt": ago(minutes - 1), "duration": 60,
-           "forwardedFrom": null, "forwardedTo": null, "aiHandled": null, "callRoute": null, "userId": "USmarta001"})
+    json!({"id": id(number), "phoneNumberId": "PNmain0001", "participants": [OWN, ROSA],
+        "direction": "incoming",
+           "status": "completed", "answeredAt": ago(minutes), "answeredBy": "USmarta001",
+           "initiatedBy": null,
+           "completedAt": ago(minutes - 1), "createdAt": ago(minutes),
+           "updatedAt": ago(minutes - 1), "duration": 60,
+           "forwardedFrom": null, "forwardedTo": null, "aiHandled": null, "callRoute": null,
+           "userId": "USmarta001"})
 }
 
 fn with(mut json: Json, changes: &Json) -> Json {
-    json.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
+    json.as_object_mut()
+        .expect("an object")
+        .extend(changes.as_object().expect("an object").clone());
     json
 }
 
 fn summarise(world: &mut World, number: u32) {
-    let summary = json!({"callId": id(number), "status": "completed", "summary": ["A leak."], "nextSteps": []});
+    let summary = json!({"callId": id(number), "status": "completed", "summary": ["A leak."],
+        "nextSteps": []});
     world.quo.summaries.insert(id(number), summary);
 }
 
 fn record(world: &mut World, number: u32) {
-    let part = json!({"id": "CR1", "status": "completed", "duration": 9, "type": "audio/mpeg", "startTime": null,
+    let part = json!({"id": "CR1", "status": "completed", "duration": 9, "type": "audio/mpeg",
+        "startTime": null,
                       "url": "https://storage.example.com/1.mp3"});
     world.quo.recordings.insert(id(number), vec![part]);
 }
 
-/// Two lines, four threads, one of them a group of which Quo tells no time, and one that has been silent for long.
+/// Two lines, four threads, one of them a group of which Quo tells no time, and one that has been
+/// silent for long.
 fn busy() -> World {
     let mut world = quiet();
     world.quo.conversations = vec![
@@ -88,13 +105,19 @@ fn busy() -> World {
     world.quo.calls = vec![
         call(10, 90),
         with(call(11, 60), &missed),
-        with(call(12, 1), &json!({"status": "in-progress", "completedAt": null})),
+        with(
+            call(12, 1),
+            &json!({"status": "in-progress", "completedAt": null}),
+        ),
         call(13, 60 * 25),
     ];
     world.quo.messages = vec![
         message(20, ROSA, &[OWN], 80),
         message(21, OWN, &[ROSA], 70),
-        with(message(22, OWN, &[ROSA], 65), &json!({"status": "undelivered"})),
+        with(
+            message(22, OWN, &[ROSA], 65),
+            &json!({"status": "undelivered"}),
+        ),
         message(23, ROSA, &[OWN, PAULA, ILSE], 50),
         message(24, PAULA, &[SALES], 30),
         message(25, ILSE, &[OWN], 60 * 24 * 40),
@@ -126,7 +149,10 @@ fn ids(run: &Run) -> Vec<String> {
         let (head, number) = id.split_once("AC").expect("an activity");
         format!("{head}{}", number.trim_start_matches('0'))
     };
-    run.lines.iter().map(|line| short(line["id"].as_str().expect("an id"))).collect()
+    run.lines
+        .iter()
+        .map(|line| short(line["id"].as_str().expect("an id")))
+        .collect()
 }
 
 impl User {
@@ -134,7 +160,13 @@ impl User {
     fn backfill(&self, args: &[&str]) -> Run {
         let run = self.run(args, b"");
         assert_eq!(run.code, 0, "{}", run.stderr);
-        assert!(run.lines.iter().all(|line| line["object"] == "event" && line["apiVersion"] == "v4"), "{}", run.stdout);
+        assert!(
+            run.lines
+                .iter()
+                .all(|line| line["object"] == "event" && line["apiVersion"] == "v4"),
+            "{}",
+            run.stdout
+        );
         run
     }
 
@@ -143,7 +175,13 @@ impl User {
     fn sync_printed(&self, printed: &Run) -> Vec<String> {
         let synced = self.run::<&str>(&[], printed.stdout.as_bytes());
         assert_eq!(synced.code, 0, "{}\n{}", synced.stdout, synced.stderr);
-        let word = |line: &Json| line["reason"].as_str().or(line["action"].as_str()).unwrap_or("?").to_owned();
+        let word = |line: &Json| {
+            line["reason"]
+                .as_str()
+                .or(line["action"].as_str())
+                .unwrap_or("?")
+                .to_owned()
+        };
         synced.lines.iter().map(word).collect()
     }
 }
@@ -153,17 +191,41 @@ fn what_is_printed_syncs_and_is_not_printed_again() {
     let user = user(busy());
     let first = user.backfill(&DAY);
     assert_eq!(ids(&first), [&BUSY[..], &["backfill-message-24"]].concat());
-    assert!(first.stderr.contains("backfill: events: 8; conversations: 3; groups"), "{}", first.stderr);
-    assert_eq!(first.stderr.lines().count(), 1, "no bar where there is no terminal: {}", first.stderr);
-    assert!(!user.sync_printed(&first).iter().any(|did| did == "duplicate"));
+    assert!(
+        first
+            .stderr
+            .contains("backfill: events: 8; conversations: 3; groups"),
+        "{}",
+        first.stderr
+    );
+    assert_eq!(
+        first.stderr.lines().count(),
+        1,
+        "no bar where there is no terminal: {}",
+        first.stderr
+    );
+    assert!(
+        !user
+            .sync_printed(&first)
+            .iter()
+            .any(|did| did == "duplicate")
+    );
     assert_eq!(user.client_pages(), 3);
     for text in ["text 20", "text 21", "text 24", "A leak.", "1.mp3"] {
         assert_eq!(user.times_in_notion(text), 1, "{text}");
     }
-    assert_eq!(user.times_in_notion("text 23"), 3, "a group's text stands on each member's page");
+    assert_eq!(
+        user.times_in_notion("text 23"),
+        3,
+        "a group's text stands on each member's page"
+    );
     let second = user.backfill(&DAY);
     assert_eq!(second.stdout, "");
-    assert!(second.stderr.contains("synced before: 6"), "{}", second.stderr);
+    assert!(
+        second.stderr.contains("synced before: 6"),
+        "{}",
+        second.stderr
+    );
     let before = user.notion();
     let all = user.backfill(&["backfill", "--since", "24h", "--all"]);
     assert_eq!(all.stdout, first.stdout);
@@ -183,17 +245,50 @@ fn nothing_to_tell_is_nothing_printed() {
 fn span_and_numbers_are_obeyed() {
     let user = user(busy());
     let check = |args: &[&str], expected: &[&str]| {
-        assert_eq!(ids(&user.backfill(&[&["backfill"], args].concat())), expected, "{args:?}");
+        assert_eq!(
+            ids(&user.backfill(&[&["backfill"], args].concat())),
+            expected,
+            "{args:?}"
+        );
     };
-    check(&["--since", "24h", "--number", "PNsale0002"], &["backfill-message-24"]);
-    check(&["--since", "24h", "--number", "+1 (415) 555-0111"], &["backfill-message-24"]);
+    check(
+        &["--since", "24h", "--number", "PNsale0002"],
+        &["backfill-message-24"],
+    );
+    check(
+        &["--since", "24h", "--number", "+1 (415) 555-0111"],
+        &["backfill-message-24"],
+    );
     check(&["--since", "24h", "--number", "PNmain0001"], &BUSY);
-    check(&["--since", "24h", "--number", SALES, "--number", OWN], &[&BUSY[..], &["backfill-message-24"]].concat());
-    check(&["--since", "75m", "--until", "45m"], &["backfill-message-21", "backfill-call-11", "backfill-message-23"]);
+    check(
+        &["--since", "24h", "--number", SALES, "--number", OWN],
+        &[&BUSY[..], &["backfill-message-24"]].concat(),
+    );
+    check(
+        &["--since", "75m", "--until", "45m"],
+        &[
+            "backfill-message-21",
+            "backfill-call-11",
+            "backfill-message-23",
+        ],
+    );
     check(&["--since", "26h", "--until", "24h"], &["backfill-call-13"]);
-    check(&["--since", "60d", "--until", "30d"], &["backfill-message-25"]);
-    let queries: Vec<String> = user.vendors.requests().into_iter().map(|seen| seen.query).collect();
-    assert!(queries.iter().all(|query| !query.contains("since=") && !query.contains("updatedAfter")), "{queries:?}");
+    check(
+        &["--since", "60d", "--until", "30d"],
+        &["backfill-message-25"],
+    );
+    let queries: Vec<String> = user
+        .vendors
+        .requests()
+        .into_iter()
+        .map(|seen| seen.query)
+        .collect();
+    assert!(
+        queries
+            .iter()
+            .all(|query| !query.contains("since=") && !query.contains("updatedAfter")),
+        "{queries:?}"
+    );
 }
 
 #[test]
@@ -215,7 +310,13 @@ fn pending_tells_only_what_synced_calls_lack() {
     user.vendors.clear_requests();
     let late = user.backfill(&pending);
     assert_eq!(ids(&late), ["backfill-recording-10", "backfill-summary-10"]);
-    assert!(!user.vendors.requests().iter().any(|seen| seen.path == "/v1/messages"));
+    assert!(
+        !user
+            .vendors
+            .requests()
+            .iter()
+            .any(|seen| seen.path == "/v1/messages")
+    );
     assert_eq!(user.sync_printed(&late), ["updated", "updated"]);
     assert_eq!(user.times_in_notion("A leak."), 1);
     assert_eq!(user.backfill(&pending).stdout, "");
@@ -236,35 +337,69 @@ fn run_that_quo_broke_is_continued_and_tells_nothing_twice() {
     ] {
         let user = user(busy());
         // Unreadable, and so not asked again.
-        user.vendors.add_fault(Fault::new(Vendor::Quo, status(200, "{}")).path(path).nth(nth));
+        user.vendors.add_fault(
+            Fault::new(Vendor::Quo, status(200, "{}"))
+                .path(path)
+                .nth(nth),
+        );
         let broken = user.run(&DAY, b"");
         assert_eq!(broken.code, 75, "{path} {nth}: {}", broken.stderr);
-        assert!(broken.stderr.contains("cannot read") && broken.stderr.contains("hint: "), "{}", broken.stderr);
+        assert!(
+            broken.stderr.contains("cannot read") && broken.stderr.contains("hint: "),
+            "{}",
+            broken.stderr
+        );
         let rest = user.backfill(&DAY);
         assert_eq!([ids(&broken), ids(&rest)].concat(), whole, "{path} {nth}");
-        assert_eq!(ids(&user.backfill(&DAY)), whole, "{path} {nth}: the next run begins anew, as nothing is synced");
+        assert_eq!(
+            ids(&user.backfill(&DAY)),
+            whole,
+            "{path} {nth}: the next run begins anew, as nothing is synced"
+        );
     }
 }
 
 #[test]
 fn continued_run_tells_what_came_meanwhile() {
     let user = user(busy());
-    user.vendors.add_fault(Fault::new(Vendor::Quo, status(503, "{}")).path("/v1/messages").nth(3).times(4));
+    user.vendors.add_fault(
+        Fault::new(Vendor::Quo, status(503, "{}"))
+            .path("/v1/messages")
+            .nth(3)
+            .times(4),
+    );
     let broken = user.run(&DAY, b"");
-    assert_eq!((broken.code, ids(&broken)), (75, BUSY.map(str::to_owned).to_vec()), "{}", broken.stderr);
-    assert!(broken.stderr.contains("503") && broken.stderr.contains("hint: "), "{}", broken.stderr);
+    assert_eq!(
+        (broken.code, ids(&broken)),
+        (75, BUSY.map(str::to_owned).to_vec()),
+        "{}",
+        broken.stderr
+    );
+    assert!(
+        broken.stderr.contains("503") && broken.stderr.contains("hint: "),
+        "{}",
+        broken.stderr
+    );
     {
         let mut world = user.vendors.world();
         world.quo.messages.push(message(30, ROSA, &[OWN], 0));
         world.quo.conversations[1] = conversation(1, "PNmain0001", &[ROSA], Some(0));
     }
-    assert_eq!(ids(&user.backfill(&DAY)), ["backfill-message-30", "backfill-message-24"]);
+    assert_eq!(
+        ids(&user.backfill(&DAY)),
+        ["backfill-message-30", "backfill-message-24"]
+    );
     let user = self::user(busy());
-    user.vendors.add_fault(Fault::new(Vendor::Quo, status(200, "{}")).path("/v1/messages").nth(3));
+    user.vendors.add_fault(
+        Fault::new(Vendor::Quo, status(200, "{}"))
+            .path("/v1/messages")
+            .nth(3),
+    );
     assert_eq!(user.run(&DAY, b"").code, 75);
     user.vendors.clear_requests();
     user.backfill(&DAY);
-    // The numbers, two pages of conversations, the group, which has no date, and what is left; Rosa's is older.
+    // The numbers, two pages of conversations, the group, which has no date, and what is left;
+    // Rosa's is older.
     assert_eq!(user.vendors.count(Vendor::Quo), 6, "{:?}", user.quo_log());
 }
 
@@ -272,22 +407,40 @@ fn continued_run_tells_what_came_meanwhile() {
 fn killed_run_is_continued() {
     let user = user(busy());
     let hang = Act::Hang(Duration::from_secs(20));
-    user.vendors.add_fault(Fault::new(Vendor::Quo, hang).path("/v1/messages").nth(3).times(1));
+    user.vendors.add_fault(
+        Fault::new(Vendor::Quo, hang)
+            .path("/v1/messages")
+            .nth(3)
+            .times(1),
+    );
     let mut child = user.command(&DAY).spawn().expect("it starts");
-    let asked = || user.vendors.requests().iter().filter(|seen| seen.path == "/v1/messages").count();
+    let asked = || {
+        user.vendors
+            .requests()
+            .iter()
+            .filter(|seen| seen.path == "/v1/messages")
+            .count()
+    };
     let began = Instant::now();
     while asked() < 3 && began.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(10));
     }
     child.kill().expect("it runs");
-    assert_eq!(ids(&Run::of(child.wait_with_output().expect("it ends"))), BUSY);
+    assert_eq!(
+        ids(&Run::of(child.wait_with_output().expect("it ends"))),
+        BUSY
+    );
     assert_eq!(ids(&user.backfill(&DAY)), ["backfill-message-24"]);
 }
 
 #[test]
 fn conversation_that_quo_refuses_does_not_hide_the_others() {
     let user = user(busy());
-    user.vendors.add_fault(Fault::new(Vendor::Quo, status(400, "{}")).path("/v1/calls").nth(1));
+    user.vendors.add_fault(
+        Fault::new(Vendor::Quo, status(400, "{}"))
+            .path("/v1/calls")
+            .nth(1),
+    );
     let run = user.run(&DAY, b"");
     assert_eq!(run.code, 69, "{}", run.stderr);
     assert_eq!(ids(&run), ["backfill-message-23", "backfill-message-24"]);
@@ -298,48 +451,109 @@ fn conversation_that_quo_refuses_does_not_hide_the_others() {
 fn long_thread_is_read_page_by_page() {
     let mut world = quiet();
     world.quo.conversations = vec![conversation(1, "PNmain0001", &[ROSA], Some(1))];
-    world.quo.messages = (0..250).map(|number| message(1000 + number, ROSA, &[OWN], 300 - i64::from(number))).collect();
+    world.quo.messages = (0..250)
+        .map(|number| message(1000 + number, ROSA, &[OWN], 300 - i64::from(number)))
+        .collect();
     let user = user(world);
     let run = user.backfill(&DAY);
-    let expected: Vec<String> = (1000..1250).map(|number| format!("backfill-message-{number}")).collect();
+    let expected: Vec<String> = (1000..1250)
+        .map(|number| format!("backfill-message-{number}"))
+        .collect();
     assert_eq!(ids(&run), expected);
-    assert_eq!(user.vendors.requests().iter().filter(|seen| seen.path == "/v1/messages").count(), 3);
+    assert_eq!(
+        user.vendors
+            .requests()
+            .iter()
+            .filter(|seen| seen.path == "/v1/messages")
+            .count(),
+        3
+    );
 }
 
 #[test]
 fn rate_limit_is_kept() {
     let mut world = quiet();
     let other = |number: u32| format!("+1202555{:04}", 200 + number);
-    world.quo.conversations =
-        (0..16).map(|number| conversation(number, "PNmain0001", &[&other(number)], Some(1))).collect();
-    world.quo.messages = (0..16).map(|number| message(number + 1, &other(number), &[OWN], 5)).collect();
+    world.quo.conversations = (0..16)
+        .map(|number| conversation(number, "PNmain0001", &[&other(number)], Some(1)))
+        .collect();
+    world.quo.messages = (0..16)
+        .map(|number| message(number + 1, &other(number), &[OWN], 5))
+        .collect();
     let user = User::of(world);
     let began = Instant::now();
     let run = user.backfill(&DAY);
     assert_eq!(run.lines.len(), 16);
-    let refused = user.vendors.requests().iter().filter(|seen| seen.status == 429).count();
+    let refused = user
+        .vendors
+        .requests()
+        .iter()
+        .filter(|seen| seen.status == 429)
+        .count();
     assert_eq!(user.vendors.count(Vendor::Quo), 35 + refused);
-    // A machine that holds the process up between taking a moment and sending can push two moments together.
+    // A machine that holds the process up between taking a moment and sending can push two moments
+    // together.
     assert!(refused <= 2, "{refused} requests were too early");
-    assert!(began.elapsed() >= Duration::from_secs(3), "35 requests at 10 a second: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= Duration::from_secs(3),
+        "35 requests at 10 a second: {:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
 fn failures_leave_stdout_to_events() {
     let check = |user: &User, args: &[&str], (code, said): (i32, &str)| {
         let run = user.run(args, b"");
-        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{args:?}: {}", run.stderr);
-        assert!(run.stderr.contains(said) && run.stderr.contains("hint: "), "{args:?}: {}", run.stderr);
+        assert_eq!(
+            (run.code, run.stdout.as_str()),
+            (code, ""),
+            "{args:?}: {}",
+            run.stderr
+        );
+        assert!(
+            run.stderr.contains(said) && run.stderr.contains("hint: "),
+            "{args:?}: {}",
+            run.stderr
+        );
     };
     let mut user = user(busy());
     check(&user, &["backfill"], (64, "--since or --pending"));
-    check(&user, &["backfill", "--since", "1h", "--pending", "7d"], (64, "--since or --pending"));
-    check(&user, &["backfill", "--since", "yesterday"], (64, "--since"));
-    check(&user, &["backfill", "--since", "1h", "--until", "2h"], (64, "--until"));
-    check(&user, &["--dry-run", "backfill", "--since", "1h"], (64, "--dry-run"));
-    check(&user, &["backfill", "--since", "9999999d"], (64, "too long"));
-    check(&user, &["backfill", "--since", "1h", "--number", "PNother"], (64, "PNmain0001"));
-    check(&user, &["backfill", "--since", "1h", "--config", "missing.toml"], (78, "missing.toml"));
+    check(
+        &user,
+        &["backfill", "--since", "1h", "--pending", "7d"],
+        (64, "--since or --pending"),
+    );
+    check(
+        &user,
+        &["backfill", "--since", "yesterday"],
+        (64, "--since"),
+    );
+    check(
+        &user,
+        &["backfill", "--since", "1h", "--until", "2h"],
+        (64, "--until"),
+    );
+    check(
+        &user,
+        &["--dry-run", "backfill", "--since", "1h"],
+        (64, "--dry-run"),
+    );
+    check(
+        &user,
+        &["backfill", "--since", "9999999d"],
+        (64, "too long"),
+    );
+    check(
+        &user,
+        &["backfill", "--since", "1h", "--number", "PNother"],
+        (64, "PNmain0001"),
+    );
+    check(
+        &user,
+        &["backfill", "--since", "1h", "--config", "missing.toml"],
+        (78, "missing.toml"),
+    );
     user.set("OPENPHONE_API_KEY", "wrong");
     check(&user, &DAY, (69, "401"));
     user.set("OPENPHONE_API_KEY", "");
@@ -349,9 +563,16 @@ fn failures_leave_stdout_to_events() {
 #[test]
 fn notion_is_not_needed() {
     let mut user = user(busy());
-    user.set("NOTION_API_KEY", "").set("NOTION_CLIENTS_DATABASE_ID", "").set("LOG_LEVEL", "debug");
+    user.set("NOTION_API_KEY", "")
+        .set("NOTION_CLIENTS_DATABASE_ID", "")
+        .set("LOG_LEVEL", "debug");
     let run = user.backfill(&["--log-to", "stdout", "backfill", "--since", "24h"]);
-    assert_eq!(run.lines.len(), 8, "logs are kept off stdout: {}", run.stdout);
+    assert_eq!(
+        run.lines.len(),
+        8,
+        "logs are kept off stdout: {}",
+        run.stdout
+    );
     assert_eq!(user.vendors.count(Vendor::Notion), 0);
 }
 
@@ -361,8 +582,22 @@ fn closed_pipe_ends_the_run() {
     let mut command = user.command(&DAY);
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let run = Run::of(feed(command.stdout(Stdio::from(writer)).spawn().expect("it starts"), b""));
+    let run = Run::of(feed(
+        command
+            .stdout(Stdio::from(writer))
+            .spawn()
+            .expect("it starts"),
+        b"",
+    ));
     assert_eq!(run.code, 74, "{}", run.stderr);
-    assert!(run.stderr.contains("cannot write to standard output") && !run.stderr.contains("panic"), "{}", run.stderr);
-    assert_eq!(user.backfill(&DAY).lines.len(), 8, "the next run begins anew");
+    assert!(
+        run.stderr.contains("cannot write to standard output") && !run.stderr.contains("panic"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        user.backfill(&DAY).lines.len(),
+        8,
+        "the next run begins anew"
+    );
 }

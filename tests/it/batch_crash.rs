@@ -1,5 +1,5 @@
-//! Whole streams that are killed, disturbed or raced for: the same pages as after one run in peace, nothing twice and
-//! nothing lost.
+//! Whole streams that are killed, disturbed or raced for: the same pages as after one run in peace,
+//! nothing twice and nothing lost.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,10 +11,12 @@ use crate::harness::{User, feed, sample_json};
 use crate::kit::{altered, notion_error, status, stream, text};
 use crate::standin::{Act, Fault, Vendor, When};
 use crate::support::{
-    Database, at_once, canonical, every, has_postgres, in_parallel, kill_at, postgres, sqlite, user as any_user,
+    Database, at_once, canonical, every, has_postgres, in_parallel, kill_at, postgres, sqlite,
+    user as any_user,
 };
 
-const SETTINGS: &str = "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n[quo]\nrequests_per_second = 1000\n";
+const SETTINGS: &str =
+    "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n[quo]\nrequests_per_second = 1000\n";
 const KNOWN: &str = "+12125550101";
 const NEW: &str = "+12125550102";
 
@@ -28,17 +30,23 @@ enum Recovery {
 /// Which request is disturbed.
 type Spot = (Vendor, usize, When);
 
-/// A user in whose Quo the group's members have no other contacts than the delivery names, as for `interleave`.
+/// A user in whose Quo the group's members have no other contacts than the delivery names, as for
+/// `interleave`.
 fn user(database: Database) -> User {
     let user = any_user(database, SETTINGS);
-    user.vendors.world().quo.contacts.retain(|contact| !contact.to_string().contains("+16465550183"));
+    user.vendors
+        .world()
+        .quo
+        .contacts
+        .retain(|contact| !contact.to_string().contains("+16465550183"));
     user
 }
 
 /// A user who has one client already.
 fn prepared(database: Database) -> User {
     let user = user(database);
-    user.deliver(&text(1, KNOWN)).expect(0, "success", "created");
+    user.deliver(&text(1, KNOWN))
+        .expect(0, "success", "created");
     user.vendors.clear_requests();
     user
 }
@@ -63,7 +71,13 @@ fn events() -> Vec<Json> {
 fn undisturbed(database: Database) -> (String, Vec<(Vendor, usize)>) {
     let user = prepared(database);
     let run = user.deliver_all(&events());
-    assert_eq!((run.code, run.lines.len(), user.client_pages()), (0, 10, 5), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(
+        (run.code, run.lines.len(), user.client_pages()),
+        (0, 10, 5),
+        "{}\n{}",
+        run.stdout,
+        run.stderr
+    );
     let counts = [Vendor::Notion, Vendor::Quo].map(|vendor| (vendor, user.vendors.count(vendor)));
     (canonical(&user), counts.to_vec())
 }
@@ -71,23 +85,44 @@ fn undisturbed(database: Database) -> (String, Vec<(Vendor, usize)>) {
 /// Sends the stream once more: now it must be done, and once more after that nothing is left to do.
 fn finished(user: &User, want: &str, what: &str) {
     let run = user.deliver_all(&events());
-    assert_eq!((run.code, run.lines.len()), (0, 10), "{what}: {}\n{}", run.stdout, run.stderr);
+    assert_eq!(
+        (run.code, run.lines.len()),
+        (0, 10),
+        "{what}: {}\n{}",
+        run.stdout,
+        run.stderr
+    );
     assert_eq!(canonical(user), want, "{what}\n{}", run.stdout);
     user.vendors.clear_requests();
     let run = user.deliver_all(&events());
-    let skipped = run.lines.iter().filter(|line| line["reason"] == "duplicate").count();
-    assert_eq!((run.code, skipped, user.vendors.count(Vendor::Notion)), (0, 10, 0), "{what}: {}", run.stdout);
+    let skipped = run
+        .lines
+        .iter()
+        .filter(|line| line["reason"] == "duplicate")
+        .count();
+    assert_eq!(
+        (run.code, skipped, user.vendors.count(Vendor::Notion)),
+        (0, 10, 0),
+        "{what}: {}",
+        run.stdout
+    );
 }
 
-/// Kills at every `step`th request, before and after it is applied; how many kills hit. Not all do: how a stream is
-/// dealt out to windows, and so the number of requests, differs a little from run to run.
+/// Kills at every `step`th request, before and after it is applied; how many kills hit. Not all do:
+/// how a stream is dealt out to windows, and so the number of requests, differs a little from run
+/// to run.
 fn kills(recovery: Recovery, database: Database, step: usize) -> usize {
     let (want, counts) = undisturbed(database);
     let of_vendor = |(vendor, count): (Vendor, usize)| {
-        let spots = (1..=count).map(move |nth| [(vendor, nth, When::Before), (vendor, nth, When::AfterApply)]);
+        let spots = (1..=count)
+            .map(move |nth| [(vendor, nth, When::Before), (vendor, nth, When::AfterApply)]);
         spots.flatten().collect::<Vec<Spot>>()
     };
-    let spots: Vec<Spot> = counts.into_iter().flat_map(of_vendor).step_by(step).collect();
+    let spots: Vec<Spot> = counts
+        .into_iter()
+        .flat_map(of_vendor)
+        .step_by(step)
+        .collect();
     let hits = AtomicUsize::new(0);
     in_parallel(&spots, |spot| {
         let user = prepared(database);
@@ -124,12 +159,14 @@ fn stream_that_is_killed_at_any_request_and_replayed_gives_the_same_pages() {
 fn stream_that_is_killed_gives_the_same_pages_on_postgres() {
     if has_postgres() {
         let step = every(5);
-        let hits = kills(Recovery::Resend, &postgres, step) + kills(Recovery::Replay, &postgres, step);
+        let hits =
+            kills(Recovery::Resend, &postgres, step) + kills(Recovery::Replay, &postgres, step);
         assert!(hits * step >= 30, "{hits}");
     }
 }
 
-/// Texts whose entries are on their page and known to be, and whose date is not: killed between the two.
+/// Texts whose entries are on their page and known to be, and whose date is not: killed between the
+/// two.
 fn half_written(events: &[Json]) -> User {
     let user = prepared(&sqlite);
     let victim: Arc<Mutex<Option<u32>>> = Arc::default();
@@ -138,7 +175,9 @@ fn half_written(events: &[Json]) -> User {
     let noted = move || {
         let store = rusqlite::Connection::open(&path).expect("the store");
         let sql = "SELECT count(*) - 1 || '' FROM entries WHERE state = 'done'";
-        store.query_row(sql, [], |row| row.get::<_, String>(0)).is_ok_and(|count| count == wanted)
+        store
+            .query_row(sql, [], |row| row.get::<_, String>(0))
+            .is_ok_and(|count| count == wanted)
     };
     let kill = move || {
         let began = Instant::now();
@@ -146,16 +185,28 @@ fn half_written(events: &[Json]) -> User {
             std::thread::sleep(Duration::from_millis(5));
         }
         let pid = pid.lock().expect("pid").expect("the program runs");
-        let killed = std::process::Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status();
+        let killed = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -9 {pid}")])
+            .status();
         assert!(killed.expect("sh").success());
     };
-    user.fault(Fault::new(Vendor::Notion, Act::Call(Arc::new(kill))).method("PATCH").path("/v1/pages/"));
+    user.fault(
+        Fault::new(Vendor::Notion, Act::Call(Arc::new(kill)))
+            .method("PATCH")
+            .path("/v1/pages/"),
+    );
     let mut guard = victim.lock().expect("pid");
-    let child = user.command::<&str>(&[]).spawn().expect("the program starts");
+    let child = user
+        .command::<&str>(&[])
+        .spawn()
+        .expect("the program starts");
     *guard = Some(child.id());
     drop(guard);
     feed(child, &stream(events));
-    assert_eq!((user.vendors.unused_faults(), user.entries_of(KNOWN).len()), (0, 1 + events.len()));
+    assert_eq!(
+        (user.vendors.unused_faults(), user.entries_of(KNOWN).len()),
+        (0, 1 + events.len())
+    );
     user.vendors.clear_faults();
     user
 }
@@ -164,24 +215,42 @@ fn half_written(events: &[Json]) -> User {
 fn date_that_got_lost_is_made_up_for_although_an_older_text_came_first() {
     let (older, newer) = (text(100, KNOWN), text(200, KNOWN));
     for together in [false, true] {
-        let killed = if together { vec![older.clone(), newer.clone()] } else { vec![newer.clone()] };
+        let killed = if together {
+            vec![older.clone(), newer.clone()]
+        } else {
+            vec![newer.clone()]
+        };
         let user = half_written(&killed);
         for event in [&older, &newer] {
             assert_eq!(user.deliver(event).code, 0);
         }
         assert_eq!(user.entries_of(KNOWN).len(), 3);
-        assert_eq!(user.property("Last Call"), "2026-10-01T17:03:00.000+00:00", "killed together: {together}");
+        assert_eq!(
+            user.property("Last Call"),
+            "2026-10-01T17:03:00.000+00:00",
+            "killed together: {together}"
+        );
     }
 }
 
 /// What may go wrong with a request; most of it leaves open whether it was applied.
 fn troubles() -> Vec<(&'static str, Act, When)> {
-    let conflict = || notion_error(409, "conflict_error", "Conflict occurred while saving. Please try again.");
+    let conflict = || {
+        notion_error(
+            409,
+            "conflict_error",
+            "Conflict occurred while saving. Please try again.",
+        )
+    };
     vec![
         ("dropped", Act::DropConnection, When::Before),
         ("dropped", Act::DropConnection, When::AfterApply),
         ("reset", Act::ResetConnection, When::AfterApply),
-        ("502", status(502, "<html><body>502 Bad Gateway</body></html>"), When::AfterApply),
+        (
+            "502",
+            status(502, "<html><body>502 Bad Gateway</body></html>"),
+            When::AfterApply,
+        ),
         ("409", conflict(), When::Before),
         ("409", conflict(), When::AfterApply),
         ("503 saved", Act::SavedBut503, When::Before),
@@ -191,24 +260,43 @@ fn troubles() -> Vec<(&'static str, Act, When)> {
 }
 
 fn slower() -> Act {
-    let body = json!({"object": "error", "status": 429, "code": "rate_limited", "message": "x"}).to_string();
-    Act::Status { code: 429, headers: vec![("retry-after".to_owned(), "0".to_owned())], body }
+    let body = json!({"object": "error", "status": 429, "code": "rate_limited", "message": "x"})
+        .to_string();
+    Act::Status {
+        code: 429,
+        headers: vec![("retry-after".to_owned(), "0".to_owned())],
+        body,
+    }
 }
 
 /// Disturbs every `step`th request to Notion in every way; how many were.
 fn disturbed(database: Database, step: usize) -> usize {
     let (want, counts) = undisturbed(database);
-    let cases: Vec<_> = (1..=counts[0].1).flat_map(|nth| troubles().into_iter().map(move |how| (nth, how))).collect();
+    let cases: Vec<_> = (1..=counts[0].1)
+        .flat_map(|nth| troubles().into_iter().map(move |how| (nth, how)))
+        .collect();
     let cases: Vec<_> = cases.into_iter().step_by(step).collect();
     let hits = AtomicUsize::new(0);
     in_parallel(&cases, |(nth, (name, act, when))| {
         let user = prepared(database);
-        user.fault(Fault { when: *when, ..Fault::new(Vendor::Notion, act.clone()).nth(*nth) });
+        user.fault(Fault {
+            when: *when,
+            ..Fault::new(Vendor::Notion, act.clone()).nth(*nth)
+        });
         let run = user.deliver_all(&events());
         let what = format!("{name} {when:?} at request {nth}");
         // A conflict is no answer to a question; there it counts as a refusal.
-        let codes: &[i32] = if *name == "409" { &[0, 69, 75] } else { &[0, 75] };
-        assert!(codes.contains(&run.code) && run.lines.len() == 10, "{what}: {}\n{}", run.stdout, run.stderr);
+        let codes: &[i32] = if *name == "409" {
+            &[0, 69, 75]
+        } else {
+            &[0, 75]
+        };
+        assert!(
+            codes.contains(&run.code) && run.lines.len() == 10,
+            "{what}: {}\n{}",
+            run.stdout,
+            run.stderr
+        );
         hits.fetch_add(1 - user.vendors.unused_faults(), Ordering::Relaxed);
         user.vendors.clear_faults();
         if run.code == 0 {
@@ -241,10 +329,19 @@ fn stream_with_requests_disturbed_gives_the_same_pages_on_postgres() {
 #[test]
 fn stream_all_of_whose_writes_lose_their_answers_gives_the_same_pages() {
     let (want, _) = undisturbed(&sqlite);
-    for act in [Act::DropConnection, Act::SavedBut503, status(502, "<html>Bad Gateway</html>")] {
+    for act in [
+        Act::DropConnection,
+        Act::SavedBut503,
+        status(502, "<html>Bad Gateway</html>"),
+    ] {
         let user = prepared(&sqlite);
         for (method, path) in [("POST", "/v1/pages"), ("PATCH", "/v1/")] {
-            user.fault(Fault::new(Vendor::Notion, act.clone()).method(method).path(path).after());
+            user.fault(
+                Fault::new(Vendor::Notion, act.clone())
+                    .method(method)
+                    .path(path)
+                    .after(),
+            );
         }
         let codes: Vec<i32> = (0..6).map(|_| user.deliver_all(&events()).code).collect();
         assert!(codes.iter().all(|code| [0, 75].contains(code)), "{codes:?}");
@@ -253,22 +350,38 @@ fn stream_all_of_whose_writes_lose_their_answers_gives_the_same_pages() {
     }
 }
 
-/// Thirty events that touch each other's clients: members of a group alone and together, a call with its artifacts.
+/// Thirty events that touch each other's clients: members of a group alone and together, a call
+/// with its artifacts.
 fn entangled() -> Vec<Json> {
     let phones = ["+12025550147", "+13125550162", "+16465550183", KNOWN];
     let group = |number: u32| {
-        let (event, activity) = (json!(format!("EV7{number:031}")), json!(format!("AC7{number:031}")));
-        altered("legacy-v4.message.received.group", &[("/id", event), ("/data/object/id", activity)])
+        let (event, activity) = (
+            json!(format!("EV7{number:031}")),
+            json!(format!("AC7{number:031}")),
+        );
+        altered(
+            "legacy-v4.message.received.group",
+            &[("/id", event), ("/data/object/id", activity)],
+        )
     };
-    let artifacts = ["completed.answered", "recording.completed", "summary.completed", "transcript.completed"];
-    let call = artifacts.iter().map(|name| sample_json(&format!("legacy-v4.call.{name}")));
+    let artifacts = [
+        "completed.answered",
+        "recording.completed",
+        "summary.completed",
+        "transcript.completed",
+    ];
+    let call = artifacts
+        .iter()
+        .map(|name| sample_json(&format!("legacy-v4.call.{name}")));
     let texts = (0..20).map(|number| text(number, phones[number as usize % 4]));
     call.chain(texts).chain((0..6).map(group)).collect()
 }
 
 /// The events in another order: every `stride`th, round and round.
 fn shuffled(events: &[Json], stride: usize) -> Vec<Json> {
-    (0..events.len()).map(|at| events[at * stride % events.len()].clone()).collect()
+    (0..events.len())
+        .map(|at| events[at * stride % events.len()].clone())
+        .collect()
 }
 
 fn raced(database: Database) {
@@ -296,16 +409,30 @@ fn raced(database: Database) {
         let took = began.elapsed();
         for run in &runs {
             assert_eq!(run.code, 0, "{one} {other}: {}\n{}", run.stdout, run.stderr);
-            assert!(run.lines.iter().all(|line| line["status"] == "success"), "{one} {other}: {}", run.stdout);
+            assert!(
+                run.lines.iter().all(|line| line["status"] == "success"),
+                "{one} {other}: {}",
+                run.stdout
+            );
         }
         assert_eq!((runs[0].lines.len(), runs[1].lines.len()), (30, 30));
         assert_eq!(canonical(&user), want, "{one} {other}");
-        assert!(took < Duration::from_secs(25), "nobody waits for the other until the deadline: {took:?}");
+        assert!(
+            took < Duration::from_secs(25),
+            "nobody waits for the other until the deadline: {took:?}"
+        );
         // Each event was somebody's work once, and nobody else's.
         for event in &events {
-            let lines = runs.iter().flat_map(|run| &run.lines).filter(|line| line["event_id"] == event["id"]);
+            let lines = runs
+                .iter()
+                .flat_map(|run| &run.lines)
+                .filter(|line| line["event_id"] == event["id"]);
             let done = lines.filter(|line| line["action"] != "skipped").count();
-            assert!(done <= 1, "{one} {other}: {} done {done} times", event["id"]);
+            assert!(
+                done <= 1,
+                "{one} {other}: {} done {done} times",
+                event["id"]
+            );
         }
     }
 }

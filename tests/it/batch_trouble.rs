@@ -1,4 +1,5 @@
-//! One event of many goes wrong, one client of many, one request of many: the others are done, and what is not is kept.
+//! One event of many goes wrong, one client of many, one request of many: the others are done, and
+//! what is not is kept.
 
 use serde_json::{Value as Json, json};
 
@@ -7,7 +8,8 @@ use crate::kit::{activity, altered, ids, notion_error, status, stream, text};
 use crate::standin::{Act, Fault, Vendor};
 use crate::support::{canonical, inbox, sqlite, user};
 
-const SETTINGS: &str = "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n[quo]\nrequests_per_second = 1000\n";
+const SETTINGS: &str =
+    "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n[quo]\nrequests_per_second = 1000\n";
 /// Stands in the event that Notion refuses.
 const POISON: &str = "Zyanid";
 const ONE: &str = "+12125550101";
@@ -16,13 +18,20 @@ const THIRD: &str = "+12125550103";
 
 /// Refusals as Notion words them for what stands in a block: with the place, or without any.
 const REFUSALS: [&str; 2] = [
-    "body failed validation: body.children[0].paragraph.rich_text[2].text.content should be a string, instead was `[]`.",
+    "body failed validation: body.children[0].paragraph.rich_text[2].text.content should be a \
+        string, instead was `[]`.",
     "Invalid URL for link.",
 ];
 
 /// Notion refuses every request in which the poison stands.
 fn refuse_poison(user: &User, message: &str) {
-    user.fault(Fault::new(Vendor::Notion, notion_error(400, "validation_error", message)).body(POISON));
+    user.fault(
+        Fault::new(
+            Vendor::Notion,
+            notion_error(400, "validation_error", message),
+        )
+        .body(POISON),
+    );
 }
 
 fn poisoned(mut event: Json) -> Json {
@@ -41,16 +50,29 @@ fn notion_after(before: &[Json], events: &[Json]) -> String {
 /// Action or kind of error of each line, which must be that of the event.
 #[track_caller]
 fn told(run: &Run, events: &[Json]) -> Vec<String> {
-    let of: Vec<_> = run.lines.iter().map(|line| line["event_id"].as_str().unwrap_or_default()).collect();
+    let of: Vec<_> = run
+        .lines
+        .iter()
+        .map(|line| line["event_id"].as_str().unwrap_or_default())
+        .collect();
     assert_eq!(of, ids(events), "{}\n{}", run.stdout, run.stderr);
-    let told = |line: &Json| line["error"]["kind"].as_str().or(line["action"].as_str()).unwrap_or("?").to_owned();
+    let told = |line: &Json| {
+        line["error"]["kind"]
+            .as_str()
+            .or(line["action"].as_str())
+            .unwrap_or("?")
+            .to_owned()
+    };
     run.lines.iter().map(told).collect()
 }
 
 /// State and attempts of those events in the inbox that are not done.
 fn kept(user: &User) -> Vec<(String, String, u32)> {
-    let open = inbox(user).into_iter().filter(|(_, state, ..)| state != "done");
-    open.map(|(id, state, attempts, _)| (id, state, attempts)).collect()
+    let open = inbox(user)
+        .into_iter()
+        .filter(|(_, state, ..)| state != "done");
+    open.map(|(id, state, attempts, _)| (id, state, attempts))
+        .collect()
 }
 
 /// Ten texts of one client, of which Notion refuses one.
@@ -99,40 +121,83 @@ fn text_that_notion_refuses_takes_no_other_with_it() {
 fn several_refused_texts_fail_alone() {
     let user = user(&sqlite, SETTINGS);
     let phones = [ONE, OTHER];
-    let mut events: Vec<Json> = (0..12_u32).map(|number| text(number, phones[number as usize % 2])).collect();
+    let mut events: Vec<Json> = (0..12_u32)
+        .map(|number| text(number, phones[number as usize % 2]))
+        .collect();
     for bad in [2, 3, 6] {
         events[bad] = poisoned(events[bad].clone());
     }
     refuse_poison(&user, REFUSALS[0]);
     let run = user.deliver_all(&events);
     let action = |at: usize| if at < 2 { "created" } else { "updated" };
-    let wanted: Vec<_> = (0..12).map(|at| if [2, 3, 6].contains(&at) { "refused" } else { action(at) }).collect();
+    let wanted: Vec<_> = (0..12)
+        .map(|at| {
+            if [2, 3, 6].contains(&at) {
+                "refused"
+            } else {
+                action(at)
+            }
+        })
+        .collect();
     assert_eq!(told(&run, &events), wanted, "{}", run.stderr);
     assert_eq!((user.client_pages(), user.times_in_notion(POISON)), (2, 0));
     assert_eq!(kept(&user).len(), 3);
-    let good: Vec<Json> = events.into_iter().filter(|event| event["data"]["object"]["text"] != POISON).collect();
+    let good: Vec<Json> = events
+        .into_iter()
+        .filter(|event| event["data"]["object"]["text"] != POISON)
+        .collect();
     assert_eq!(canonical(&user), notion_after(&[], &good));
 }
 
 #[test]
 fn refused_artifact_leaves_its_call_and_the_other_artifacts() {
-    let summary = altered("legacy-v4.call.summary.completed", &[("/data/object/summary", json!([POISON]))]);
-    let samples = ["completed.answered", "recording.completed", "transcript.completed"];
-    let [call, recording, transcript] = samples.map(|name| sample_json(&format!("legacy-v4.call.{name}")));
+    let summary = altered(
+        "legacy-v4.call.summary.completed",
+        &[("/data/object/summary", json!([POISON]))],
+    );
+    let samples = [
+        "completed.answered",
+        "recording.completed",
+        "transcript.completed",
+    ];
+    let [call, recording, transcript] =
+        samples.map(|name| sample_json(&format!("legacy-v4.call.{name}")));
     for known in [false, true] {
         let user = user(&sqlite, SETTINGS);
-        let before = if known { vec![sample_json("legacy-v4.message.received")] } else { vec![] };
+        let before = if known {
+            vec![sample_json("legacy-v4.message.received")]
+        } else {
+            vec![]
+        };
         assert_eq!(user.deliver_all(&before).code, 0);
         refuse_poison(&user, REFUSALS[0]);
-        let events = [call.clone(), recording.clone(), summary.clone(), transcript.clone()];
+        let events = [
+            call.clone(),
+            recording.clone(),
+            summary.clone(),
+            transcript.clone(),
+        ];
         let run = user.deliver_all(&events);
         let first = if known { "updated" } else { "created" };
-        assert_eq!(told(&run, &events), [first, "updated", "refused", "updated"], "{}", run.stderr);
+        assert_eq!(
+            told(&run, &events),
+            [first, "updated", "refused", "updated"],
+            "{}",
+            run.stderr
+        );
         let good = [call.clone(), recording.clone(), transcript.clone()];
-        assert_eq!(canonical(&user), notion_after(&before, &good), "known {known}");
+        assert_eq!(
+            canonical(&user),
+            notion_after(&before, &good),
+            "known {known}"
+        );
         user.vendors.clear_faults();
         assert_eq!(user.run(&["replay", "--now"], b"").code, 0);
-        assert_eq!(canonical(&user), notion_after(&before, &events), "known {known}");
+        assert_eq!(
+            canonical(&user),
+            notion_after(&before, &events),
+            "known {known}"
+        );
     }
 }
 
@@ -140,15 +205,25 @@ fn refused_artifact_leaves_its_call_and_the_other_artifacts() {
 fn one_client_fails(fault: Fault, kind: &str, code: i32) {
     let user = user(&sqlite, SETTINGS);
     let phones = [ONE, OTHER, THIRD];
-    let events: Vec<Json> = (0..9_u32).map(|number| text(number, phones[number as usize % 3])).collect();
+    let events: Vec<Json> = (0..9_u32)
+        .map(|number| text(number, phones[number as usize % 3]))
+        .collect();
     user.fault(fault);
     let run = user.run(&["--deadline", "4s"], &stream(&events));
-    let wanted = ["created", kind, "created", "updated", kind, "updated", "updated", kind, "updated"];
+    let wanted = [
+        "created", kind, "created", "updated", kind, "updated", "updated", kind, "updated",
+    ];
     assert_eq!(told(&run, &events), wanted, "{}", run.stderr);
     assert_eq!((run.code, user.vendors.unused_faults()), (code, 0));
-    let failed: Vec<_> = [1, 4, 7].into_iter().map(|at: usize| events[at].clone()).collect();
+    let failed: Vec<_> = [1, 4, 7]
+        .into_iter()
+        .map(|at: usize| events[at].clone())
+        .collect();
     let one = |id: &str| (id.to_owned(), "failed".to_owned(), 1);
-    assert_eq!(kept(&user), ids(&failed).into_iter().map(one).collect::<Vec<_>>());
+    assert_eq!(
+        kept(&user),
+        ids(&failed).into_iter().map(one).collect::<Vec<_>>()
+    );
     for line in run.lines.iter().filter(|line| line["status"] == "error") {
         let hint = line["error"]["hint"].as_str().unwrap_or_default();
         assert!(hint.contains("the event is kept"), "{line}");
@@ -159,27 +234,46 @@ fn one_client_fails(fault: Fault, kind: &str, code: i32) {
     assert_eq!(canonical(&user), notion_after(&[], &events));
     for (phone, at) in phones.into_iter().zip(0..) {
         let of_client = events.iter().skip(at).step_by(3);
-        assert_eq!(user.entries_of(phone), of_client.map(activity).collect::<Vec<_>>(), "in their order");
+        assert_eq!(
+            user.entries_of(phone),
+            of_client.map(activity).collect::<Vec<_>>(),
+            "in their order"
+        );
     }
 }
 
 #[test]
 fn client_whose_page_cannot_be_made_now_fails_alone_with_all_its_events() {
     let later = notion_error(503, "service_unavailable", "later");
-    one_client_fails(Fault::new(Vendor::Notion, later).method("POST").path("/v1/pages").body(OTHER), "unavailable", 75);
+    one_client_fails(
+        Fault::new(Vendor::Notion, later)
+            .method("POST")
+            .path("/v1/pages")
+            .body(OTHER),
+        "unavailable",
+        75,
+    );
 }
 
 #[test]
 fn client_who_cannot_be_searched_for_now_fails_alone_with_all_its_events() {
     let later = status(502, "<html>Bad Gateway</html>");
-    let fault = Fault::new(Vendor::Notion, later).path("/query").body(&OTHER[2..]);
+    let fault = Fault::new(Vendor::Notion, later)
+        .path("/query")
+        .body(&OTHER[2..]);
     one_client_fails(fault, "unavailable", 75);
 }
 
 #[test]
 fn client_whose_search_is_refused_fails_alone_with_all_its_events() {
-    let refused = notion_error(400, "validation_error", "body failed validation: body.filter is odd.");
-    let fault = Fault::new(Vendor::Notion, refused).path("/query").body(&OTHER[2..]);
+    let refused = notion_error(
+        400,
+        "validation_error",
+        "body failed validation: body.filter is odd.",
+    );
+    let fault = Fault::new(Vendor::Notion, refused)
+        .path("/query")
+        .body(&OTHER[2..]);
     one_client_fails(fault, "refused", 69);
 }
 
@@ -188,26 +282,55 @@ fn event_that_comes_twice_and_fails_is_kept_once_and_written_once() {
     let user = user(&sqlite, SETTINGS);
     let events = [text(1, ONE), text(2, OTHER), text(1, ONE), text(3, ONE)];
     let later = notion_error(503, "service_unavailable", "later");
-    user.fault(Fault::new(Vendor::Notion, later).method("POST").path("/v1/pages").body(ONE));
+    user.fault(
+        Fault::new(Vendor::Notion, later)
+            .method("POST")
+            .path("/v1/pages")
+            .body(ONE),
+    );
     let run = user.run(&["--deadline", "4s"], &stream(&events));
-    let statuses: Vec<_> = run.lines.iter().map(|line| line["status"].as_str().unwrap_or_default()).collect();
-    assert_eq!((run.code, statuses[0], statuses[1], statuses[3]), (75, "error", "success", "error"), "{}", run.stdout);
+    let statuses: Vec<_> = run
+        .lines
+        .iter()
+        .map(|line| line["status"].as_str().unwrap_or_default())
+        .collect();
+    assert_eq!(
+        (run.code, statuses[0], statuses[1], statuses[3]),
+        (75, "error", "success", "error"),
+        "{}",
+        run.stdout
+    );
     assert_ne!(statuses[2], "success", "{}", run.stdout);
     assert_eq!(kept(&user).len(), 2);
     user.vendors.clear_faults();
     assert_eq!(user.run(&["replay", "--now"], b"").lines.len(), 2);
-    assert_eq!(canonical(&user), notion_after(&[], &[text(1, ONE), text(2, OTHER), text(3, ONE)]));
+    assert_eq!(
+        canonical(&user),
+        notion_after(&[], &[text(1, ONE), text(2, OTHER), text(3, ONE)])
+    );
 }
 
 #[test]
 fn outage_fails_every_event_of_a_stream_with_its_own_line() {
     let user = user(&sqlite, SETTINGS);
-    let events: Vec<Json> = (0..30).map(|number| text(number, [ONE, OTHER, THIRD][number as usize % 3])).collect();
+    let events: Vec<Json> = (0..30)
+        .map(|number| text(number, [ONE, OTHER, THIRD][number as usize % 3]))
+        .collect();
     let message = "API token is invalid.";
-    user.fault(Fault::new(Vendor::Notion, notion_error(401, "unauthorized", message)));
+    user.fault(Fault::new(
+        Vendor::Notion,
+        notion_error(401, "unauthorized", message),
+    ));
     let run = user.deliver_all(&events);
-    assert_eq!((told(&run, &events), run.code), (vec!["unauthorized".to_owned(); 30], 69));
-    assert!(kept(&user).iter().all(|(_, state, attempts)| (state.as_str(), *attempts) == ("failed", 1)));
+    assert_eq!(
+        (told(&run, &events), run.code),
+        (vec!["unauthorized".to_owned(); 30], 69)
+    );
+    assert!(
+        kept(&user)
+            .iter()
+            .all(|(_, state, attempts)| (state.as_str(), *attempts) == ("failed", 1))
+    );
     assert_eq!((kept(&user).len(), user.client_pages()), (30, 0));
     user.vendors.clear_faults();
     let run = user.run(&["replay", "--now"], b"");
@@ -218,13 +341,21 @@ fn outage_fails_every_event_of_a_stream_with_its_own_line() {
 #[test]
 fn page_that_went_to_the_trash_between_two_streams_is_made_anew_for_all() {
     let user = user(&sqlite, SETTINGS);
-    let (before, events) = ([text(1, ONE)], [text(2, ONE), text(3, ONE), text(4, OTHER), text(5, ONE)]);
+    let (before, events) = (
+        [text(1, ONE)],
+        [text(2, ONE), text(3, ONE), text(4, OTHER), text(5, ONE)],
+    );
     assert_eq!(user.deliver_all(&before).code, 0);
     let page = user.page();
     user.vendors.world().notion.set_trashed(&page, true);
     let run = user.deliver_all(&events);
     assert_eq!(run.code, 0, "{}", run.stdout);
-    assert_eq!(user.entries_of(ONE), [&events[0], &events[1], &events[3]].map(activity), "{}", user.notion());
+    assert_eq!(
+        user.entries_of(ONE),
+        [&events[0], &events[1], &events[3]].map(activity),
+        "{}",
+        user.notion()
+    );
     assert_eq!(user.entries_of(OTHER), [activity(&events[2])]);
 }
 
@@ -232,19 +363,31 @@ fn page_that_went_to_the_trash_between_two_streams_is_made_anew_for_all() {
 fn property_that_notion_refuses_is_left_out_and_the_entries_are_written() {
     let user = user(&sqlite, SETTINGS);
     assert_eq!(user.deliver_all(&[text(1, ONE)]).code, 0);
-    let message =
-        "body failed validation: body.properties.Last Call.date.start should be a valid ISO 8601 date string.";
+    let message = "body failed validation: body.properties.Last Call.date.start should be a valid \
+        ISO 8601 date string.";
     let refusal = Act::NotionError {
         status: 400,
         code: "validation_error".to_owned(),
         message: message.to_owned(),
         additional: Json::Null,
     };
-    user.fault(Fault::new(Vendor::Notion, refusal).method("PATCH").path("/v1/pages/"));
+    user.fault(
+        Fault::new(Vendor::Notion, refusal)
+            .method("PATCH")
+            .path("/v1/pages/"),
+    );
     let events: Vec<Json> = (60..70).map(|number| text(number * 2, ONE)).collect();
     let run = user.deliver_all(&events);
-    assert_eq!((told(&run, &events), run.code), (vec!["updated".to_owned(); 10], 0), "{}", run.stderr);
+    assert_eq!(
+        (told(&run, &events), run.code),
+        (vec!["updated".to_owned(); 10], 0),
+        "{}",
+        run.stderr
+    );
     assert_eq!(user.entries_of(ONE).len(), 11);
-    let warned = run.lines.iter().any(|line| line.to_string().contains("property_rejected"));
+    let warned = run
+        .lines
+        .iter()
+        .any(|line| line.to_string().contains("property_rejected"));
     assert!(warned, "{}", run.stdout);
 }

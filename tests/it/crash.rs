@@ -1,5 +1,6 @@
-//! The crash matrix: kill -9 at every request, before and after the vendor applied it, and then the same event again
-//! or a replay. Whatever happened, the same pages must stand there as after a run that nothing disturbed.
+//! The crash matrix: kill -9 at every request, before and after the vendor applied it, and then the
+//! same event again or a replay. Whatever happened, the same pages must stand there as after a run
+//! that nothing disturbed.
 
 use crate::harness::{Run, User, sample};
 use crate::standin::{Vendor, When};
@@ -13,18 +14,46 @@ struct Case {
 }
 
 const CASES: [Case; 8] = [
-    Case { name: "new client, call", before: &[], killed: "legacy-v4.call.completed.answered" },
-    Case { name: "new client, message", before: &[], killed: "v2026-03-30.message.received" },
-    Case { name: "new client, artifact", before: &[], killed: "legacy-v4.call.transcript.completed" },
-    Case { name: "new clients, group", before: &[], killed: "legacy-v3.message.received.group" },
-    Case { name: "known client, call", before: &[KNOWN], killed: "legacy-v4.call.completed.answered" },
-    Case { name: "known client, message", before: &[KNOWN], killed: "legacy-v4.message.received" },
+    Case {
+        name: "new client, call",
+        before: &[],
+        killed: "legacy-v4.call.completed.answered",
+    },
+    Case {
+        name: "new client, message",
+        before: &[],
+        killed: "v2026-03-30.message.received",
+    },
+    Case {
+        name: "new client, artifact",
+        before: &[],
+        killed: "legacy-v4.call.transcript.completed",
+    },
+    Case {
+        name: "new clients, group",
+        before: &[],
+        killed: "legacy-v3.message.received.group",
+    },
+    Case {
+        name: "known client, call",
+        before: &[KNOWN],
+        killed: "legacy-v4.call.completed.answered",
+    },
+    Case {
+        name: "known client, message",
+        before: &[KNOWN],
+        killed: "legacy-v4.message.received",
+    },
     Case {
         name: "known client, artifact",
         before: &[KNOWN, "legacy-v4.call.completed.answered"],
         killed: "legacy-v4.call.summary.completed",
     },
-    Case { name: "known clients, group", before: &[KNOWN], killed: "legacy-v4.message.received.group" },
+    Case {
+        name: "known clients, group",
+        before: &[KNOWN],
+        killed: "legacy-v4.message.received.group",
+    },
 ];
 
 const KNOWN: &str = "v2026-03-30.message.received";
@@ -51,7 +80,11 @@ fn prepared(case: &Case, database: Option<&str>) -> User {
         user.sync(sample).expect(
             0,
             "success",
-            if user.client_pages() == 1 && *sample != KNOWN { "updated" } else { "created" },
+            if user.client_pages() == 1 && *sample != KNOWN {
+                "updated"
+            } else {
+                "created"
+            },
         );
     }
     user
@@ -79,7 +112,10 @@ fn matrix(recovery: Recovery, database: Database) -> usize {
                         break;
                     }
                     let run = recover(&user, case.killed, recovery);
-                    let what = format!("{}, {vendor:?} request {nth} {when:?}, {recovery:?}", case.name);
+                    let what = format!(
+                        "{}, {vendor:?} request {nth} {when:?}, {recovery:?}",
+                        case.name
+                    );
                     assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
                     assert_eq!(canonical(&user), want, "{what}");
                     tried += 1;

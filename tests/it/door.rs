@@ -23,34 +23,62 @@ struct Vector {
 fn vectors() -> Vec<Vector> {
     let bytes = std::fs::read(fixtures().join("quo/signature-vectors.json")).expect("the vectors");
     let file: Json = serde_json::from_slice(&bytes).expect("JSON");
-    file["vectors"].as_array().expect("a list").iter().map(vector).collect()
+    file["vectors"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(vector)
+        .collect()
 }
 
 fn vector(json: &Json) -> Vector {
     let text = |at: &str| json.pointer(at).and_then(Json::as_str).map(str::to_owned);
-    let signature = text("/header/openphone-signature").or_else(|| text("/header/webhook-signature"));
+    let signature =
+        text("/header/openphone-signature").or_else(|| text("/header/webhook-signature"));
     Vector {
-        name: text("/name").expect("a name").split(' ').next().unwrap_or_default().to_owned(),
+        name: text("/name")
+            .expect("a name")
+            .split(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         body: text("/body").expect("a body").into_bytes(),
         headers: Headers {
             signature: signature.expect("a signature"),
             id: text("/header/webhook-id"),
             timestamp: text("/header/webhook-timestamp"),
         },
-        secrets: ["/secret", "/old_secret"].iter().filter_map(|at| text(at)).collect(),
+        secrets: ["/secret", "/old_secret"]
+            .iter()
+            .filter_map(|at| text(at))
+            .collect(),
     }
 }
 
 /// The flags with which a receiver passes these headers on.
 fn flags(headers: &Headers) -> Vec<String> {
     let mut flags = vec!["--signature".to_owned(), headers.signature.clone()];
-    flags.extend(headers.id.iter().flat_map(|id| ["--webhook-id".to_owned(), id.clone()]));
-    flags.extend(headers.timestamp.iter().flat_map(|time| ["--webhook-timestamp".to_owned(), time.clone()]));
+    flags.extend(
+        headers
+            .id
+            .iter()
+            .flat_map(|id| ["--webhook-id".to_owned(), id.clone()]),
+    );
+    flags.extend(
+        headers
+            .timestamp
+            .iter()
+            .flat_map(|time| ["--webhook-timestamp".to_owned(), time.clone()]),
+    );
     flags
 }
 
 fn at_any_age(headers: &Headers) -> Vec<String> {
-    [flags(headers), vec!["--signature-tolerance".into(), "off".into()]].concat()
+    [
+        flags(headers),
+        vec!["--signature-tolerance".into(), "off".into()],
+    ]
+    .concat()
 }
 
 fn legacy(body: &[u8], at: Timestamp) -> String {
@@ -64,8 +92,17 @@ fn legacy_flags(body: &[u8], at: Timestamp) -> Vec<String> {
 /// Asserts that a run was refused at the door: nothing asked of a vendor, nothing kept.
 #[track_caller]
 fn check_refused(user: &User, run: &Run, case: &str) {
-    let kind = run.line()["error"]["kind"].as_str().unwrap_or_default().to_owned();
-    assert_eq!((run.code, kind.as_str()), (77, "signature"), "{case}: {}{}", run.stdout, run.stderr);
+    let kind = run.line()["error"]["kind"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert_eq!(
+        (run.code, kind.as_str()),
+        (77, "signature"),
+        "{case}: {}{}",
+        run.stdout,
+        run.stderr
+    );
     assert_no_trace(user, case);
 }
 
@@ -81,9 +118,14 @@ fn every_published_vector_is_let_in_with_each_of_its_secrets() {
     for vector in vectors() {
         for secret in &vector.secrets {
             let mut user = User::new();
-            let run = user.set(SECRET, secret).run(&at_any_age(&vector.headers), &vector.body);
+            let run = user
+                .set(SECRET, secret)
+                .run(&at_any_age(&vector.headers), &vector.body);
             let line = run.line();
-            let said = line["action"].as_str().or_else(|| line["error"]["kind"].as_str()).unwrap_or_default();
+            let said = line["action"]
+                .as_str()
+                .or_else(|| line["error"]["kind"].as_str())
+                .unwrap_or_default();
             verdicts.push(format!("{} {} {said}", vector.name, run.code));
         }
     }
@@ -112,26 +154,41 @@ fn changed_byte_is_refused_and_nothing_is_asked_or_kept() {
             check_refused(&user, &run, &format!("{} byte {index}", vector.name));
         }
         let longer = [&vector.body[..], b"0"].concat();
-        check_refused(&user, &user.run(&at_any_age(&vector.headers), &longer), &vector.name);
+        check_refused(
+            &user,
+            &user.run(&at_any_age(&vector.headers), &longer),
+            &vector.name,
+        );
         let shorter = &vector.body[..vector.body.len() - 1];
-        check_refused(&user, &user.run(&at_any_age(&vector.headers), shorter), &vector.name);
+        check_refused(
+            &user,
+            &user.run(&at_any_age(&vector.headers), shorter),
+            &vector.name,
+        );
     }
 }
 
 #[test]
 fn freshly_signed_delivery_of_either_scheme_is_synced_with_the_default_window() {
     let (user, body) = (User::new(), sample("legacy-v4.message.received"));
-    user.run(&legacy_flags(&body, Timestamp::now()), &body).expect(0, "success", "created");
+    user.run(&legacy_flags(&body, Timestamp::now()), &body)
+        .expect(0, "success", "created");
     let mut user = User::new();
-    let headers = sign_standard(&body, "msg_1", &Secret::new(STANDARD), Timestamp::now()).expect("signed");
-    user.set(SECRET, STANDARD).run(&flags(&headers), &body).expect(0, "success", "created");
+    let headers =
+        sign_standard(&body, "msg_1", &Secret::new(STANDARD), Timestamp::now()).expect("signed");
+    user.set(SECRET, STANDARD)
+        .run(&flags(&headers), &body)
+        .expect(0, "success", "created");
 }
 
 #[test]
 fn value_of_another_form_is_refused_not_skipped() {
     let (user, body) = (User::new(), sample(RINGING));
     let good = legacy(&body, Timestamp::now());
-    let (time, digest) = good.strip_prefix("hmac;1;").and_then(|rest| rest.split_once(';')).expect("its form");
+    let (time, digest) = good
+        .strip_prefix("hmac;1;")
+        .and_then(|rest| rest.split_once(';'))
+        .expect("its form");
     for value in [
         String::new(),
         " ".into(),
@@ -158,16 +215,22 @@ fn value_of_another_form_is_refused_not_skipped() {
         "-".into(),
     ] {
         check_refused(&user, &user.run(&["--signature", &value], &body), &value);
-        check_refused(&user, &user.run(&[format!("--signature={value}")], &body), &value);
+        check_refused(
+            &user,
+            &user.run(&[format!("--signature={value}")], &body),
+            &value,
+        );
     }
-    user.run(&["--signature", &good], &body).expect(0, "success", "skipped");
+    user.run(&["--signature", &good], &body)
+        .expect(0, "success", "skipped");
 }
 
 #[test]
 fn standard_scheme_without_its_other_headers_is_refused() {
     let (mut user, body) = (User::new(), sample(RINGING));
     user.set(SECRET, STANDARD);
-    let whole = sign_standard(&body, "msg_1", &Secret::new(STANDARD), Timestamp::now()).expect("signed");
+    let whole =
+        sign_standard(&body, "msg_1", &Secret::new(STANDARD), Timestamp::now()).expect("signed");
     let with = |id: Option<&str>, timestamp: Option<&str>| Headers {
         signature: whole.signature.clone(),
         id: id.map(str::to_owned),
@@ -184,15 +247,23 @@ fn standard_scheme_without_its_other_headers_is_refused() {
         with(Some("msg_1"), Some(&format!("{time}000"))),
         with(Some("msg_1"), Some("9999999999999999999999")),
     ] {
-        check_refused(&user, &user.run(&flags(&headers), &body), &format!("{headers:?}"));
+        check_refused(
+            &user,
+            &user.run(&flags(&headers), &body),
+            &format!("{headers:?}"),
+        );
     }
-    user.run(&flags(&whole), &body).expect(0, "success", "skipped");
+    user.run(&flags(&whole), &body)
+        .expect(0, "success", "skipped");
 }
 
 #[test]
 fn other_headers_without_a_signature_are_refused_not_skipped() {
     let (user, body) = (User::new(), sample(RINGING));
-    for args in [&["--webhook-id", "msg_1"][..], &["--webhook-timestamp", "1790867045"]] {
+    for args in [
+        &["--webhook-id", "msg_1"][..],
+        &["--webhook-timestamp", "1790867045"],
+    ] {
         let run = user.run(args, &body);
         run.expect_error(64, "usage");
         assert_no_trace(&user, &format!("{args:?}"));
@@ -204,10 +275,20 @@ fn signature_to_check_and_no_usable_secret_is_a_fault_of_the_configuration() {
     let body = sample("legacy-v4.message.received");
     for secret in ["", " ", ",", " , ,", "not base64!", "whsec_", "=="] {
         let mut user = User::new();
-        let run = user.set(SECRET, secret).run(&legacy_flags(&body, Timestamp::now()), &body);
+        let run = user
+            .set(SECRET, secret)
+            .run(&legacy_flags(&body, Timestamp::now()), &body);
         run.expect_error(78, "config");
-        assert!(run.line()["error"]["hint"].to_string().contains(SECRET), "{secret:?}: {}", run.stdout);
-        assert!(secret.trim().len() < 5 || !run.stdout.contains(secret), "{secret:?}: {}", run.stdout);
+        assert!(
+            run.line()["error"]["hint"].to_string().contains(SECRET),
+            "{secret:?}: {}",
+            run.stdout
+        );
+        assert!(
+            secret.trim().len() < 5 || !run.stdout.contains(secret),
+            "{secret:?}: {}",
+            run.stdout
+        );
         assert_eq!(user.vendors.requests().len(), 0, "{secret:?}");
     }
 }
@@ -215,7 +296,8 @@ fn signature_to_check_and_no_usable_secret_is_a_fault_of_the_configuration() {
 #[test]
 fn every_one_of_several_secrets_is_tried_whatever_stands_between_them() {
     let body = sample(RINGING);
-    let headers = sign_standard(&body, "msg_1", &Secret::new(STANDARD), Timestamp::now()).expect("signed");
+    let headers =
+        sign_standard(&body, "msg_1", &Secret::new(STANDARD), Timestamp::now()).expect("signed");
     for name in [SECRET, "QUO_WEBHOOK_SECRET"] {
         for secrets in [
             format!("{QUO_WEBHOOK_SECRET},{STANDARD}"),
@@ -224,8 +306,10 @@ fn every_one_of_several_secrets_is_tried_whatever_stands_between_them() {
         ] {
             let mut user = User::new();
             user.set(SECRET, "").set(name, &secrets);
-            user.run(&flags(&headers), &body).expect(0, "success", "skipped");
-            user.run(&legacy_flags(&body, Timestamp::now()), &body).expect(0, "success", "skipped");
+            user.run(&flags(&headers), &body)
+                .expect(0, "success", "skipped");
+            user.run(&legacy_flags(&body, Timestamp::now()), &body)
+                .expect(0, "success", "skipped");
         }
     }
 }
@@ -239,12 +323,21 @@ fn payload_without_signature_is_refused_where_one_is_required() {
         let mut user = User::new();
         user.set("QUOTION_REQUIRE_SIGNATURE", on);
         check_refused(&user, &user.run::<&str>(&[], &body), on);
-        user.run(&legacy_flags(&body, Timestamp::now()), &body).expect(0, "success", "skipped");
+        user.run(&legacy_flags(&body, Timestamp::now()), &body)
+            .expect(0, "success", "skipped");
     }
     let mut user = User::new();
-    user.set("QUOTION_REQUIRE_SIGNATURE", "0").run::<&str>(&[], &body).expect(0, "success", "skipped");
-    user.set("QUOTION_REQUIRE_SIGNATURE", "maybe").run::<&str>(&[], &body).expect_error(78, "config");
-    check_refused(&user, &user.run(&["--require-signature"], &body), "a flag beats the environment");
+    user.set("QUOTION_REQUIRE_SIGNATURE", "0")
+        .run::<&str>(&[], &body)
+        .expect(0, "success", "skipped");
+    user.set("QUOTION_REQUIRE_SIGNATURE", "maybe")
+        .run::<&str>(&[], &body)
+        .expect_error(78, "config");
+    check_refused(
+        &user,
+        &user.run(&["--require-signature"], &body),
+        "a flag beats the environment",
+    );
 }
 
 #[test]
@@ -252,15 +345,30 @@ fn signature_outside_of_the_window_is_refused_with_its_age() {
     let (user, body, now) = (User::new(), sample(RINGING), Timestamp::now());
     let hours = SignedDuration::from_hours;
     let message = |at: Timestamp, tolerance: Option<&str>| {
-        let tolerance = tolerance.iter().flat_map(|text| ["--signature-tolerance".to_owned(), (*text).to_owned()]);
-        let run = user.run(&legacy_flags(&body, at).into_iter().chain(tolerance).collect::<Vec<_>>(), &body);
+        let tolerance = tolerance
+            .iter()
+            .flat_map(|text| ["--signature-tolerance".to_owned(), (*text).to_owned()]);
+        let run = user.run(
+            &legacy_flags(&body, at)
+                .into_iter()
+                .chain(tolerance)
+                .collect::<Vec<_>>(),
+            &body,
+        );
         run.line()["error"]["message"].as_str().map(str::to_owned)
     };
     let old = message(now - hours(3), None).expect("refused");
     assert!(old.starts_with("the signature is too old: 3h"), "{old}");
     let ahead = message(now + hours(3), None).expect("refused");
-    assert!(ahead.starts_with("the signature is from the future: 2h 59m"), "{ahead}");
-    check_refused(&user, &user.run(&legacy_flags(&body, now - hours(3)), &body), "old");
+    assert!(
+        ahead.starts_with("the signature is from the future: 2h 59m"),
+        "{ahead}"
+    );
+    check_refused(
+        &user,
+        &user.run(&legacy_flags(&body, now - hours(3)), &body),
+        "old",
+    );
     assert_eq!(message(now - hours(3), Some("4h")), None);
     assert_eq!(message(now + hours(3), Some("4h")), None);
     assert_eq!(message(now - hours(300_000), Some("off")), None);
@@ -273,21 +381,36 @@ fn raw_bytes_are_what_was_signed_whatever_their_spacing() {
     let bodies = [
         compact.replace(",\"", " ,\r\n\t\"").into_bytes(),
         format!("\r\n\r\n  {compact}\r\n\r\n").into_bytes(),
-        compact.replace('{', "{\r\n").replace("\":", "\"\t:  ").into_bytes(),
-        compact.replacen('{', r#"{"text":"a\r\n  b \u00e9 é 😀 \" , ","#, 1).into_bytes(),
+        compact
+            .replace('{', "{\r\n")
+            .replace("\":", "\"\t:  ")
+            .into_bytes(),
+        compact
+            .replacen('{', r#"{"text":"a\r\n  b \u00e9 é 😀 \" , ","#, 1)
+            .into_bytes(),
     ];
     for body in bodies {
         let user = User::new();
         let flags = legacy_flags(&body, Timestamp::now());
         user.run(&flags, &body).expect(0, "success", "skipped");
         let inside = String::from_utf8_lossy(&body).replacen("call", "call ", 1);
-        check_refused(&user, &user.run(&flags, inside.as_bytes()), "a blank inside of a text");
+        check_refused(
+            &user,
+            &user.run(&flags, inside.as_bytes()),
+            "a blank inside of a text",
+        );
     }
 }
 
 #[test]
 fn signed_bytes_that_are_no_document_are_let_in_and_then_refused_as_payload() {
-    for body in [&b"\xff\xfe\x00"[..], b"\xef\xbb\xbf{}", b"{\"type\":", b"null", b"\0"] {
+    for body in [
+        &b"\xff\xfe\x00"[..],
+        b"\xef\xbb\xbf{}",
+        b"{\"type\":",
+        b"null",
+        b"\0",
+    ] {
         let user = User::new();
         let run = user.run(&legacy_flags(body, Timestamp::now()), body);
         run.expect_error(65, "payload");
@@ -298,32 +421,58 @@ fn signed_bytes_that_are_no_document_are_let_in_and_then_refused_as_payload() {
 #[test]
 fn signature_covers_all_documents_of_the_input() {
     let user = User::new();
-    let body = [sample(RINGING), b"\n".to_vec(), sample("legacy-v4.message.received"), sample(RINGING)].concat();
+    let body = [
+        sample(RINGING),
+        b"\n".to_vec(),
+        sample("legacy-v4.message.received"),
+        sample(RINGING),
+    ]
+    .concat();
     let run = user.run(&legacy_flags(&body, Timestamp::now()), &body);
     let actions: Vec<&Json> = run.lines.iter().map(|line| &line["action"]).collect();
-    assert_eq!((run.code, actions), (0, vec![&json!("skipped"), &json!("created"), &json!("skipped")]));
+    assert_eq!(
+        (run.code, actions),
+        (
+            0,
+            vec![&json!("skipped"), &json!("created"), &json!("skipped")]
+        )
+    );
 
     let user = User::new();
     let flags = legacy_flags(&sample(RINGING), Timestamp::now());
-    check_refused(&user, &user.run(&flags, &body), "the first document alone was signed");
+    check_refused(
+        &user,
+        &user.run(&flags, &body),
+        "the first document alone was signed",
+    );
 }
 
 #[test]
 fn empty_input_with_a_signature_flag_is_an_error() {
     let user = User::new();
     for body in [&b""[..], b" \r\n\t "] {
-        user.run(&legacy_flags(body, Timestamp::now()), body).expect_error(65, "payload");
-        let required = [legacy_flags(body, Timestamp::now()), vec!["--require-signature".into()]].concat();
+        user.run(&legacy_flags(body, Timestamp::now()), body)
+            .expect_error(65, "payload");
+        let required = [
+            legacy_flags(body, Timestamp::now()),
+            vec!["--require-signature".into()],
+        ]
+        .concat();
         user.run(&required, body).expect_error(65, "payload");
     }
-    check_refused(&user, &user.run(&["--require-signature"], b""), "nothing at all");
+    check_refused(
+        &user,
+        &user.run(&["--require-signature"], b""),
+        "nothing at all",
+    );
 }
 
 #[test]
 fn signed_input_beyond_the_limit_is_refused_unread() {
     let body = vec![b' '; 17 << 20];
     let user = User::new();
-    user.run(&["--signature", "hmac;1;1;AAAA"], &body).expect_error(65, "payload");
+    user.run(&["--signature", "hmac;1;1;AAAA"], &body)
+        .expect_error(65, "payload");
     assert_no_trace(&user, "too large");
 }
 
@@ -331,7 +480,10 @@ fn signed_input_beyond_the_limit_is_refused_unread() {
 fn secret_and_expected_signature_show_up_nowhere() {
     let body = sample("legacy-v4.message.received");
     let now = Timestamp::now();
-    let (value, old) = (legacy(&body, now), legacy(&body, now - SignedDuration::from_hours(1)));
+    let (value, old) = (
+        legacy(&body, now),
+        legacy(&body, now - SignedDuration::from_hours(1)),
+    );
     let digest = |value: &str| value.rsplit(';').next().unwrap_or_default().to_owned();
     let forged = value.replace(&digest(&value), &digest(&old));
     let key = String::from_utf8(b"NotionBridgeTestKey0123456789abc".to_vec()).expect("text");
@@ -342,8 +494,16 @@ fn secret_and_expected_signature_show_up_nowhere() {
             let run = user.run(&["--signature", sent], &body);
             assert_eq!(run.code, code, "{}", run.stderr);
             for hidden in [QUO_WEBHOOK_SECRET, &key, &digest(&value), &digest(&old)] {
-                assert!(!run.stdout.contains(hidden), "{level} {code}: {}", run.stdout);
-                assert!(!run.stderr.contains(hidden), "{level} {code}: {}", run.stderr);
+                assert!(
+                    !run.stdout.contains(hidden),
+                    "{level} {code}: {}",
+                    run.stdout
+                );
+                assert!(
+                    !run.stderr.contains(hidden),
+                    "{level} {code}: {}",
+                    run.stderr
+                );
                 for (path, bytes) in user.files() {
                     assert!(!holds(&bytes, hidden), "{level} {code}: {}", path.display());
                 }
@@ -355,10 +515,19 @@ fn secret_and_expected_signature_show_up_nowhere() {
 #[test]
 fn let_in_event_that_is_skipped_needs_no_other_setting() {
     let (mut user, body) = (User::new(), sample(RINGING));
-    for name in ["NOTION_API_KEY", "NOTION_API_BASE", "NOTION_CLIENTS_DATABASE_ID", "OPENPHONE_API_KEY"] {
+    for name in [
+        "NOTION_API_KEY",
+        "NOTION_API_BASE",
+        "NOTION_CLIENTS_DATABASE_ID",
+        "OPENPHONE_API_KEY",
+    ] {
         user.set(name, "");
     }
-    let flags = [legacy_flags(&body, Timestamp::now()), vec!["--require-signature".into()]].concat();
+    let flags = [
+        legacy_flags(&body, Timestamp::now()),
+        vec!["--require-signature".into()],
+    ]
+    .concat();
     user.run(&flags, &body).expect(0, "success", "skipped");
     assert_no_trace(&user, "skipped");
 }

@@ -1,10 +1,12 @@
-//! The client page: found however a person wrote the number, filled where it is empty, and never overwritten.
+//! The client page: found however a person wrote the number, filled where it is empty, and never
+//! overwritten.
 
 use serde_json::{Value as Json, json};
 
 use crate::harness::User;
 use crate::kit::{
-    APPEND, CREATE, MESSAGE, QUERY, READ, ROSA, SCHEMA, UPDATE, altered, message, message_from, notion_error, status,
+    APPEND, CREATE, MESSAGE, QUERY, READ, ROSA, SCHEMA, UPDATE, altered, message, message_from,
+    notion_error, status,
 };
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, SECOND_SOURCE, Seen, Vendor, World};
 use crate::support::store;
@@ -13,8 +15,10 @@ const CALL: &str = "legacy-v4.call.completed.answered";
 
 /// Everything that Quo knows of Rosa stands on her page, so that nothing is left to fill.
 fn rosa() -> Json {
-    json!({"title": {"title": [{"text": {"content": "Rosa Q."}}]}, "Phone": {"phone_number": "(202) 555-0147"},
-        "Company": {"rich_text": [{"text": {"content": "Quint "}}, {"text": {"content": "& Sons"}, "annotations": {"bold": true}}]},
+    json!({"title": {"title": [{"text": {"content": "Rosa Q."}}]},
+        "Phone": {"phone_number": "(202) 555-0147"},
+        "Company": {"rich_text": [{"text": {"content": "Quint "}}, {"text": {"content": "& \
+            Sons"}, "annotations": {"bold": true}}]},
         "Email": {"email": "r@quint.example"}, "Status": {"select": {"name": "Active"}}})
 }
 
@@ -26,8 +30,15 @@ fn user_with_rosa() -> User {
 
 /// Bodies of the requests of that method to a path that contains `part`.
 fn bodies(user: &User, method: &str, part: &str) -> Vec<Json> {
-    let fits = |seen: &Seen| seen.vendor == Vendor::Notion && seen.method == method && seen.path.contains(part);
-    user.vendors.requests().into_iter().filter(fits).map(|seen| seen.body).collect()
+    let fits = |seen: &Seen| {
+        seen.vendor == Vendor::Notion && seen.method == method && seen.path.contains(part)
+    };
+    user.vendors
+        .requests()
+        .into_iter()
+        .filter(fits)
+        .map(|seen| seen.body)
+        .collect()
 }
 
 /// Keys of the properties in the only update of a page.
@@ -35,7 +46,12 @@ fn bodies(user: &User, method: &str, part: &str) -> Vec<Json> {
 fn updated_columns(user: &User) -> Vec<String> {
     let sent = bodies(user, "PATCH", "/v1/pages/");
     assert_eq!(sent.len(), 1, "one update expected: {sent:?}");
-    sent[0]["properties"].as_object().expect("properties").keys().cloned().collect()
+    sent[0]["properties"]
+        .as_object()
+        .expect("properties")
+        .keys()
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -61,7 +77,11 @@ fn page_is_found_by_every_spelling_of_its_number() {
         let user = User::new();
         user.add_client(spelling);
         let run = user.deliver(&message_from(1, number));
-        assert_eq!((user.client_pages(), run.line()["action"].as_str()), (1, Some("updated")), "{number} {spelling}");
+        assert_eq!(
+            (user.client_pages(), run.line()["action"].as_str()),
+            (1, Some("updated")),
+            "{number} {spelling}"
+        );
         assert_eq!(user.property("Phone"), spelling);
     }
 }
@@ -72,13 +92,24 @@ fn extension_and_brackets_do_not_hide_a_page() {
         let user = User::new();
         user.add_client(spelling);
         let run = user.deliver(&message_from(1, ROSA));
-        assert_eq!((user.client_pages(), run.line()["action"].as_str()), (1, Some("updated")), "{spelling}");
+        assert_eq!(
+            (user.client_pages(), run.line()["action"].as_str()),
+            (1, Some("updated")),
+            "{spelling}"
+        );
     }
 }
 
 #[test]
 fn page_of_another_number_with_the_same_last_digits_is_not_taken() {
-    for other in ["+13025550147", "(302) 555-0147", "+442025550147", "5550147", "0147", "+12025550147123"] {
+    for other in [
+        "+13025550147",
+        "(302) 555-0147",
+        "+442025550147",
+        "5550147",
+        "0147",
+        "+12025550147123",
+    ] {
         let user = User::new();
         user.add_client(other);
         user.sync(MESSAGE).expect(0, "success", "created");
@@ -89,10 +120,14 @@ fn page_of_another_number_with_the_same_last_digits_is_not_taken() {
 #[test]
 fn phone_may_stand_in_a_text_column() {
     let user = User::new();
-    user.vendors.world().notion.use_schema(CLIENTS_DATABASE, "database_clients_phone_is_text.json");
+    user.vendors
+        .world()
+        .notion
+        .use_schema(CLIENTS_DATABASE, "database_clients_phone_is_text.json");
     user.sync(MESSAGE).expect(0, "success", "created");
     assert_eq!(user.property("Phone"), ROSA);
-    let page = user.add_row(&json!({"Phone": {"rich_text": [{"text": {"content": "312-555-0162"}}]}}));
+    let page =
+        user.add_row(&json!({"Phone": {"rich_text": [{"text": {"content": "312-555-0162"}}]}}));
     let run = user.deliver(&message_from(1, "+13125550162"));
     run.expect(0, "success", "updated");
     assert_eq!(run.line()["notion_page_id"], page);
@@ -103,32 +138,54 @@ fn phone_may_stand_in_a_text_column() {
 fn phone_may_be_the_title_and_then_stays_it() {
     let user = User::new();
     user.configure("[clients]\nphone = \"Name\"\n");
-    user.vendors.world().notion.remove_column(CLIENTS_DATABASE, "Phone");
+    user.vendors
+        .world()
+        .notion
+        .remove_column(CLIENTS_DATABASE, "Phone");
     user.sync(MESSAGE).expect(0, "success", "created");
     assert_eq!(user.property("Name"), ROSA);
-    user.sync("legacy-v4.message.delivered").expect(0, "success", "updated");
-    assert_eq!(user.property("Name"), ROSA, "the title is the key: a name in it would hide the page");
+    user.sync("legacy-v4.message.delivered")
+        .expect(0, "success", "updated");
+    assert_eq!(
+        user.property("Name"),
+        ROSA,
+        "the title is the key: a name in it would hide the page"
+    );
     std::fs::remove_dir_all(user.path(".tmp")).expect("a folder");
-    user.sync("legacy-v4.message.received.media").expect(0, "success", "updated");
-    assert_eq!((user.client_pages(), user.property("Name")), (1, ROSA.to_owned()));
+    user.sync("legacy-v4.message.received.media")
+        .expect(0, "success", "updated");
+    assert_eq!(
+        (user.client_pages(), user.property("Name")),
+        (1, ROSA.to_owned())
+    );
     user.add_row(&json!({"title": {"title": [{"text": {"content": "(312) 555-0162"}}]}}));
-    user.deliver(&message_from(1, "+13125550162")).expect(0, "success", "updated");
+    user.deliver(&message_from(1, "+13125550162"))
+        .expect(0, "success", "updated");
     assert_eq!(user.times_in_notion("\n(312) 555-0162\n"), 1);
 }
 
 #[test]
 fn phone_column_is_known_by_its_type_whatever_its_name() {
     let user = User::new();
-    user.vendors.world().notion.use_schema(CLIENTS_DATABASE, "database_clients_phone_renamed.json");
+    user.vendors
+        .world()
+        .notion
+        .use_schema(CLIENTS_DATABASE, "database_clients_phone_renamed.json");
     let run = user.sync(MESSAGE);
     run.expect(0, "success", "created");
-    assert_eq!((run.warnings(), user.property("Phone Number")), (vec![], ROSA.to_owned()));
+    assert_eq!(
+        (run.warnings(), user.property("Phone Number")),
+        (vec![], ROSA.to_owned())
+    );
 }
 
 #[test]
 fn table_with_only_name_and_phone_is_enough() {
     let user = User::new();
-    user.vendors.world().notion.use_schema(CLIENTS_DATABASE, "database_clients_minimal.json");
+    user.vendors
+        .world()
+        .notion
+        .use_schema(CLIENTS_DATABASE, "database_clients_minimal.json");
     let run = user.sync(CALL);
     run.expect(0, "success", "created");
     let missing: Vec<&str> = run.line()["warnings"]
@@ -139,13 +196,19 @@ fn table_with_only_name_and_phone_is_enough() {
         .collect();
     assert_eq!(missing, ["Status", "Company", "Email", "Last Call"]);
     assert_eq!(run.warnings(), ["property_missing"; 4]);
-    assert_eq!((user.property("Name"), user.property("Phone")), ("Rosa Quint".into(), ROSA.into()));
+    assert_eq!(
+        (user.property("Name"), user.property("Phone")),
+        ("Rosa Quint".into(), ROSA.into())
+    );
 }
 
 #[test]
 fn table_without_a_column_for_phones_is_a_setting_to_be_corrected() {
     let user = User::new();
-    user.vendors.world().notion.remove_column(CLIENTS_DATABASE, "Phone");
+    user.vendors
+        .world()
+        .notion
+        .remove_column(CLIENTS_DATABASE, "Phone");
     user.sync(MESSAGE).expect_error(78, "config");
     assert_eq!(user.client_pages(), 0);
 }
@@ -159,7 +222,10 @@ fn what_a_person_filled_is_never_sent_back() {
     let company = user.vendors.world().notion.value(&page, "Company");
     assert_eq!(company[1]["annotations"]["bold"], true);
     assert_eq!(user.property("Company"), "Quint & Sons");
-    assert_eq!((user.property("Name"), user.property("Status")), ("Rosa Q.".into(), "Active".into()));
+    assert_eq!(
+        (user.property("Name"), user.property("Status")),
+        ("Rosa Q.".into(), "Active".into())
+    );
     assert_eq!(user.property("Phone"), "(202) 555-0147");
     assert_eq!(user.property("Email"), "r@quint.example");
 }
@@ -172,18 +238,26 @@ fn empty_properties_are_filled_and_only_those() {
     assert_eq!(updated_columns(&user), ["cO_p", "lC%3Bd", "title"]);
     assert_eq!(user.property("Name"), "Rosa Quint");
     assert_eq!(user.property("Company"), "Quint Roofing");
-    assert_eq!(user.property("Status"), "", "a status is given to new pages only");
+    assert_eq!(
+        user.property("Status"),
+        "",
+        "a status is given to new pages only"
+    );
 }
 
 #[test]
 fn title_that_is_only_the_number_is_replaced_by_the_name() {
     for title in ["+1 202-555-0147", "+12025550147", "(202) 555-0147"] {
         let user = User::new();
-        user.add_row(&json!({"title": {"title": [{"text": {"content": title}}]}, "Phone": {"phone_number": ROSA}}));
+        user.add_row(&json!({"title": {"title": [{"text": {"content": title}}]},
+            "Phone": {"phone_number": ROSA}}));
         let run = user.sync(MESSAGE);
         run.expect(0, "success", "updated");
         assert_eq!(
-            (user.property("Name").as_str(), run.line()["client_name"].as_str()),
+            (
+                user.property("Name").as_str(),
+                run.line()["client_name"].as_str()
+            ),
             ("Rosa Quint", Some("Rosa Quint"))
         );
     }
@@ -201,10 +275,16 @@ fn tags_are_merged_in_order_without_twins_and_commas() {
     assert_eq!(user.property("Tags"), "Zoo, lead, Roofing, New, one");
     let page = user.page();
     let names = user.vendors.world().notion.value(&page, "Tags");
-    let names: Vec<&str> = names.as_array().expect("tags").iter().filter_map(|tag| tag["name"].as_str()).collect();
+    let names: Vec<&str> = names
+        .as_array()
+        .expect("tags")
+        .iter()
+        .filter_map(|tag| tag["name"].as_str())
+        .collect();
     assert!(names.iter().all(|name| !name.contains(',')), "{names:?}");
     user.notion_log();
-    user.sync("legacy-v4.message.delivered").expect(0, "success", "updated");
+    user.sync("legacy-v4.message.delivered")
+        .expect(0, "success", "updated");
     let page = updated_columns(&user);
     assert_eq!(page, ["lC%3Bd"], "no tags again");
 }
@@ -213,19 +293,32 @@ fn tags_are_merged_in_order_without_twins_and_commas() {
 fn status_column_with_fixed_options_is_set_on_new_pages_and_left_alone_on_known_ones() {
     let user = User::new();
     user.configure("[clients]\nnew_status = \"in progress\"\n");
-    user.vendors.world().notion.use_schema(CLIENTS_DATABASE, "database_clients_status_type.json");
+    user.vendors
+        .world()
+        .notion
+        .use_schema(CLIENTS_DATABASE, "database_clients_status_type.json");
     let run = user.sync(MESSAGE);
     run.expect(0, "success", "created");
-    assert_eq!((run.warnings(), user.property("Status")), (vec![], "In progress".to_owned()));
+    assert_eq!(
+        (run.warnings(), user.property("Status")),
+        (vec![], "In progress".to_owned())
+    );
     let page = user.add_client("+13125550162");
-    user.deliver(&message_from(1, "+13125550162")).expect(0, "success", "updated");
-    assert_eq!(user.vendors.world().notion.text(&page, "Status"), "Not started");
+    user.deliver(&message_from(1, "+13125550162"))
+        .expect(0, "success", "updated");
+    assert_eq!(
+        user.vendors.world().notion.text(&page, "Status"),
+        "Not started"
+    );
 }
 
 #[test]
 fn status_option_that_does_not_exist_is_left_out_with_a_warning() {
     let user = User::new();
-    user.vendors.world().notion.use_schema(CLIENTS_DATABASE, "database_clients_status_type.json");
+    user.vendors
+        .world()
+        .notion
+        .use_schema(CLIENTS_DATABASE, "database_clients_status_type.json");
     let run = user.sync(MESSAGE);
     run.expect(0, "success", "created");
     assert_eq!(run.warnings(), ["property_unwritable"]);
@@ -244,7 +337,11 @@ fn new_option_of_a_select_is_made() {
 #[test]
 fn date_only_moves_forward_and_by_whole_minutes() {
     let user = user_with_rosa();
-    let at = |n: u32, time: &str| user.deliver(&message(n, time)).expect(0, "success", "updated").code;
+    let at = |n: u32, time: &str| {
+        user.deliver(&message(n, time))
+            .expect(0, "success", "updated")
+            .code
+    };
     at(1, "2026-10-01T15:00:59.999Z");
     assert_eq!(user.property("Last Call"), "2026-10-01T15:00:00.000+00:00");
     assert_eq!(user.notion_log(), [SCHEMA, QUERY, UPDATE, APPEND]);
@@ -268,11 +365,16 @@ fn dates_that_a_person_wrote_are_compared_as_moments() {
         ("2026-10-01T14:59:00.000Z", true),
     ] {
         let user = User::new();
-        user.add_row(&json!({"Phone": {"phone_number": "+13125550199"}, "Last Call": {"date": {"start": written}}}));
+        user.add_row(&json!({"Phone": {"phone_number": "+13125550199"}, "Last \
+            Call": {"date": {"start": written}}}));
         let mut event = message_from(1, "+13125550199");
         event["data"]["object"]["createdAt"] = json!("2026-10-01T15:00:30Z");
         user.deliver(&event).expect(0, "success", "updated");
-        let log: &[&str] = if moves { &[SCHEMA, QUERY, UPDATE, APPEND] } else { &[SCHEMA, QUERY, APPEND] };
+        let log: &[&str] = if moves {
+            &[SCHEMA, QUERY, UPDATE, APPEND]
+        } else {
+            &[SCHEMA, QUERY, APPEND]
+        };
         assert_eq!(user.notion_log(), log, "{written}");
     }
 }
@@ -280,21 +382,34 @@ fn dates_that_a_person_wrote_are_compared_as_moments() {
 #[test]
 fn messages_have_a_date_of_their_own_if_the_column_exists() {
     let user = User::new();
-    user.vendors.world().notion.add_column(CLIENTS_DATABASE, "Last Message", "date");
+    user.vendors
+        .world()
+        .notion
+        .add_column(CLIENTS_DATABASE, "Last Message", "date");
     user.sync(MESSAGE).expect(0, "success", "created");
     assert_eq!(
-        (user.property("Last Message").as_str(), user.property("Last Call").as_str()),
+        (
+            user.property("Last Message").as_str(),
+            user.property("Last Call").as_str()
+        ),
         ("2026-10-01T17:00:00.000+00:00", "")
     );
     user.sync(CALL).expect(0, "success", "updated");
     assert_eq!(user.property("Last Call"), "2026-10-01T15:00:00.000+00:00");
-    assert_eq!(user.property("Last Message"), "2026-10-01T17:00:00.000+00:00");
+    assert_eq!(
+        user.property("Last Message"),
+        "2026-10-01T17:00:00.000+00:00"
+    );
 }
 
 #[test]
 fn of_several_pages_the_oldest_is_used() {
     let user = User::new();
-    let ages = ["2026-03-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"];
+    let ages = [
+        "2026-03-01T00:00:00Z",
+        "2026-01-01T00:00:00Z",
+        "2026-02-01T00:00:00Z",
+    ];
     let spellings = ["+12025550147", "(202) 555-0147", "202.555.0147"];
     let mut pages = Vec::new();
     for (age, spelling) in ages.iter().zip(spellings) {
@@ -306,8 +421,13 @@ fn of_several_pages_the_oldest_is_used() {
     run.expect(0, "success", "updated");
     assert_eq!(run.line()["notion_page_id"], pages[1]);
     assert_eq!(run.warnings(), ["several_pages"]);
-    let said = run.line()["warnings"][0]["message"].as_str().expect("a message");
-    assert!(pages.iter().all(|page| said.contains(page.as_str())), "{said}");
+    let said = run.line()["warnings"][0]["message"]
+        .as_str()
+        .expect("a message");
+    assert!(
+        pages.iter().all(|page| said.contains(page.as_str())),
+        "{said}"
+    );
 }
 
 #[test]
@@ -336,7 +456,10 @@ fn page_vanishes(vanish: fn(&mut World, &str)) {
         let shown = user.notion();
         let new = shown.rsplit("\nRosa Quint\n").next().expect("the new page");
         assert_eq!(
-            (new.matches("AC00000000000000000000000000000001").count(), new.contains("2026-10")),
+            (
+                new.matches("AC00000000000000000000000000000001").count(),
+                new.contains("2026-10")
+            ),
             (1, true),
             "{shown}"
         );
@@ -362,7 +485,10 @@ fn page_moved_to_another_one_by_a_person_is_searched_again() {
     let second = user.add_client("(202) 555-0147");
     let run = user.deliver(&message(1, "2026-10-02T17:00:00Z"));
     run.expect(0, "success", "updated");
-    assert_eq!((run.line()["notion_page_id"].as_str(), user.client_pages()), (Some(second.as_str()), 1));
+    assert_eq!(
+        (run.line()["notion_page_id"].as_str(), user.client_pages()),
+        (Some(second.as_str()), 1)
+    );
 }
 
 #[test]
@@ -374,17 +500,23 @@ fn what_a_person_filled_between_two_events_is_kept() {
     let page = user.page();
     {
         let mut world = user.vendors.world();
-        let text = json!([{"type": "text", "text": {"content": "Mine", "link": null}, "plain_text": "Mine", "href": null,
-            "annotations": {"bold": true, "italic": false, "strikethrough": false, "underline": false, "code": false, "color": "red"}}]);
+        let text = json!([{"type": "text", "text": {"content": "Mine", "link": null},
+            "plain_text": "Mine", "href": null,
+            "annotations": {"bold": true, "italic": false, "strikethrough": false,
+            "underline": false, "code": false, "color": "red"}}]);
         let values = &mut world.notion.page_mut(&page).expect("the page").values;
         values.insert("cO_p".to_owned(), text.clone());
         values.insert("title".to_owned(), text);
     }
     user.notion_log();
-    user.sync("legacy-v4.message.delivered").expect(0, "success", "updated");
+    user.sync("legacy-v4.message.delivered")
+        .expect(0, "success", "updated");
     assert_eq!(updated_columns(&user), ["eM%60l", "lC%3Bd"]);
     assert_eq!(user.notion_log(), [READ, UPDATE, APPEND]);
-    assert_eq!((user.property("Name"), user.property("Company")), ("Mine".into(), "Mine".into()));
+    assert_eq!(
+        (user.property("Name"), user.property("Company")),
+        ("Mine".into(), "Mine".into())
+    );
     assert_eq!(user.property("Email"), "rosa@example.com");
 }
 
@@ -392,8 +524,15 @@ fn what_a_person_filled_between_two_events_is_kept() {
 fn column_renamed_between_two_events_keeps_its_meaning() {
     let user = User::new();
     user.sync(MESSAGE).expect(0, "success", "created");
-    for (from, to) in [("Phone", "Mobile"), ("Company", "Firma"), ("Last Call", "Zuletzt")] {
-        user.vendors.world().notion.rename_column(CLIENTS_DATABASE, from, to);
+    for (from, to) in [
+        ("Phone", "Mobile"),
+        ("Company", "Firma"),
+        ("Last Call", "Zuletzt"),
+    ] {
+        user.vendors
+            .world()
+            .notion
+            .rename_column(CLIENTS_DATABASE, from, to);
     }
     let run = user.deliver(&message(1, "2026-10-02T17:00:00Z"));
     run.expect(0, "success", "updated");
@@ -418,23 +557,43 @@ fn renamed_column_is_known_by_its_id_when_the_schema_is_read_anew() {
     user.sync(MESSAGE).expect(0, "success", "created");
     {
         let mut world = user.vendors.world();
-        world.notion.rename_column(CLIENTS_DATABASE, "Company", "Firma");
-        world.notion.rename_column(CLIENTS_DATABASE, "Phone", "Mobile");
-        world.notion.add_column(CLIENTS_DATABASE, "Fax", "phone_number");
+        world
+            .notion
+            .rename_column(CLIENTS_DATABASE, "Company", "Firma");
+        world
+            .notion
+            .rename_column(CLIENTS_DATABASE, "Phone", "Mobile");
+        world
+            .notion
+            .add_column(CLIENTS_DATABASE, "Fax", "phone_number");
         world.quo.contacts[1]["defaultFields"]["company"] = json!("Ebel Ltd");
     }
     // A search that is refused makes the program read the columns again.
     user.fault(
-        Fault::new(Vendor::Notion, notion_error(400, "validation_error", "Could not find property with name or id: x"))
-            .path("/query")
-            .nth(1),
+        Fault::new(
+            Vendor::Notion,
+            notion_error(
+                400,
+                "validation_error",
+                "Could not find property with name or id: x",
+            ),
+        )
+        .path("/query")
+        .nth(1),
     );
     user.notion_log();
     let run = user.deliver(&message_from(1, "+13125550162"));
     run.expect(0, "success", "created");
     assert_eq!((run.warnings(), user.vendors.unused_faults()), (vec![], 0));
-    assert_eq!(user.notion_log(), ["POST /v1/databases/_/query -> 400", SCHEMA, QUERY, CREATE]);
-    assert!(user.notion().contains("  Mobile: +13125550162\n"), "{}", user.notion());
+    assert_eq!(
+        user.notion_log(),
+        ["POST /v1/databases/_/query -> 400", SCHEMA, QUERY, CREATE]
+    );
+    assert!(
+        user.notion().contains("  Mobile: +13125550162\n"),
+        "{}",
+        user.notion()
+    );
 }
 
 #[test]
@@ -443,15 +602,25 @@ fn removed_column_is_a_warning() {
     user.fault(Fault::new(Vendor::Quo, status(401, "{}")));
     user.sync(MESSAGE).expect(0, "success", "created");
     user.vendors.clear_faults();
-    user.vendors.world().notion.remove_column(CLIENTS_DATABASE, "Company");
+    user.vendors
+        .world()
+        .notion
+        .remove_column(CLIENTS_DATABASE, "Company");
     let run = user.sync("legacy-v4.message.delivered");
     run.expect(0, "success", "updated");
     assert_eq!(run.warnings(), ["property_rejected"]);
     assert_eq!(run.line()["warnings"][0]["property"], "Company");
-    assert_eq!((user.property("Name"), user.property("Email")), ("Rosa Quint".into(), "rosa@example.com".into()));
+    assert_eq!(
+        (user.property("Name"), user.property("Email")),
+        ("Rosa Quint".into(), "rosa@example.com".into())
+    );
     let run = user.sync("legacy-v4.message.received.media");
     run.expect(0, "success", "updated");
-    assert_eq!(run.warnings(), ["property_missing"], "the columns were read again");
+    assert_eq!(
+        run.warnings(),
+        ["property_missing"],
+        "the columns were read again"
+    );
 }
 
 #[test]
@@ -460,14 +629,17 @@ fn column_that_cannot_be_written_is_left_out_with_a_warning() {
     {
         let mut world = user.vendors.world();
         world.notion.remove_column(CLIENTS_DATABASE, "Company");
-        world.notion.add_column(CLIENTS_DATABASE, "Company", "formula");
+        world
+            .notion
+            .add_column(CLIENTS_DATABASE, "Company", "formula");
     }
     let run = user.sync(MESSAGE);
     run.expect(0, "success", "created");
     assert_eq!(run.warnings(), ["property_unwritable"]);
     assert_eq!(run.line()["warnings"][0]["property"], "Company");
     assert_eq!(user.notion_log(), [SCHEMA, QUERY, CREATE]);
-    user.sync("legacy-v4.message.delivered").expect(0, "success", "updated");
+    user.sync("legacy-v4.message.delivered")
+        .expect(0, "success", "updated");
     assert_eq!(user.notion_log(), [UPDATE, APPEND], "nothing to fill");
 }
 
@@ -494,8 +666,17 @@ fn values_take_the_type_of_the_users_column() {
     run.expect(0, "success", "created");
     assert_eq!(run.warnings(), ["property_unwritable"], "{}", run.stdout);
     let shown = ["Company", "Email", "Role", "Tags"].map(|name| user.property(name));
-    assert_eq!(shown, ["Quint Roofing", "rosa@example.com", "Owner Boss", "Referral"]);
-    user.sync("legacy-v4.message.delivered").expect(0, "success", "updated");
+    assert_eq!(
+        shown,
+        [
+            "Quint Roofing",
+            "rosa@example.com",
+            "Owner Boss",
+            "Referral"
+        ]
+    );
+    user.sync("legacy-v4.message.delivered")
+        .expect(0, "success", "updated");
     assert_eq!(user.property("Company"), "Quint Roofing");
 }
 
@@ -506,12 +687,26 @@ fn search_fails(act: Act, code: i32, kind: &str) {
     user.fault(Fault::new(Vendor::Notion, act).path("/query"));
     let run = user.sync(MESSAGE);
     run.expect_error(code, kind);
-    let creates = user.vendors.log(Vendor::Notion).iter().filter(|line| line.starts_with("POST /v1/pages")).count();
-    assert_eq!((creates, user.client_pages(), user.vendors.unused_faults()), (0, 1, 0));
+    let creates = user
+        .vendors
+        .log(Vendor::Notion)
+        .iter()
+        .filter(|line| line.starts_with("POST /v1/pages"))
+        .count();
+    assert_eq!(
+        (creates, user.client_pages(), user.vendors.unused_faults()),
+        (0, 1, 0)
+    );
     assert_eq!(user.times_in_notion("Is my quote ready?"), 0);
     user.vendors.clear_faults();
     user.sync(MESSAGE).expect(0, "success", "updated");
-    assert_eq!((user.client_pages(), user.times_in_notion("Is my quote ready?")), (1, 1));
+    assert_eq!(
+        (
+            user.client_pages(),
+            user.times_in_notion("Is my quote ready?")
+        ),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -519,16 +714,31 @@ fn search_that_failed_never_makes_a_page() {
     let refusal = notion_error(400, "validation_error", "body failed validation");
     let cases = [
         (
-            status(500, r#"{"object":"error","status":500,"code":"internal_server_error","message":"x"}"#),
+            status(
+                500,
+                r#"{"object":"error","status":500,"code":"internal_server_error","message":"x"}"#,
+            ),
             75,
             "unavailable",
         ),
         (status(502, "<html>Bad Gateway</html>"), 75, "unavailable"),
-        (notion_error(409, "conflict_error", "Conflict occurred while saving. Please try again."), 69, "refused"),
+        (
+            notion_error(
+                409,
+                "conflict_error",
+                "Conflict occurred while saving. Please try again.",
+            ),
+            69,
+            "refused",
+        ),
         (refusal, 69, "refused"),
         (status(200, "<html>hello</html>"), 75, "unavailable"),
         (status(200, "{}"), 75, "unavailable"),
-        (status(200, r#"{"object":"list","results":null,"has_more":false}"#), 75, "unavailable"),
+        (
+            status(200, r#"{"object":"list","results":null,"has_more":false}"#),
+            75,
+            "unavailable",
+        ),
         (status(200, ""), 75, "unavailable"),
         (Act::DropConnection, 75, "unavailable"),
         (Act::ResetConnection, 75, "unavailable"),
@@ -546,7 +756,11 @@ fn search_that_failed_never_makes_a_page() {
 fn search_that_recovers_goes_on() {
     let user = User::new();
     user.add_client("(202) 555-0147");
-    user.fault(Fault::new(Vendor::Notion, status(503, "{}")).path("/query").nth(1));
+    user.fault(
+        Fault::new(Vendor::Notion, status(503, "{}"))
+            .path("/query")
+            .nth(1),
+    );
     user.sync(MESSAGE).expect(0, "success", "updated");
     assert_eq!((user.client_pages(), user.vendors.unused_faults()), (1, 0));
 }
@@ -582,15 +796,26 @@ fn requests_per_event_are_as_few_as_promised() {
     let user = User::new();
     user.sync(MESSAGE).expect(0, "success", "created");
     assert_eq!(user.notion_log(), [SCHEMA, QUERY, CREATE], "first ever");
-    user.deliver(&message_from(1, "+13125550162")).expect(0, "success", "created");
+    user.deliver(&message_from(1, "+13125550162"))
+        .expect(0, "success", "created");
     assert_eq!(user.notion_log(), [QUERY, CREATE], "new client");
     user.sync(CALL).expect(0, "success", "updated");
-    assert_eq!(user.notion_log(), [APPEND], "known, and the date lies later");
-    user.deliver(&message(2, "2026-10-03T17:00:00Z")).expect(0, "success", "updated");
+    assert_eq!(
+        user.notion_log(),
+        [APPEND],
+        "known, and the date lies later"
+    );
+    user.deliver(&message(2, "2026-10-03T17:00:00Z"))
+        .expect(0, "success", "updated");
     assert_eq!(user.notion_log(), [UPDATE, APPEND], "known and cached");
     user.add_client("+16465550183");
-    user.deliver(&message_from(3, "+16465550183")).expect(0, "success", "updated");
-    assert_eq!(user.notion_log(), [QUERY, UPDATE, APPEND], "known, found by search");
+    user.deliver(&message_from(3, "+16465550183"))
+        .expect(0, "success", "updated");
+    assert_eq!(
+        user.notion_log(),
+        [QUERY, UPDATE, APPEND],
+        "known, found by search"
+    );
     user.sync(MESSAGE).expect(0, "success", "skipped");
     assert_eq!(user.notion_log(), [""; 0], "again");
 }
@@ -598,32 +823,59 @@ fn requests_per_event_are_as_few_as_promised() {
 #[test]
 fn known_page_is_read_again_after_a_day() {
     let user = user_with_rosa();
-    user.deliver(&message(1, "2026-10-01T17:00:00Z")).expect(0, "success", "updated");
+    user.deliver(&message(1, "2026-10-01T17:00:00Z"))
+        .expect(0, "success", "updated");
     let age = |hours: i64| {
         let sql = "UPDATE canvas_cache SET cached_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1)";
-        store(&user).execute(sql, [format!("-{hours} hours")]).expect("aged");
+        store(&user)
+            .execute(sql, [format!("-{hours} hours")])
+            .expect("aged");
         user.vendors.clear_requests();
     };
     age(23);
-    user.deliver(&message(2, "2026-10-01T18:00:00Z")).expect(0, "success", "updated");
+    user.deliver(&message(2, "2026-10-01T18:00:00Z"))
+        .expect(0, "success", "updated");
     assert_eq!(user.notion_log(), [UPDATE, APPEND]);
     age(25);
     let page = user.page();
     let later = json!({"start": "2026-10-03T10:00:00.000+00:00", "end": null, "time_zone": null});
-    user.vendors.world().notion.page_mut(&page).expect("the page").values.insert("lC%3Bd".to_owned(), later);
-    user.deliver(&message(3, "2026-10-01T19:00:00Z")).expect(0, "success", "updated");
-    assert_eq!(user.notion_log(), [READ, APPEND], "the later date, which a person wrote, is seen");
-    user.deliver(&message(4, "2026-10-01T20:00:00Z")).expect(0, "success", "updated");
-    assert_eq!(user.notion_log(), [APPEND], "what was read is believed for a day");
+    user.vendors
+        .world()
+        .notion
+        .page_mut(&page)
+        .expect("the page")
+        .values
+        .insert("lC%3Bd".to_owned(), later);
+    user.deliver(&message(3, "2026-10-01T19:00:00Z"))
+        .expect(0, "success", "updated");
+    assert_eq!(
+        user.notion_log(),
+        [READ, APPEND],
+        "the later date, which a person wrote, is seen"
+    );
+    user.deliver(&message(4, "2026-10-01T20:00:00Z"))
+        .expect(0, "success", "updated");
+    assert_eq!(
+        user.notion_log(),
+        [APPEND],
+        "what was read is believed for a day"
+    );
 }
 
 #[test]
 fn of_two_data_sources_the_one_with_phones_is_used() {
     let user = User::new();
-    user.vendors.world().notion.add_second_source(CLIENTS_DATABASE, "Suppliers");
+    user.vendors
+        .world()
+        .notion
+        .add_second_source(CLIENTS_DATABASE, "Suppliers");
     user.sync(MESSAGE).expect(0, "success", "created");
-    user.sync("legacy-v4.message.delivered").expect(0, "success", "updated");
-    assert_eq!((user.client_pages(), user.property("Name")), (1, "Rosa Quint".to_owned()));
+    user.sync("legacy-v4.message.delivered")
+        .expect(0, "success", "updated");
+    assert_eq!(
+        (user.client_pages(), user.property("Name")),
+        (1, "Rosa Quint".to_owned())
+    );
     let created = bodies(&user, "POST", "/v1/pages");
     assert_eq!(
         created[0]["parent"],
@@ -633,12 +885,24 @@ fn of_two_data_sources_the_one_with_phones_is_used() {
 
 #[test]
 fn second_data_source_that_comes_later_is_met_by_switching() {
-    for sample in ["legacy-v4.message.delivered", "legacy-v3.message.received.group"] {
+    for sample in [
+        "legacy-v4.message.delivered",
+        "legacy-v3.message.received.group",
+    ] {
         let user = User::new();
         user.sync(MESSAGE).expect(0, "success", "created");
-        user.vendors.world().notion.add_second_source(CLIENTS_DATABASE, "Suppliers");
+        user.vendors
+            .world()
+            .notion
+            .add_second_source(CLIENTS_DATABASE, "Suppliers");
         let run = user.sync(sample);
-        assert_eq!((run.code, run.warnings()), (0, vec![]), "{}{}", run.stdout, run.stderr);
+        assert_eq!(
+            (run.code, run.warnings()),
+            (0, vec![]),
+            "{}{}",
+            run.stdout,
+            run.stderr
+        );
         assert_eq!(user.times_in_notion(ROSA), 1);
     }
 }
@@ -648,14 +912,26 @@ fn data_sources_that_both_have_phones_are_listed() {
     let user = User::new();
     {
         let mut world = user.vendors.world();
-        world.notion.add_second_source(CLIENTS_DATABASE, "Suppliers");
+        world
+            .notion
+            .add_second_source(CLIENTS_DATABASE, "Suppliers");
         let phone = world.notion.database_mut(CLIENTS_DATABASE).sources[0].columns["Phone"].clone();
-        world.notion.source_mut(SECOND_SOURCE).expect("a source").columns.insert("Phone".to_owned(), phone);
+        world
+            .notion
+            .source_mut(SECOND_SOURCE)
+            .expect("a source")
+            .columns
+            .insert("Phone".to_owned(), phone);
     }
     let run = user.sync(MESSAGE);
     run.expect_error(69, "refused");
     let said = run.line()["error"]["message"].as_str().expect("a message");
-    for part in ["Clients", "Suppliers", crate::standin::CLIENTS_SOURCE, SECOND_SOURCE] {
+    for part in [
+        "Clients",
+        "Suppliers",
+        crate::standin::CLIENTS_SOURCE,
+        SECOND_SOURCE,
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!((user.client_pages(), user.critical_lines().len()), (0, 1));
@@ -669,12 +945,21 @@ fn newer_versions_of_the_api_work_too() {
         user.add_client("(312) 555-0162");
         user.sync(MESSAGE).expect(0, "success", "created");
         user.sync(CALL).expect(0, "success", "updated");
-        user.sync("legacy-v4.call.summary.completed").expect(0, "success", "updated");
-        user.deliver(&message_from(1, "+13125550162")).expect(0, "success", "updated");
+        user.sync("legacy-v4.call.summary.completed")
+            .expect(0, "success", "updated");
+        user.deliver(&message_from(1, "+13125550162"))
+            .expect(0, "success", "updated");
         assert_eq!(user.client_pages(), 2);
-        let sent: Vec<String> =
-            user.vendors.requests().iter().filter_map(|seen| Some(seen.header("notion-version")?.to_owned())).collect();
-        assert!(sent.len() > 8 && sent.iter().all(|sent| sent == version), "{sent:?}");
+        let sent: Vec<String> = user
+            .vendors
+            .requests()
+            .iter()
+            .filter_map(|seen| Some(seen.header("notion-version")?.to_owned()))
+            .collect();
+        assert!(
+            sent.len() > 8 && sent.iter().all(|sent| sent == version),
+            "{sent:?}"
+        );
     }
 }
 
@@ -691,6 +976,9 @@ fn event_without_time_of_its_own_moves_no_date() {
     let user = user_with_rosa();
     let event = altered(MESSAGE, &[("/data/object/createdAt", Json::Null)]);
     let run = user.deliver(&event);
-    assert_eq!((run.code, run.line()["reason"].as_str()), (0, Some("missing_fields")));
+    assert_eq!(
+        (run.code, run.line()["reason"].as_str()),
+        (0, Some("missing_fields"))
+    );
     assert_eq!(user.notion_log(), [""; 0]);
 }

@@ -1,4 +1,5 @@
-//! Standard input at its worst: every document gets exactly one line, nothing panics, and nothing of a text is lost.
+//! Standard input at its worst: every document gets exactly one line, nothing panics, and nothing
+//! of a text is lost.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -19,7 +20,9 @@ fn verdicts(run: &Run) -> Vec<String> {
     let text = |json: &Json| json.as_str().unwrap_or_default().to_owned();
     let verdict = |line: &Json| match line["error"]["kind"].as_str() {
         Some(kind) => format!("error {kind}"),
-        None => format!("{} {}", text(&line["action"]), text(&line["reason"])).trim().to_owned(),
+        None => format!("{} {}", text(&line["action"]), text(&line["reason"]))
+            .trim()
+            .to_owned(),
     };
     run.lines.iter().map(verdict).collect()
 }
@@ -29,7 +32,11 @@ fn check(input: &[u8], code: i32, want: &[&str]) {
     let user = User::new();
     let run = user.run::<&str>(&[], input);
     let shown = String::from_utf8_lossy(&input[..input.len().min(200)]).into_owned();
-    assert_eq!((run.code, verdicts(&run)), (code, want.iter().map(|&text| text.to_owned()).collect()), "{shown:?}");
+    assert_eq!(
+        (run.code, verdicts(&run)),
+        (code, want.iter().map(|&text| text.to_owned()).collect()),
+        "{shown:?}"
+    );
     assert_calm(&run);
 }
 
@@ -67,7 +74,10 @@ fn message_with(text: &str) -> Vec<u8> {
 }
 
 fn transcript_of(dialogue: &[String]) -> Vec<u8> {
-    let said = |(index, text): (usize, &String)| json!({"content": text, "start": index, "end": index + 1, "identifier": "+12025550147", "userId": null});
+    let said = |(index, text): (usize, &String)| {
+        json!({"content": text, "start": index,
+        "end": index + 1, "identifier": "+12025550147", "userId": null})
+    };
     let mut transcript = sample_json(TRANSCRIPT);
     transcript["data"]["object"]["dialogue"] = dialogue.iter().enumerate().map(said).collect();
     transcript.to_string().into_bytes()
@@ -78,7 +88,11 @@ fn input_without_a_document_is_a_note_and_no_line() {
     for input in [&b""[..], b"\n", b" \t\r\n\n  "] {
         let run = User::new().run::<&str>(&[], input);
         assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{input:?}");
-        assert!(run.stderr.contains("standard input holds no document"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("standard input holds no document"),
+            "{}",
+            run.stderr
+        );
     }
     let user = User::new();
     let mut command = user.command::<&str>(&[]);
@@ -110,15 +124,28 @@ fn truncated_document_is_one_payload_error() {
 
 #[test]
 fn document_beyond_the_limit_is_one_payload_error_and_the_next_is_synced() {
-    let large = [b"{\"id\":\"EV1\",\"type\":\"x\",\"pad\":\"".to_vec(), vec![b'x'; 20 * MIB], b"\"}".to_vec()].concat();
+    let large = [
+        b"{\"id\":\"EV1\",\"type\":\"x\",\"pad\":\"".to_vec(),
+        vec![b'x'; 20 * MIB],
+        b"\"}".to_vec(),
+    ]
+    .concat();
     check(&large, 65, &["error payload"]);
     for between in ["\n", "", "\r\n\r\n"] {
         let input = [&large[..], between.as_bytes(), &sample(MESSAGE)].concat();
         check(&input, 65, &["error payload", "created"]);
     }
-    check(&[vec![b'['; 20 * MIB], b"\n".to_vec()].concat(), 65, &["error payload"]);
+    check(
+        &[vec![b'['; 20 * MIB], b"\n".to_vec()].concat(),
+        65,
+        &["error payload"],
+    );
     check(&vec![b'1'; 20 * MIB], 65, &["error payload"]);
-    check(&[&b"\""[..], &vec![b'x'; 20 * MIB]].concat(), 65, &["error payload"]);
+    check(
+        &[&b"\""[..], &vec![b'x'; 20 * MIB]].concat(),
+        65,
+        &["error payload"],
+    );
 }
 
 #[test]
@@ -142,7 +169,12 @@ fn deep_nesting_is_a_payload_error_and_the_next_document_is_synced() {
         let bad = (65, "error payload");
         // What is of no interest is not looked into, so its depth does not matter.
         let unread = (0, "skipped unsupported_event");
-        for (document, (code, verdict)) in [(&nested, bad), (&field, bad), (&unknown, unread), (&open_ended, bad)] {
+        for (document, (code, verdict)) in [
+            (&nested, bad),
+            (&field, bad),
+            (&unknown, unread),
+            (&open_ended, bad),
+        ] {
             let input = format!("{document}\n{}", String::from_utf8_lossy(&sample(MESSAGE)));
             check(input.as_bytes(), code, &[verdict, "created"]);
         }
@@ -152,8 +184,15 @@ fn deep_nesting_is_a_payload_error_and_the_next_document_is_synced() {
 /// Every value of `json`, as pointers; the whole is left out.
 fn places(json: &Json, at: &str, all: &mut Vec<String>) {
     let children: Vec<(String, &Json)> = match json {
-        Json::Object(map) => map.iter().map(|(key, value)| (key.clone(), value)).collect(),
-        Json::Array(items) => items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect(),
+        Json::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), value))
+            .collect(),
+        Json::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (index.to_string(), item))
+            .collect(),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
     };
     for (key, value) in children {
@@ -183,13 +222,21 @@ fn check_distorted(part: &str, wrong: &Json) {
     let user = User::new();
     user.without_rate_limits();
     let documents = distorted(part, wrong);
-    let input = documents.iter().map(Json::to_string).collect::<Vec<_>>().join("\n");
+    let input = documents
+        .iter()
+        .map(Json::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
     let run = user.run::<&str>(&[], input.as_bytes());
     assert_eq!(run.lines.len(), documents.len(), "one line each");
     for (line, document) in run.lines.iter().zip(&documents) {
         let kind = line["error"]["kind"].as_str();
         assert!(matches!(kind, None | Some("payload")), "{line}\n{document}");
-        if kind.is_none() && document["id"].as_str().is_some_and(|id| id.starts_with("EV")) {
+        if kind.is_none()
+            && document["id"]
+                .as_str()
+                .is_some_and(|id| id.starts_with("EV"))
+        {
             assert_eq!(line["event_id"], document["id"], "in order");
         }
     }
@@ -200,21 +247,39 @@ fn check_distorted(part: &str, wrong: &Json) {
 
 #[test]
 fn wrong_type_anywhere_in_a_call_is_an_error_of_that_document_alone() {
-    for wrong in [json!(true), json!(-1.5e300), json!([1]), json!({"a": 1}), json!("\u{0}")] {
+    for wrong in [
+        json!(true),
+        json!(-1.5e300),
+        json!([1]),
+        json!({"a": 1}),
+        json!("\u{0}"),
+    ] {
         check_distorted(".call.", &wrong);
     }
 }
 
 #[test]
 fn wrong_type_anywhere_in_a_message_is_an_error_of_that_document_alone() {
-    for wrong in [json!(true), json!(-1.5e300), json!([1]), json!({"a": 1}), json!("\u{0}")] {
+    for wrong in [
+        json!(true),
+        json!(-1.5e300),
+        json!([1]),
+        json!({"a": 1}),
+        json!("\u{0}"),
+    ] {
         check_distorted(".message.", &wrong);
     }
 }
 
 #[test]
 fn wrong_type_anywhere_in_a_contact_is_an_error_of_that_document_alone() {
-    for wrong in [json!(true), json!(-1.5e300), json!([1]), json!({"a": 1}), json!("\u{0}")] {
+    for wrong in [
+        json!(true),
+        json!(-1.5e300),
+        json!([1]),
+        json!({"a": 1}),
+        json!("\u{0}"),
+    ] {
         check_distorted(".contact.", &wrong);
     }
 }
@@ -229,7 +294,18 @@ fn null_or_empty_text_anywhere_is_tolerated_or_an_error_of_that_document_alone()
 
 #[test]
 fn document_that_is_no_object_is_a_payload_error() {
-    for document in ["[]", "12", "\"x\"", "null", "true", "[{}]", "-0.0e1", "{}", "{\"type\":null}", "{\"type\":7}"] {
+    for document in [
+        "[]",
+        "12",
+        "\"x\"",
+        "null",
+        "true",
+        "[{}]",
+        "-0.0e1",
+        "{}",
+        "{\"type\":null}",
+        "{\"type\":7}",
+    ] {
         check(document.as_bytes(), 65, &["error payload"]);
     }
     check(b"[] 12 \"x\" null {}", 65, &["error payload"; 5]);
@@ -237,30 +313,77 @@ fn document_that_is_no_object_is_a_payload_error() {
 
 #[test]
 fn broken_line_costs_only_itself() {
-    let (ringing, message) = (sample_json(RINGING).to_string(), sample_json(MESSAGE).to_string());
-    for broken in ["oops", "{\"id\":", "{\"id\":\"EV1\",}", "}", "<html>", "{\"a\":\"\u{1}\"}", "NaN", "{'a':1}"] {
+    let (ringing, message) = (
+        sample_json(RINGING).to_string(),
+        sample_json(MESSAGE).to_string(),
+    );
+    for broken in [
+        "oops",
+        "{\"id\":",
+        "{\"id\":\"EV1\",}",
+        "}",
+        "<html>",
+        "{\"a\":\"\u{1}\"}",
+        "NaN",
+        "{'a':1}",
+    ] {
         let input = format!("{ringing}\n{broken}\n{message}\n");
-        check(input.as_bytes(), 65, &["skipped unsupported_event", "error payload", "created"]);
+        check(
+            input.as_bytes(),
+            65,
+            &["skipped unsupported_event", "error payload", "created"],
+        );
     }
     let utf16: Vec<u8> = "{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for broken in [&b"\xff\xfe"[..], b"{\"a\":\"\xc3\x28\"}", b"{\"a\":\"\xed\xa0\x80\"}", b"\0\0\0", &utf16] {
+    for broken in [
+        &b"\xff\xfe"[..],
+        b"{\"a\":\"\xc3\x28\"}",
+        b"{\"a\":\"\xed\xa0\x80\"}",
+        b"\0\0\0",
+        &utf16,
+    ] {
         let input = [ringing.as_bytes(), b"\n", broken, b"\n", message.as_bytes()].concat();
-        check(&input, 65, &["skipped unsupported_event", "error payload", "created"]);
+        check(
+            &input,
+            65,
+            &["skipped unsupported_event", "error payload", "created"],
+        );
     }
 }
 
 #[test]
 fn documents_need_nothing_between_them() {
     let input = format!("{0}{1}{0}", sample_json(RINGING), sample_json(MESSAGE));
-    check(input.as_bytes(), 0, &["skipped unsupported_event", "created", "skipped unsupported_event"]);
+    check(
+        input.as_bytes(),
+        0,
+        &[
+            "skipped unsupported_event",
+            "created",
+            "skipped unsupported_event",
+        ],
+    );
 }
 
 #[test]
 fn invalid_utf8_inside_of_an_event_is_a_payload_error() {
-    let (text, mark) = (String::from_utf8(message_with("MARK")).expect("UTF-8"), "MARK");
+    let (text, mark) = (
+        String::from_utf8(message_with("MARK")).expect("UTF-8"),
+        "MARK",
+    );
     let (before, after) = text.split_once(mark).expect("the text");
-    for bytes in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\xbd", b"\xf4\x90\x80\x80", b"\xe2\x82"] {
-        check(&[before.as_bytes(), bytes, after.as_bytes()].concat(), 65, &["error payload"]);
+    for bytes in [
+        &b"\xff"[..],
+        b"\xc0\xaf",
+        b"\xed\xa0\xbd",
+        b"\xf4\x90\x80\x80",
+        b"\xe2\x82",
+    ] {
+        check(
+            &[before.as_bytes(), bytes, after.as_bytes()].concat(),
+            65,
+            &["error payload"],
+        );
     }
 }
 
@@ -274,7 +397,13 @@ fn unknown_type_is_skipped_without_any_setting() {
         br#"{"id":7,"type":"","data":[]}"#.to_vec(),
     ] {
         let user = User::new();
-        let run = Run::of(feed(user.command::<&str>(&[]).env_clear().spawn().expect("it starts"), &document));
+        let run = Run::of(feed(
+            user.command::<&str>(&[])
+                .env_clear()
+                .spawn()
+                .expect("it starts"),
+            &document,
+        ));
         run.expect(0, "success", "skipped");
         assert_eq!(run.line()["reason"], "unsupported_event");
         assert_eq!((run.stderr.as_str(), user.files()), ("", vec![]));
@@ -290,24 +419,53 @@ fn all_samples_in_one_stream_give_one_line_each_in_order() {
     let run = user.run::<&str>(&[], &input);
     let id = |name: &String| {
         let event = sample_json(name);
-        let event = if event["object"].is_object() { &event["object"] } else { &event };
+        let event = if event["object"].is_object() {
+            &event["object"]
+        } else {
+            &event
+        };
         event["id"].clone()
     };
     let ids: Vec<Json> = samples().iter().map(id).collect();
-    assert_eq!(run.lines.iter().map(|line| line["event_id"].clone()).collect::<Vec<_>>(), ids);
-    let failed: Vec<&Json> = run.lines.iter().filter(|line| line["status"] != "success").collect();
+    assert_eq!(
+        run.lines
+            .iter()
+            .map(|line| line["event_id"].clone())
+            .collect::<Vec<_>>(),
+        ids
+    );
+    let failed: Vec<&Json> = run
+        .lines
+        .iter()
+        .filter(|line| line["status"] != "success")
+        .collect();
     assert_eq!((run.code, failed), (0, vec![]));
     assert_calm(&run);
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table, or one story after another")]
 fn id_that_would_leave_its_path_is_refused_or_left_out_and_never_asked_for() {
-    let hostile = ["AC/../../x", "..", "AC%2e%2e%2fx", "AC?a=b", "AC#x", "AC x", "AC\n", "AC\u{0}", "ACé", ""];
+    let hostile = [
+        "AC/../../x",
+        "..",
+        "AC%2e%2e%2fx",
+        "AC?a=b",
+        "AC#x",
+        "AC x",
+        "AC\n",
+        "AC\u{0}",
+        "ACé",
+        "",
+    ];
     let essential = [
         (MESSAGE, "/data/object/id"),
         (MESSAGE, "/id"),
         (TRANSCRIPT, "/data/object/callId"),
-        ("v2026-03-30.call.transcript.completed", "/data/resource/callId"),
+        (
+            "v2026-03-30.call.transcript.completed",
+            "/data/resource/callId",
+        ),
         ("v2026-03-30.call.completed.answered", "/data/resource/id"),
         ("legacy-v2.call.recording.completed", "/data/object/id"),
         ("v2026-03-30.contact.updated", "/id"),
@@ -326,10 +484,22 @@ fn id_that_would_leave_its_path_is_refused_or_left_out_and_never_asked_for() {
         (MESSAGE, "/data/object/contactIds/0"),
         (MESSAGE, "/data/object/userId"),
         (MESSAGE, "/data/object/phoneNumberId"),
-        ("v2026-03-30.message.received", "/data/context/contacts/ids/0"),
-        ("v2026-03-30.message.received", "/data/context/phoneNumberId"),
-        ("v2026-03-30.message.received", "/data/context/conversationId"),
-        ("v2026-03-30.call.completed.answered", "/data/context/userId"),
+        (
+            "v2026-03-30.message.received",
+            "/data/context/contacts/ids/0",
+        ),
+        (
+            "v2026-03-30.message.received",
+            "/data/context/phoneNumberId",
+        ),
+        (
+            "v2026-03-30.message.received",
+            "/data/context/conversationId",
+        ),
+        (
+            "v2026-03-30.call.completed.answered",
+            "/data/context/userId",
+        ),
     ];
     for (name, place) in helpful {
         for id in hostile {
@@ -337,8 +507,17 @@ fn id_that_would_leave_its_path_is_refused_or_left_out_and_never_asked_for() {
             *event.pointer_mut(place).expect(place) = json!(id);
             let run = user.run::<&str>(&[], event.to_string().as_bytes());
             run.expect(0, "success", "created");
-            let odd: Vec<String> = user.vendors.requests().into_iter().map(|seen| seen.path).collect();
-            assert!(odd.iter().all(|path| !path.contains("..") && !path.contains('%')), "{odd:?}");
+            let odd: Vec<String> = user
+                .vendors
+                .requests()
+                .into_iter()
+                .map(|seen| seen.path)
+                .collect();
+            assert!(
+                odd.iter()
+                    .all(|path| !path.contains("..") && !path.contains('%')),
+                "{odd:?}"
+            );
             assert_calm(&run);
         }
     }
@@ -353,13 +532,24 @@ fn terminal_escapes_arrive_in_notion_as_visible_characters_and_drive_no_terminal
         contact["defaultFields"]["company"] = json!(nasty);
         contact["defaultFields"]["role"] = json!(nasty);
     }
-    let run = user.set("LOG_LEVEL", "trace").run::<&str>(&[], &message_with(nasty));
+    let run = user
+        .set("LOG_LEVEL", "trace")
+        .run::<&str>(&[], &message_with(nasty));
     run.expect(0, "success", "created");
     assert_calm(&run);
-    let sent: Vec<String> = user.vendors.requests().iter().map(|seen| seen.body.to_string()).collect();
+    let sent: Vec<String> = user
+        .vendors
+        .requests()
+        .iter()
+        .map(|seen| seen.body.to_string())
+        .collect();
     assert!(sent.iter().any(|body| body.contains("␛[31mc")), "{sent:?}");
     let texts = user.notion();
-    assert_eq!(texts.chars().find(|c| c.is_control() && *c != '\n'), None, "{texts}");
+    assert_eq!(
+        texts.chars().find(|c| c.is_control() && *c != '\n'),
+        None,
+        "{texts}"
+    );
     assert_eq!(texts.matches("a␀b␛[31mc␛]0;title␇d").count(), 4, "{texts}");
 }
 
@@ -387,7 +577,9 @@ fn terminal_escapes_in_refused_documents_drive_no_terminal() {
         at("/data/object/userId", json!(escape)),
     ] {
         let mut user = User::new();
-        let run = user.set("LOG_LEVEL", "trace").run::<&str>(&[], document.as_bytes());
+        let run = user
+            .set("LOG_LEVEL", "trace")
+            .run::<&str>(&[], document.as_bytes());
         assert_calm(&run);
         let json = user.run(&["--log-format", "json"], document.as_bytes());
         assert_calm(&json);
@@ -401,18 +593,29 @@ fn text_cut_inside_an_emoji_arrives_with_a_mark_in_its_place() {
     for surrogate in [r"\ud83d", r"\ude00", r"\ude00\ud83d"] {
         let user = User::new();
         let broken = event.replace("Is my quote ready?", &format!("cut {surrogate} here"));
-        user.run::<&str>(&[], broken.as_bytes()).expect(0, "success", "created");
+        user.run::<&str>(&[], broken.as_bytes())
+            .expect(0, "success", "created");
         let marks = "\u{fffd}".repeat(surrogate.len() / 6);
-        assert_eq!(user.times_in_notion(&format!("cut {marks} here")), 1, "{}", user.notion());
+        assert_eq!(
+            user.times_in_notion(&format!("cut {marks} here")),
+            1,
+            "{}",
+            user.notion()
+        );
     }
 }
 
-/// Text of so many characters, in which every limit of 2,000 UTF-16 units falls next to or into an emoji.
+/// Text of so many characters, in which every limit of 2,000 UTF-16 units falls next to or into an
+/// emoji.
 fn long_text(characters: usize) -> String {
     let mut text = String::new();
     for index in 0..characters {
         let near_limit = index % 2000 >= 1997 || index % 2000 < 2;
-        text.push(if near_limit { '😀' } else { char::from(b'a' + u8::try_from(index % 26).unwrap_or(0)) });
+        text.push(if near_limit {
+            '😀'
+        } else {
+            char::from(b'a' + u8::try_from(index % 26).unwrap_or(0))
+        });
     }
     text
 }
@@ -420,7 +623,9 @@ fn long_text(characters: usize) -> String {
 #[test]
 fn long_transcript_arrives_whole() {
     let one_line = long_text(60_000);
-    let lines: Vec<String> = (0..600).map(|number| format!("{number}: {}", &long_text(1_990)[..100])).collect();
+    let lines: Vec<String> = (0..600)
+        .map(|number| format!("{number}: {}", &long_text(1_990)[..100]))
+        .collect();
     let family = "👨‍👩‍👧‍👦é\u{301}".repeat(3_000);
     for dialogue in [vec![one_line], lines, vec![family, "end".into()]] {
         let user = User::new();
@@ -429,7 +634,9 @@ fn long_transcript_arrives_whole() {
         let text = text_in_notion(&user);
         let mut rest = text.as_str();
         for said in &dialogue {
-            let at = rest.find(said.as_str()).unwrap_or_else(|| panic!("lost: {said:.100}"));
+            let at = rest
+                .find(said.as_str())
+                .unwrap_or_else(|| panic!("lost: {said:.100}"));
             rest = &rest[at + said.len()..];
         }
         assert_calm(&run);
@@ -438,7 +645,9 @@ fn long_transcript_arrives_whole() {
 
 #[test]
 fn transcript_of_several_megabytes_arrives_whole() {
-    let dialogue: Vec<String> = (0..300).map(|number| format!("<{number}>{}", long_text(10_000))).collect();
+    let dialogue: Vec<String> = (0..300)
+        .map(|number| format!("<{number}>{}", long_text(10_000)))
+        .collect();
     let user = User::new();
     user.without_rate_limits();
     let run = user.run(&["--deadline", "off"], &transcript_of(&dialogue));
@@ -446,7 +655,9 @@ fn transcript_of_several_megabytes_arrives_whole() {
     let text = text_in_notion(&user);
     let mut rest = text.as_str();
     for said in &dialogue {
-        let at = rest.find(said.as_str()).unwrap_or_else(|| panic!("lost: {said:.100}"));
+        let at = rest
+            .find(said.as_str())
+            .unwrap_or_else(|| panic!("lost: {said:.100}"));
         rest = &rest[at + said.len()..];
     }
     assert_eq!(text.matches("<299>").count(), 1);
@@ -456,6 +667,7 @@ fn transcript_of_several_megabytes_arrives_whole() {
 fn message_longer_than_any_limit_arrives_whole() {
     let user = User::new();
     let text = long_text(30_000);
-    user.run::<&str>(&[], &message_with(&text)).expect(0, "success", "created");
+    user.run::<&str>(&[], &message_with(&text))
+        .expect(0, "success", "created");
     assert!(text_in_notion(&user).contains(&text));
 }

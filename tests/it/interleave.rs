@@ -1,12 +1,16 @@
-//! Any order and any repetition of a set of events, in one process or in several at once, gives the same pages.
+//! Any order and any repetition of a set of events, in one process or in several at once, gives the
+//! same pages.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::harness::{User, sample};
-use crate::support::{Database, at_once, canonical, has_postgres, postgres, redelivered, sqlite, user};
+use crate::support::{
+    Database, at_once, canonical, has_postgres, postgres, redelivered, sqlite, user,
+};
 
-/// Three clients and a group, every kind of artifact, all generations, older events after newer ones.
+/// Three clients and a group, every kind of artifact, all generations, older events after newer
+/// ones.
 const EVENTS: [&str; 20] = [
     "legacy-v4.call.completed.answered",
     "legacy-v4.call.recording.completed",
@@ -30,34 +34,51 @@ const EVENTS: [&str; 20] = [
     "v2026-03-30.call.recording.completed",
 ];
 
-const SETTINGS: &str = "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n[quo]\nrequests_per_second = 1000\n";
+const SETTINGS: &str =
+    "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n[quo]\nrequests_per_second = 1000\n";
 
-/// A user in whose Quo the group's members have no other contacts than the delivery names: for one that it leaves out
-/// the index decides, if an earlier event was a reason to build it.
+/// A user in whose Quo the group's members have no other contacts than the delivery names: for one
+/// that it leaves out the index decides, if an earlier event was a reason to build it.
 fn consistent(database: Database) -> User {
     let user = user(database, SETTINGS);
     let mut world = user.vendors.world();
-    world.quo.contacts.retain(|contact| !contact.to_string().contains("+16465550183"));
+    world
+        .quo
+        .contacts
+        .retain(|contact| !contact.to_string().contains("+16465550183"));
     drop(world);
     user
 }
 
-/// An order in which every event comes at least once, with repetitions: the same delivery, or another subscription's.
+/// An order in which every event comes at least once, with repetitions: the same delivery, or
+/// another subscription's.
 fn order() -> impl Strategy<Value = Vec<(usize, bool)>> {
-    let each = (0..EVENTS.len()).map(|index| (index, false)).collect::<Vec<_>>();
+    let each = (0..EVENTS.len())
+        .map(|index| (index, false))
+        .collect::<Vec<_>>();
     let repeated = proptest::collection::vec((0..EVENTS.len(), any::<bool>()), 0..8);
     repeated.prop_flat_map(move |repeated| Just([each.clone(), repeated].concat()).prop_shuffle())
 }
 
 fn bytes((index, redeliver): (usize, bool)) -> Vec<u8> {
-    if redeliver { redelivered(EVENTS[index], index) } else { sample(EVENTS[index]) }
+    if redeliver {
+        redelivered(EVENTS[index], index)
+    } else {
+        sample(EVENTS[index])
+    }
 }
 
 fn one_after_another(order: &[(usize, bool)], database: Database) -> User {
     let user = consistent(database);
     let input: Vec<u8> = order.iter().copied().flat_map(bytes).collect();
     let run = user.run::<&str>(&[], &input);
-    assert_eq!((run.code, run.lines.len()), (0, order.len()), "{order:?}: {}\n{}", run.stdout, run.stderr);
+    assert_eq!(
+        (run.code, run.lines.len()),
+        (0, order.len()),
+        "{order:?}: {}\n{}",
+        run.stdout,
+        run.stderr
+    );
     followed_up(user)
 }
 
@@ -76,20 +97,42 @@ fn at_once_in_three(order: &[(usize, bool)], database: Database) -> User {
 /// With what v4 does not announce, too.
 fn followed_up(user: User) -> User {
     let run = user.run(&["replay", "--now"], b"");
-    assert_eq!((run.code, run.lines.len()), (0, 1), "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(
+        (run.code, run.lines.len()),
+        (0, 1),
+        "{}\n{}",
+        run.stdout,
+        run.stderr
+    );
     user
 }
 
 fn any_order(cases: u32, database: Database, way: fn(&[(usize, bool)], Database) -> User) {
     let plain: Vec<(usize, bool)> = (0..EVENTS.len()).map(|index| (index, false)).collect();
     let want = canonical(&one_after_another(&plain, database));
-    assert!(want.contains("Last Call: 2026-10-02T17:00:00"), "the latest, whatever came last: {want}");
-    let config = Config { cases, max_shrink_iters: 40, failure_persistence: None, ..Config::default() };
+    assert!(
+        want.contains("Last Call: 2026-10-02T17:00:00"),
+        "the latest, whatever came last: {want}"
+    );
+    let config = Config {
+        cases,
+        max_shrink_iters: 40,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let result = TestRunner::new_with_rng(config, seed).run(&order(), |order| {
         let found = canonical(&way(&order, database));
-        let names = order.iter().map(|(index, other)| (EVENTS[*index], if *other { "again" } else { "" }));
-        prop_assert!(found == want, "{:#?}\n{}\nWANTED\n{}", names.collect::<Vec<_>>(), found, want);
+        let names = order
+            .iter()
+            .map(|(index, other)| (EVENTS[*index], if *other { "again" } else { "" }));
+        prop_assert!(
+            found == want,
+            "{:#?}\n{}\nWANTED\n{}",
+            names.collect::<Vec<_>>(),
+            found,
+            want
+        );
         Ok(())
     });
     if let Err(err) = result {

@@ -1,4 +1,5 @@
-//! What tests of clients, entries and faults share: altered samples, requests in short, a look at one page.
+//! What tests of clients, entries and faults share: altered samples, requests in short, a look at
+//! one page.
 
 use serde_json::{Value as Json, json};
 
@@ -35,13 +36,21 @@ impl User {
     /// Puts settings before those in `quotion.toml`.
     pub fn configure(&self, toml: &str) {
         let others = std::fs::read_to_string(self.path("quotion.toml")).unwrap_or_default();
-        std::fs::write(self.path("quotion.toml"), format!("{toml}{others}")).expect("a config file");
+        std::fs::write(self.path("quotion.toml"), format!("{toml}{others}"))
+            .expect("a config file");
     }
 
-    /// Requests to Notion since the last look, ids as `_`. Of writes that go side by side those to pages come first.
+    /// Requests to Notion since the last look, ids as `_`. Of writes that go side by side those to
+    /// pages come first.
     pub fn notion_log(&self) -> Vec<String> {
-        let mut log: Vec<String> = self.vendors.log(Vendor::Notion).iter().map(|line| without_ids(line)).collect();
-        let side_by_side = |a: &String, b: &String| a.starts_with("PATCH") && b.starts_with("PATCH");
+        let mut log: Vec<String> = self
+            .vendors
+            .log(Vendor::Notion)
+            .iter()
+            .map(|line| without_ids(line))
+            .collect();
+        let side_by_side =
+            |a: &String, b: &String| a.starts_with("PATCH") && b.starts_with("PATCH");
         for writes in log.chunk_by_mut(side_by_side) {
             writes.sort_by_key(|line| !line.starts_with("PATCH /v1/pages/"));
         }
@@ -63,7 +72,10 @@ impl User {
 
     /// Adds a row to Clients as a person would; values in write form.
     pub fn add_row(&self, properties: &Json) -> String {
-        self.vendors.world().notion.add_page(CLIENTS_DATABASE, properties)
+        self.vendors
+            .world()
+            .notion
+            .add_page(CLIENTS_DATABASE, properties)
     }
 
     /// The only client page.
@@ -75,15 +87,22 @@ impl User {
         rows[0].id.clone()
     }
 
-    /// Entries of the client with that number, as activity ids in the order in which they stand there.
+    /// Entries of the client with that number, as activity ids in the order in which they stand
+    /// there.
     pub fn entries_of(&self, phone: &str) -> Vec<String> {
         let world = self.vendors.world();
         let is_of = |page: &&&Page| world.notion.text(&page.id, "Phone") == phone;
         let rows = world.notion.rows(CLIENTS_DATABASE);
         let pages: Vec<_> = rows.iter().filter(is_of).collect();
         assert!(pages.len() < 2, "{phone} has {} pages", pages.len());
-        let blocks = pages.iter().flat_map(|page| &page.children).map(|id| &world.notion.blocks[id]);
-        blocks.filter(|block| !block.in_trash).map(|block| mark(&block.data["rich_text"])).collect()
+        let blocks = pages
+            .iter()
+            .flat_map(|page| &page.children)
+            .map(|id| &world.notion.blocks[id]);
+        blocks
+            .filter(|block| !block.in_trash)
+            .map(|block| mark(&block.data["rich_text"]))
+            .collect()
     }
 
     /// A property of the only client page, as a person reads it.
@@ -101,9 +120,12 @@ impl User {
     /// Lines of a log in the folder `.tmp`, as JSON.
     pub fn critical_lines(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.path(".tmp/sync_errors.log")).unwrap_or_default();
-        let again = std::fs::read_to_string(self.path(".tmp/critical_errors.log")).unwrap_or_default();
+        let again =
+            std::fs::read_to_string(self.path(".tmp/critical_errors.log")).unwrap_or_default();
         assert_eq!(text, again, "both logs say the same");
-        text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
+            .collect()
     }
 }
 
@@ -111,7 +133,9 @@ impl User {
 pub fn altered(sample: &str, changes: &[(&str, Json)]) -> Json {
     let mut event = sample_json(sample);
     for (pointer, value) in changes {
-        *event.pointer_mut(pointer).unwrap_or_else(|| panic!("{sample} has no {pointer}")) = value.clone();
+        *event
+            .pointer_mut(pointer)
+            .unwrap_or_else(|| panic!("{sample} has no {pointer}")) = value.clone();
     }
     event
 }
@@ -120,7 +144,14 @@ pub fn altered(sample: &str, changes: &[(&str, Json)]) -> Json {
 pub fn message(number: u32, at: &str) -> Json {
     let (event, activity) = (format!("EV{number:032}"), format!("AC{number:032}"));
     let at = ("/data/object/createdAt", json!(at));
-    altered(MESSAGE, &[("/id", json!(event)), ("/data/object/id", json!(activity)), at])
+    altered(
+        MESSAGE,
+        &[
+            ("/id", json!(event)),
+            ("/data/object/id", json!(activity)),
+            at,
+        ],
+    )
 }
 
 /// A message from another number, without contact ids.
@@ -134,7 +165,10 @@ pub fn message_from(number: u32, phone: &str) -> Json {
 /// A text of its own from that number: later the higher its own number, which must be below 10,800.
 pub fn text(number: u32, phone: &str) -> Json {
     let (hour, minute, second) = (17 + number / 3600, number / 60 % 60, number % 60);
-    let mut event = message(number, &format!("2026-10-01T{hour}:{minute:02}:{second:02}Z"));
+    let mut event = message(
+        number,
+        &format!("2026-10-01T{hour}:{minute:02}:{second:02}Z"),
+    );
     event["data"]["object"]["from"] = json!(phone);
     event["data"]["object"]["contactIds"] = json!([]);
     event["data"]["object"]["text"] = json!(format!("text {number}"));
@@ -143,34 +177,62 @@ pub fn text(number: u32, phone: &str) -> Json {
 
 /// Deliveries one after another, a line each.
 pub fn stream(events: &[Json]) -> Vec<u8> {
-    events.iter().flat_map(|event| format!("{event}\n").into_bytes()).collect()
+    events
+        .iter()
+        .flat_map(|event| format!("{event}\n").into_bytes())
+        .collect()
 }
 
 /// Ids of the events, in order.
 pub fn ids(events: &[Json]) -> Vec<&str> {
-    events.iter().map(|event| event["id"].as_str().expect("an event id")).collect()
+    events
+        .iter()
+        .map(|event| event["id"].as_str().expect("an event id"))
+        .collect()
 }
 
 /// The id of the call or message that an event of an old generation speaks of.
 pub fn activity(event: &Json) -> &str {
     let object = &event["data"]["object"];
-    object["callId"].as_str().or(object["id"].as_str()).expect("an activity id")
+    object["callId"]
+        .as_str()
+        .or(object["id"].as_str())
+        .expect("an activity id")
 }
 
 /// An answer without further headers.
 pub fn status(code: u16, body: &str) -> Act {
-    Act::Status { code, headers: vec![], body: body.to_owned() }
+    Act::Status {
+        code,
+        headers: vec![],
+        body: body.to_owned(),
+    }
 }
 
 /// Notion's own error.
 pub fn notion_error(status: u16, code: &str, message: &str) -> Act {
-    Act::NotionError { status, code: code.to_owned(), message: message.to_owned(), additional: Json::Null }
+    Act::NotionError {
+        status,
+        code: code.to_owned(),
+        message: message.to_owned(),
+        additional: Json::Null,
+    }
 }
 
 /// The activity id at the end of an entry's first line.
 fn mark(text: &Json) -> String {
-    let whole: String = text.as_array().into_iter().flatten().filter_map(|part| part["plain_text"].as_str()).collect();
-    whole.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
+    let whole: String = text
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|part| part["plain_text"].as_str())
+        .collect();
+    whole
+        .lines()
+        .next()
+        .and_then(|line| line.rsplit(' ').next())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn without_ids(line: &str) -> String {

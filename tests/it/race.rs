@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::harness::{Run, User, feed, sample};
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, Seen, Vendor};
 use crate::support::{
-    Database, activity_of, at_once, has_postgres, postgres, renamed, renamed_client, sqlite, start, user,
+    Database, activity_of, at_once, has_postgres, postgres, renamed, renamed_client, sqlite, start,
+    user,
 };
 
 const STRANGER: &str = "v2026-03-30.message.received.no-contact";
@@ -20,8 +21,9 @@ fn all_done(runs: &[Run]) {
 /// The pages that the result lines name, each once.
 fn pages(runs: &[Run]) -> Vec<String> {
     let lines = runs.iter().flat_map(|run| &run.lines);
-    let mut pages: Vec<String> =
-        lines.map(|line| line["notion_page_id"].as_str().expect("a page").to_owned()).collect();
+    let mut pages: Vec<String> = lines
+        .map(|line| line["notion_page_id"].as_str().expect("a page").to_owned())
+        .collect();
     pages.sort();
     pages.dedup();
     pages
@@ -30,14 +32,29 @@ fn pages(runs: &[Run]) -> Vec<String> {
 fn unknown_caller(database: Database) {
     let user = user(database, "");
     user.vendors.set_hide_new_pages(Duration::from_secs(2));
-    let inputs: Vec<_> = (0..24).map(|number| (&[][..], renamed(STRANGER, number))).collect();
+    let inputs: Vec<_> = (0..24)
+        .map(|number| (&[][..], renamed(STRANGER, number)))
+        .collect();
     let runs = at_once(&user, &inputs);
     all_done(&runs);
-    assert_eq!((user.client_pages(), pages(&runs).len()), (1, 1), "{}", user.notion());
+    assert_eq!(
+        (user.client_pages(), pages(&runs).len()),
+        (1, 1),
+        "{}",
+        user.notion()
+    );
     for number in 0..24 {
-        assert_eq!(user.times_in_notion(&format!("AC9{number:031}")), 1, "{}", user.notion());
+        assert_eq!(
+            user.times_in_notion(&format!("AC9{number:031}")),
+            1,
+            "{}",
+            user.notion()
+        );
     }
-    let created = runs.iter().filter(|run| run.line()["action"] == "created").count();
+    let created = runs
+        .iter()
+        .filter(|run| run.line()["action"] == "created")
+        .count();
     assert_eq!(created, 1);
 }
 
@@ -47,7 +64,8 @@ fn twenty_four_processes_on_one_unknown_caller_make_one_page_with_twenty_four_en
 }
 
 #[test]
-fn twenty_four_processes_on_one_unknown_caller_make_one_page_with_twenty_four_entries_on_postgres() {
+fn twenty_four_processes_on_one_unknown_caller_make_one_page_with_twenty_four_entries_on_postgres()
+{
     if has_postgres() {
         unknown_caller(&postgres);
     }
@@ -60,7 +78,10 @@ fn same_event(database: Database) {
     all_done(&runs);
     assert_eq!((user.client_pages(), pages(&runs).len()), (1, 1));
     assert_eq!(user.times_in_notion(&activity_of(STRANGER)), 1);
-    let skipped = runs.iter().filter(|run| run.line()["reason"] == "duplicate").count();
+    let skipped = runs
+        .iter()
+        .filter(|run| run.line()["reason"] == "duplicate")
+        .count();
     assert_eq!(skipped, 7);
 }
 
@@ -79,25 +100,44 @@ fn same_event_in_eight_processes_is_written_once_and_all_name_its_page_on_postgr
 #[test]
 fn who_waits_longer_than_its_deadline_for_the_same_event_answers_queued() {
     let user = user(&sqlite, "");
-    user.vendors.add_fault(Fault::new(Vendor::Notion, Act::Delay(Duration::from_secs(2))).path("/v1/pages"));
+    user.vendors.add_fault(
+        Fault::new(Vendor::Notion, Act::Delay(Duration::from_secs(2))).path("/v1/pages"),
+    );
     let first = start(&user, &[]);
     let writer = std::thread::spawn(|| Run::of(feed(first, &sample(STRANGER))));
     wait_for(&user, |seen| seen.path == "/v1/pages");
     let second = user.run(&["--deadline", "200ms"], &sample(STRANGER));
-    assert_eq!((second.code, second.line()["status"].as_str()), (0, Some("queued")), "{}", second.stdout);
-    writer.join().expect("it ends").expect(0, "success", "created");
+    assert_eq!(
+        (second.code, second.line()["status"].as_str()),
+        (0, Some("queued")),
+        "{}",
+        second.stdout
+    );
+    writer
+        .join()
+        .expect("it ends")
+        .expect(0, "success", "created");
     assert_eq!(user.times_in_notion(&activity_of(STRANGER)), 1);
 }
 
 fn patience_with_another_writer(database: Database) {
     let user = user(database, "");
-    user.vendors.add_fault(Fault::new(Vendor::Notion, Act::Delay(Duration::from_secs(2))).path("/v1/pages").nth(1));
+    user.vendors.add_fault(
+        Fault::new(Vendor::Notion, Act::Delay(Duration::from_secs(2)))
+            .path("/v1/pages")
+            .nth(1),
+    );
     let first = start(&user, &[]);
     let writer = std::thread::spawn(|| Run::of(feed(first, &renamed(STRANGER, 1))));
     wait_for(&user, |seen| seen.path == "/v1/pages");
-    user.run(&["--deadline", "300ms"], &renamed(STRANGER, 2)).expect_error(75, "unavailable");
-    writer.join().expect("it ends").expect(0, "success", "created");
-    user.run(&["replay", "--now"], b"").expect(0, "success", "updated");
+    user.run(&["--deadline", "300ms"], &renamed(STRANGER, 2))
+        .expect_error(75, "unavailable");
+    writer
+        .join()
+        .expect("it ends")
+        .expect(0, "success", "created");
+    user.run(&["replay", "--now"], b"")
+        .expect(0, "success", "updated");
     assert_eq!(user.client_pages(), 1);
 }
 
@@ -116,11 +156,18 @@ fn who_waits_longer_than_its_deadline_for_the_same_client_comes_back_later_on_po
 fn one_group(database: Database) {
     let user = user(database, "");
     user.vendors.set_hide_new_pages(Duration::from_secs(1));
-    let inputs: Vec<_> = (0..8).map(|number| (&[][..], renamed(GROUP, number))).collect();
+    let inputs: Vec<_> = (0..8)
+        .map(|number| (&[][..], renamed(GROUP, number)))
+        .collect();
     all_done(&at_once(&user, &inputs));
     assert_eq!(user.client_pages(), 3);
     for number in 0..8 {
-        assert_eq!(user.times_in_notion(&format!("AC9{number:031}")), 3, "{}", user.notion());
+        assert_eq!(
+            user.times_in_notion(&format!("AC9{number:031}")),
+            3,
+            "{}",
+            user.notion()
+        );
     }
 }
 
@@ -139,12 +186,18 @@ fn eight_events_of_one_group_at_once_make_one_page_per_member_on_postgres() {
 fn call_and_artifacts(database: Database) {
     let user = user(database, "");
     let call = activity_of("v2026-03-30.call.completed.answered");
-    let voicemail = String::from_utf8(sample("v2026-03-30.call.voicemail.completed")).expect("UTF-8");
+    let voicemail =
+        String::from_utf8(sample("v2026-03-30.call.voicemail.completed")).expect("UTF-8");
     let voicemail = voicemail.replace(&activity_of("v2026-03-30.call.voicemail.completed"), &call);
-    let mut inputs: Vec<_> = ["summary.completed", "transcript.completed", "recording.completed", "completed.answered"]
-        .into_iter()
-        .map(|name| (&[][..], sample(&format!("v2026-03-30.call.{name}"))))
-        .collect();
+    let mut inputs: Vec<_> = [
+        "summary.completed",
+        "transcript.completed",
+        "recording.completed",
+        "completed.answered",
+    ]
+    .into_iter()
+    .map(|name| (&[][..], sample(&format!("v2026-03-30.call.{name}"))))
+    .collect();
     inputs.push((&[][..], voicemail.into_bytes()));
     all_done(&at_once(&user, &inputs));
     assert_eq!(user.client_pages(), 1);
@@ -152,7 +205,12 @@ fn call_and_artifacts(database: Database) {
     let page = world.notion.rows(CLIENTS_DATABASE)[0].clone();
     assert_eq!(page.children.len(), 1, "one entry");
     let toggle = &world.notion.blocks[&page.children[0]];
-    assert_eq!((toggle.kind.as_str(), toggle.children.len()), ("toggle", 4), "{:?}", toggle.data);
+    assert_eq!(
+        (toggle.kind.as_str(), toggle.children.len()),
+        ("toggle", 4),
+        "{:?}",
+        toggle.data
+    );
 }
 
 #[test]
@@ -169,7 +227,9 @@ fn call_and_its_four_artifacts_at_once_are_one_toggle_with_four_blocks_on_postgr
 
 fn replays_and_sync(database: Database) {
     let user = user(database, "");
-    let queued: Vec<_> = (0..6).flat_map(|number| renamed(STRANGER, number)).collect();
+    let queued: Vec<_> = (0..6)
+        .flat_map(|number| renamed(STRANGER, number))
+        .collect();
     assert_eq!(user.run(&["--enqueue"], &queued).code, 0);
     let runs = at_once(
         &user,
@@ -184,7 +244,12 @@ fn replays_and_sync(database: Database) {
     all_done(&[user.run(&["replay", "--now"], b"")]);
     assert_eq!(user.client_pages(), 1);
     for number in 0..7 {
-        assert_eq!(user.times_in_notion(&format!("AC9{number:031}")), 1, "{}", user.notion());
+        assert_eq!(
+            user.times_in_notion(&format!("AC9{number:031}")),
+            1,
+            "{}",
+            user.notion()
+        );
     }
 }
 
@@ -204,19 +269,36 @@ fn shared_quo_limit(database: Database) {
     let user = user(database, "[quo]\nrequests_per_second = 5\n");
     let inputs: Vec<_> = (0..3)
         .map(|process| {
-            (&[][..], (0..4).flat_map(|n| renamed_client("v2026-03-30.message.received", process * 4 + n)).collect())
+            (
+                &[][..],
+                (0..4)
+                    .flat_map(|n| renamed_client("v2026-03-30.message.received", process * 4 + n))
+                    .collect(),
+            )
         })
         .collect();
     all_done(&at_once(&user, &inputs));
-    let times: Vec<Instant> = requests(&user, Vendor::Quo).iter().map(|seen| seen.at).collect();
+    let times: Vec<Instant> = requests(&user, Vendor::Quo)
+        .iter()
+        .map(|seen| seen.at)
+        .collect();
     assert!(times.len() >= 12, "{}", times.len());
-    // A process may be held up between taking its moment and sending; so the window is looked at a little smaller.
+    // A process may be held up between taking its moment and sending; so the window is looked at a
+    // little smaller.
     for window in times.windows(6) {
-        assert!(window[5] - window[0] > Duration::from_millis(600), "six requests in {:?}", window[5] - window[0]);
+        assert!(
+            window[5] - window[0] > Duration::from_millis(600),
+            "six requests in {:?}",
+            window[5] - window[0]
+        );
     }
     let windows = u32::try_from((times.len() - 1) / 5).expect("few");
     let all = times[times.len() - 1] - times[0];
-    assert!(all > Duration::from_millis(900) * windows, "{} requests in {all:?}", times.len());
+    assert!(
+        all > Duration::from_millis(900) * windows,
+        "{} requests in {all:?}",
+        times.len()
+    );
 }
 
 #[test]
@@ -235,12 +317,20 @@ fn shared_notion_limit(database: Database) {
     let user = user(database, "[notion]\nrequests_per_minute = 6\n");
     let inputs: Vec<_> = (0..3)
         .map(|process| {
-            (&["--deadline", "2s"][..], (0..4).flat_map(|n| renamed_client(STRANGER, process * 4 + n)).collect())
+            (
+                &["--deadline", "2s"][..],
+                (0..4)
+                    .flat_map(|n| renamed_client(STRANGER, process * 4 + n))
+                    .collect(),
+            )
         })
         .collect();
     let runs = at_once(&user, &inputs);
     assert_eq!(requests(&user, Vendor::Notion).len(), 6);
-    let failed = runs.iter().flat_map(|run| &run.lines).filter(|line| line["status"] == "error");
+    let failed = runs
+        .iter()
+        .flat_map(|run| &run.lines)
+        .filter(|line| line["status"] == "error");
     for line in failed {
         assert_eq!(line["error"]["retryable"], true, "{line}");
     }
@@ -264,19 +354,43 @@ fn pause_of_one_is_a_pause_of_all(database: Database) {
     user.sync(STRANGER).expect(0, "success", "created");
     user.vendors.clear_requests();
     let headers = vec![("retry-after".to_owned(), "2".to_owned())];
-    let body = r#"{"object":"error","status":429,"code":"rate_limited","message":"slow"}"#.to_owned();
-    user.vendors.add_fault(Fault::new(Vendor::Notion, Act::Status { code: 429, headers, body }).nth(1));
+    let body =
+        r#"{"object":"error","status":429,"code":"rate_limited","message":"slow"}"#.to_owned();
+    user.vendors.add_fault(
+        Fault::new(
+            Vendor::Notion,
+            Act::Status {
+                code: 429,
+                headers,
+                body,
+            },
+        )
+        .nth(1),
+    );
     let first = start(&user, &[]);
     let writer = std::thread::spawn(|| Run::of(feed(first, &renamed(STRANGER, 1))));
     wait_for(&user, |seen| seen.status == 429);
     std::thread::sleep(Duration::from_millis(150));
-    user.run(&[] as &[&str], &renamed("v2026-03-30.message.received", 2)).expect(0, "success", "created");
-    writer.join().expect("it ends").expect(0, "success", "updated");
+    user.run(&[] as &[&str], &renamed("v2026-03-30.message.received", 2))
+        .expect(0, "success", "created");
+    writer
+        .join()
+        .expect("it ends")
+        .expect(0, "success", "updated");
     let seen = requests(&user, Vendor::Notion);
-    let refused = seen.iter().find(|seen| seen.status == 429).expect("one was refused").at;
+    let refused = seen
+        .iter()
+        .find(|seen| seen.status == 429)
+        .expect("one was refused")
+        .at;
     for later in seen.iter().filter(|seen| seen.status != 429) {
         let after = later.at - refused;
-        assert!(after > Duration::from_millis(1990), "{} {} after {after:?}", later.method, later.path);
+        assert!(
+            after > Duration::from_millis(1990),
+            "{} {} after {after:?}",
+            later.method,
+            later.path
+        );
     }
 }
 
@@ -294,16 +408,30 @@ fn too_many_requests_in_one_process_pauses_the_others_on_postgres() {
 
 fn killed_holder(database: Database) {
     let user = user(database, "[notion]\nsettle = \"1ms\"\n");
-    user.vendors.add_fault(Fault::new(Vendor::Notion, Act::Hang(Duration::from_mins(1))).path("/v1/pages").nth(1));
+    user.vendors.add_fault(
+        Fault::new(Vendor::Notion, Act::Hang(Duration::from_mins(1)))
+            .path("/v1/pages")
+            .nth(1),
+    );
     let mut holder = start(&user, &[]);
-    std::io::Write::write_all(&mut holder.stdin.take().expect("a pipe"), &renamed(STRANGER, 1)).expect("input");
+    std::io::Write::write_all(
+        &mut holder.stdin.take().expect("a pipe"),
+        &renamed(STRANGER, 1),
+    )
+    .expect("input");
     wait_for(&user, |seen| seen.path == "/v1/pages");
     holder.kill().expect("kill -9");
     holder.wait().expect("it ends");
     let began = Instant::now();
-    user.run(&[] as &[&str], &renamed(STRANGER, 2)).expect(0, "success", "created");
-    user.run(&[] as &[&str], &renamed(STRANGER, 1)).expect(0, "success", "updated");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    user.run(&[] as &[&str], &renamed(STRANGER, 2))
+        .expect(0, "success", "created");
+    user.run(&[] as &[&str], &renamed(STRANGER, 1))
+        .expect(0, "success", "updated");
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(user.client_pages(), 1);
 }
 
@@ -320,13 +448,21 @@ fn killed_holder_of_locks_frees_them_on_postgres() {
 }
 
 fn requests(user: &User, vendor: Vendor) -> Vec<Seen> {
-    user.vendors.requests().into_iter().filter(|seen| seen.vendor == vendor).collect()
+    user.vendors
+        .requests()
+        .into_iter()
+        .filter(|seen| seen.vendor == vendor)
+        .collect()
 }
 
 fn wait_for(user: &User, condition: impl Fn(&Seen) -> bool) {
     let began = Instant::now();
     while !user.vendors.requests().iter().any(&condition) {
-        assert!(began.elapsed() < Duration::from_secs(20), "it never came: {:?}", user.vendors.log(Vendor::Notion));
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "it never came: {:?}",
+            user.vendors.log(Vendor::Notion)
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }

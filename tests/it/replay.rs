@@ -1,4 +1,5 @@
-//! `--enqueue` and `quotion replay`: kept before it is answered, done once, tried again with patience, never dropped.
+//! `--enqueue` and `quotion replay`: kept before it is answered, done once, tried again with
+//! patience, never dropped.
 
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use serde_json::json;
 use crate::harness::{Run, User, sample};
 use crate::standin::{Act, Fault, Vendor};
 use crate::support::{
-    Database, activity_of, event_of, has_postgres, inbox, postgres, redelivered, renamed, sqlite, state, store, user,
+    Database, activity_of, event_of, has_postgres, inbox, postgres, redelivered, renamed, sqlite,
+    state, store, user,
 };
 
 const TEXT: &str = "v2026-03-30.message.received";
@@ -17,20 +19,41 @@ const VOICEMAIL: &str = "legacy-v4.call.completed.voicemail";
 
 /// Notion as it is during an outage; ends with `clear_faults`.
 fn notion_is_down(user: &User) {
-    let body = r#"{"object":"error","status":401,"code":"unauthorized","message":"API token is invalid."}"#.to_owned();
-    user.vendors.add_fault(Fault::new(Vendor::Notion, Act::Status { code: 401, headers: vec![], body }));
+    let body = r#"{"object":"error","status":401,"code":"unauthorized","message":"no"}"#.to_owned();
+    user.vendors.add_fault(Fault::new(
+        Vendor::Notion,
+        Act::Status {
+            code: 401,
+            headers: vec![],
+            body,
+        },
+    ));
 }
 
-/// Notion answers nothing but 503 to writes; reads are not disturbed, because they would be repeated for seconds.
+/// Notion answers nothing but 503 to writes; reads are not disturbed, because they would be
+/// repeated for seconds.
 fn writes_fail(user: &User) {
-    let body = r#"{"object":"error","status":503,"code":"service_unavailable","message":"later"}"#.to_owned();
-    let act = Act::Status { code: 503, headers: vec![], body };
-    user.vendors.add_fault(Fault::new(Vendor::Notion, act).method("POST").path("/v1/pages"));
+    let body = r#"{"object":"error","status":503,"code":"service_unavailable","message":"later"}"#
+        .to_owned();
+    let act = Act::Status {
+        code: 503,
+        headers: vec![],
+        body,
+    };
+    user.vendors.add_fault(
+        Fault::new(Vendor::Notion, act)
+            .method("POST")
+            .path("/v1/pages"),
+    );
 }
 
 #[track_caller]
 fn summary(run: &Run, want: &str) {
-    assert!(run.stderr.lines().any(|line| line == want), "{want}\n{}", run.stderr);
+    assert!(
+        run.stderr.lines().any(|line| line == want),
+        "{want}\n{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -40,10 +63,13 @@ fn enqueued_event_is_durable_unworked_and_done_by_replay() {
     run.expect(0, "queued", "");
     assert_eq!(run.line()["event_id"], event_of(TEXT).as_str());
     assert_eq!(user.vendors.requests().len(), 0);
-    let kept: Vec<u8> = store(&user).query_row("SELECT payload FROM inbox", [], |row| row.get(0)).expect("row");
+    let kept: Vec<u8> = store(&user)
+        .query_row("SELECT payload FROM inbox", [], |row| row.get(0))
+        .expect("row");
     assert_eq!(kept, sample(TEXT).trim_ascii(), "byte for byte");
     assert_eq!(state(&user, &event_of(TEXT)).as_deref(), Some("queued"));
-    user.run(&["--enqueue"], &sample(TEXT)).expect(0, "queued", "");
+    user.run(&["--enqueue"], &sample(TEXT))
+        .expect(0, "queued", "");
 
     let run = user.run(&["replay"], b"");
     run.expect(0, "success", "created");
@@ -52,10 +78,19 @@ fn enqueued_event_is_durable_unworked_and_done_by_replay() {
     assert_eq!(state(&user, &event_of(TEXT)).as_deref(), Some("done"));
 
     user.vendors.clear_requests();
-    for args in [&["replay"][..], &["replay", "--now"], &["replay", "--dead"], &["replay", "--event", &event_of(TEXT)]]
-    {
+    for args in [
+        &["replay"][..],
+        &["replay", "--now"],
+        &["replay", "--dead"],
+        &["replay", "--event", &event_of(TEXT)],
+    ] {
         let run = user.run(args, b"");
-        assert_eq!((run.code, run.lines.len()), (0, 0), "{args:?}: {}", run.stdout);
+        assert_eq!(
+            (run.code, run.lines.len()),
+            (0, 0),
+            "{args:?}: {}",
+            run.stdout
+        );
         summary(&run, "replay: 0 done, 0 failed; 0 in the inbox");
     }
     let run = user.run(&["--enqueue"], &sample(TEXT));
@@ -70,10 +105,15 @@ fn signed_event_is_verified_at_receipt_and_its_age_is_not_looked_at_later() {
     user.set("QUOTION_REQUIRE_SIGNATURE", "1");
     let run = user.run(&["--enqueue"], &sample(TEXT));
     run.expect_error(77, "signature");
-    assert!(!user.path(".tmp/quotion.db").exists(), "nothing is kept of it");
+    assert!(
+        !user.path(".tmp/quotion.db").exists(),
+        "nothing is kept of it"
+    );
     user.set("QUOTION_REQUIRE_SIGNATURE", "");
-    user.run(&["--enqueue"], &sample(TEXT)).expect(0, "queued", "");
-    user.set("QUOTION_REQUIRE_SIGNATURE", "1").set("OPENPHONE_WEBHOOK_SECRET", "");
+    user.run(&["--enqueue"], &sample(TEXT))
+        .expect(0, "queued", "");
+    user.set("QUOTION_REQUIRE_SIGNATURE", "1")
+        .set("OPENPHONE_WEBHOOK_SECRET", "");
     user.run(&["replay"], b"").expect(0, "success", "created");
 }
 
@@ -85,13 +125,20 @@ fn oldest_event_comes_first() {
         std::thread::sleep(Duration::from_millis(3));
     }
     let run = user.run(&["replay"], b"");
-    let order: Vec<_> = run.lines.iter().map(|line| line["event_id"].as_str().expect("id").to_owned()).collect();
+    let order: Vec<_> = run
+        .lines
+        .iter()
+        .map(|line| line["event_id"].as_str().expect("id").to_owned())
+        .collect();
     assert_eq!(order, [7, 3, 9].map(|number| format!("EV9{number:031}")));
 }
 
 #[test]
 fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() {
-    let user = user(&sqlite, "[notion]\nsettle = \"1ms\"\n[inbox]\nattempts = 3\n");
+    let user = user(
+        &sqlite,
+        "[notion]\nsettle = \"1ms\"\n[inbox]\nattempts = 3\n",
+    );
     let id = event_of(STRANGER);
     writes_fail(&user);
     let run = user.sync(STRANGER);
@@ -102,12 +149,22 @@ fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() 
         assert!(wait.is_none_or(|wait| next.contains(&wait)), "{wait:?}");
         assert_eq!(wait.is_none(), state == "dead");
         let sql = "SELECT error_kind || ': ' || error_message FROM inbox";
-        let error: String = store(&user).query_row(sql, [], |row| row.get(0)).expect("row");
-        assert!(error.starts_with("unavailable: notion: POST /pages: 503"), "{error}");
+        let error: String = store(&user)
+            .query_row(sql, [], |row| row.get(0))
+            .expect("row");
+        assert!(
+            error.starts_with("unavailable: notion: POST /pages: 503"),
+            "{error}"
+        );
     };
     check("failed", 1, 25..=30);
     let run = user.run(&["replay"], b"");
-    assert_eq!((run.code, run.lines.len()), (0, 0), "not due: {}", run.stdout);
+    assert_eq!(
+        (run.code, run.lines.len()),
+        (0, 0),
+        "not due: {}",
+        run.stdout
+    );
     summary(&run, "replay: 0 done, 0 failed; 1 in the inbox");
 
     let run = user.run(&["replay", "--now"], b"");
@@ -115,17 +172,37 @@ fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() 
     summary(&run, "replay: 0 done, 1 failed; 1 in the inbox");
     check("failed", 2, 115..=120);
 
-    store(&user).execute("UPDATE inbox SET next_try_at = 0", []).expect("time passes");
+    store(&user)
+        .execute("UPDATE inbox SET next_try_at = 0", [])
+        .expect("time passes");
     let run = user.run(&["replay"], b"");
     run.expect_error(75, "unavailable");
-    assert!(run.line()["error"]["hint"].as_str().expect("hint").contains("replay --dead"), "{}", run.stdout);
+    assert!(
+        run.line()["error"]["hint"]
+            .as_str()
+            .expect("hint")
+            .contains("replay --dead"),
+        "{}",
+        run.stdout
+    );
     check("dead", 3, 0..=0);
 
     user.vendors.clear_faults();
-    assert_eq!(user.run(&["replay"], b"").lines.len(), 0, "a dead one is not taken by itself");
-    user.run(&["replay", "--dead"], b"").expect(0, "success", "created");
+    assert_eq!(
+        user.run(&["replay"], b"").lines.len(),
+        0,
+        "a dead one is not taken by itself"
+    );
+    user.run(&["replay", "--dead"], b"")
+        .expect(0, "success", "created");
     assert_eq!(state(&user, &id).as_deref(), Some("done"));
-    assert_eq!((user.client_pages(), user.times_in_notion(&activity_of(STRANGER))), (1, 1));
+    assert_eq!(
+        (
+            user.client_pages(),
+            user.times_in_notion(&activity_of(STRANGER))
+        ),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -136,27 +213,58 @@ fn one_event_can_be_named_and_a_limit_set() {
     }
     let third = format!("EV9{:031}", 2);
     let run = user.run(&["replay", "--event", &third], b"");
-    assert_eq!(run.expect(0, "success", "created").line()["event_id"], third.as_str());
+    assert_eq!(
+        run.expect(0, "success", "created").line()["event_id"],
+        third.as_str()
+    );
     assert_eq!(user.run(&["replay", "--limit", "2"], b"").lines.len(), 2);
-    assert_eq!(user.run(&["replay", "--now", "--limit", "2"], b"").lines.len(), 1);
-    user.run(&["replay", "--event", "../x"], b"").expect_error(64, "usage");
+    assert_eq!(
+        user.run(&["replay", "--now", "--limit", "2"], b"")
+            .lines
+            .len(),
+        1
+    );
+    user.run(&["replay", "--event", "../x"], b"")
+        .expect_error(64, "usage");
     assert_eq!(user.run(&["replay", "--event", "EVnever"], b"").code, 0);
-    user.run(&["replay", "--now", "--dead"], b"").expect_error(64, "usage");
-    user.run(&["replay", "--enqueue"], b"").expect_error(64, "usage");
+    user.run(&["replay", "--now", "--dead"], b"")
+        .expect_error(64, "usage");
+    user.run(&["replay", "--enqueue"], b"")
+        .expect_error(64, "usage");
 }
 
 #[test]
 fn saved_files_are_synced_as_if_piped_in() {
     let user = user(&sqlite, "");
     std::fs::write(user.path("a.json"), sample(TEXT)).expect("file");
-    std::fs::write(user.path("b.ndjson"), [renamed(STRANGER, 1), renamed(STRANGER, 2)].concat()).expect("file");
-    let run = user.run(&["replay", "a.json", "b.ndjson", "-"], &renamed(STRANGER, 3));
-    assert_eq!((run.code, run.lines.len(), user.client_pages()), (0, 4, 2), "{}", run.stdout);
-    assert_eq!(inbox(&user).iter().filter(|(_, state, ..)| state == "done").count(), 4);
+    std::fs::write(
+        user.path("b.ndjson"),
+        [renamed(STRANGER, 1), renamed(STRANGER, 2)].concat(),
+    )
+    .expect("file");
+    let run = user.run(
+        &["replay", "a.json", "b.ndjson", "-"],
+        &renamed(STRANGER, 3),
+    );
+    assert_eq!(
+        (run.code, run.lines.len(), user.client_pages()),
+        (0, 4, 2),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(
+        inbox(&user)
+            .iter()
+            .filter(|(_, state, ..)| state == "done")
+            .count(),
+        4
+    );
     let again = user.run(&["replay", "a.json"], b"");
     again.expect(0, "success", "skipped");
-    user.run(&["replay", "missing.json"], b"").expect_error(74, "store");
-    user.run(&["replay", "-"], b"no json").expect_error(65, "payload");
+    user.run(&["replay", "missing.json"], b"")
+        .expect_error(74, "store");
+    user.run(&["replay", "-"], b"no json")
+        .expect_error(65, "payload");
 }
 
 fn duplicates(database: Database) {
@@ -166,18 +274,32 @@ fn duplicates(database: Database) {
     user.vendors.clear_requests();
     let again = user.sync(TEXT);
     again.expect(0, "success", "skipped");
-    assert_eq!((&again.line()["reason"], &again.line()["notion_page_id"]), (&json!("duplicate"), &page));
+    assert_eq!(
+        (&again.line()["reason"], &again.line()["notion_page_id"]),
+        (&json!("duplicate"), &page)
+    );
     assert_eq!(again.line()["client_name"], first.line()["client_name"]);
     assert_eq!(user.vendors.requests().len(), 0);
 
     let other = user.run::<&str>(&[], &redelivered(TEXT, 1));
     other.expect(0, "success", "skipped");
-    assert_eq!((&other.line()["reason"], &other.line()["notion_page_id"]), (&json!("duplicate"), &page));
+    assert_eq!(
+        (&other.line()["reason"], &other.line()["notion_page_id"]),
+        (&json!("duplicate"), &page)
+    );
     let old = String::from_utf8(sample("legacy-v4.message.received")).expect("UTF-8");
-    let old = old.replace(&activity_of("legacy-v4.message.received"), &activity_of(TEXT));
+    let old = old.replace(
+        &activity_of("legacy-v4.message.received"),
+        &activity_of(TEXT),
+    );
     let other = user.run::<&str>(&[], old.as_bytes());
     other.expect(0, "success", "skipped");
-    assert_eq!(user.times_in_notion(&activity_of(TEXT)), 1, "{}", user.notion());
+    assert_eq!(
+        user.times_in_notion(&activity_of(TEXT)),
+        1,
+        "{}",
+        user.notion()
+    );
     assert_eq!(user.vendors.count(Vendor::Notion), 0);
 }
 
@@ -196,9 +318,14 @@ fn second_delivery_is_skipped_with_the_page_of_the_first_and_without_a_request_o
 #[test]
 fn call_missed_told_by_two_subscriptions_is_one_entry() {
     let user = user(&sqlite, "");
-    user.sync("v2026-03-30.call.missed").expect(0, "success", "created");
-    user.sync("v2026-03-30.call.completed.missed").expect(0, "success", "skipped");
-    assert_eq!(user.times_in_notion(&activity_of("v2026-03-30.call.missed")), 1);
+    user.sync("v2026-03-30.call.missed")
+        .expect(0, "success", "created");
+    user.sync("v2026-03-30.call.completed.missed")
+        .expect(0, "success", "skipped");
+    assert_eq!(
+        user.times_in_notion(&activity_of("v2026-03-30.call.missed")),
+        1
+    );
 }
 
 #[test]
@@ -207,19 +334,45 @@ fn missed_call_without_voicemail_event_is_asked_for_later() {
     user.sync(VOICEMAIL).expect(0, "success", "created");
     assert_eq!(user.times_in_notion(" · missed · "), 1, "{}", user.notion());
     let follow_up = format!("follow-up-voicemail-{}", activity_of(VOICEMAIL));
-    let (_, state_now, _, wait) = inbox(&user).into_iter().find(|(id, ..)| *id == follow_up).expect("a follow-up");
-    assert!(state_now == "queued" && wait.is_some_and(|wait| (26..=30).contains(&wait)), "{state_now} {wait:?}");
+    let (_, state_now, _, wait) = inbox(&user)
+        .into_iter()
+        .find(|(id, ..)| *id == follow_up)
+        .expect("a follow-up");
+    assert!(
+        state_now == "queued" && wait.is_some_and(|wait| (26..=30).contains(&wait)),
+        "{state_now} {wait:?}"
+    );
     assert_eq!(user.run(&["replay"], b"").lines.len(), 0, "not due");
     let run = user.run(&["replay", "--now"], b"");
     run.expect(0, "success", "updated");
-    let found = (user.times_in_notion(" · missed · "), user.times_in_notion(" · voicemail · "));
+    let found = (
+        user.times_in_notion(" · missed · "),
+        user.times_in_notion(" · voicemail · "),
+    );
     assert_eq!(found, (0, 1), "{}", user.notion());
-    assert_eq!(user.times_in_notion("please call me back"), 1, "{}", user.notion());
-    let line = user.notion().lines().find(|line| line.contains("· voicemail ·")).map(str::to_owned).expect("a line");
+    assert_eq!(
+        user.times_in_notion("please call me back"),
+        1,
+        "{}",
+        user.notion()
+    );
+    let line = user
+        .notion()
+        .lines()
+        .find(|line| line.contains("· voicemail ·"))
+        .map(str::to_owned)
+        .expect("a line");
     assert!(line.contains("Open in Quo"), "the link stays: {line}");
     assert_eq!(state(&user, &follow_up).as_deref(), Some("done"));
-    assert_eq!(user.run::<&str>(&[], &redelivered(VOICEMAIL, 1)).line()["reason"], "duplicate");
-    assert_eq!(user.run(&["replay", "--now"], b"").lines.len(), 0, "asked for once");
+    assert_eq!(
+        user.run::<&str>(&[], &redelivered(VOICEMAIL, 1)).line()["reason"],
+        "duplicate"
+    );
+    assert_eq!(
+        user.run(&["replay", "--now"], b"").lines.len(),
+        0,
+        "asked for once"
+    );
 }
 
 #[test]
@@ -238,19 +391,28 @@ fn missed_call_without_voicemail_stays_missed() {
 fn voicemail_that_is_still_being_made_is_asked_for_again() {
     let user = user(&sqlite, "");
     let call = activity_of(MISSED);
-    let making =
-        json!({"id": "VM1", "status": "in-progress", "duration": null, "transcript": null, "recordingUrl": null});
-    user.vendors.world().quo.voicemails.insert(call.clone(), making);
+    let making = json!({"id": "VM1", "status": "in-progress", "duration": null,
+        "transcript": null, "recordingUrl": null});
+    user.vendors
+        .world()
+        .quo
+        .voicemails
+        .insert(call.clone(), making);
     user.sync(MISSED).expect(0, "success", "created");
     let follow_up = format!("follow-up-voicemail-{call}");
-    user.run(&["replay", "--now"], b"").expect_error(75, "unavailable");
+    user.run(&["replay", "--now"], b"")
+        .expect_error(75, "unavailable");
     assert_eq!(state(&user, &follow_up).as_deref(), Some("failed"));
     let made = json!({"id": "VM1", "status": "completed", "duration": 9, "transcript": "It is me",
                       "recordingUrl": "https://storage.example.com/v.mp3"});
     user.vendors.world().quo.voicemails.insert(call, made);
-    user.run(&["replay", "--now"], b"").expect(0, "success", "updated");
+    user.run(&["replay", "--now"], b"")
+        .expect(0, "success", "updated");
     assert_eq!(
-        (user.times_in_notion(" · voicemail · "), user.times_in_notion("It is me")),
+        (
+            user.times_in_notion(" · voicemail · "),
+            user.times_in_notion("It is me")
+        ),
         (1, 1),
         "{}",
         user.notion()
@@ -263,18 +425,32 @@ fn payloads_of_long_finished_events_are_dropped_and_their_keys_kept() {
     user.sync(TEXT).expect(0, "success", "created");
     user.sync(STRANGER).expect(0, "success", "created");
     notion_is_down(&user);
-    assert_eq!(user.run::<&str>(&[], &renamed("v2026-03-30.message.received.media", 1)).code, 69);
+    assert_eq!(
+        user.run::<&str>(&[], &renamed("v2026-03-30.message.received.media", 1))
+            .code,
+        69
+    );
     user.vendors.clear_faults();
     let age = "UPDATE inbox SET updated_at = 0 WHERE event_id <> ?1";
-    store(&user).execute(age, [event_of(STRANGER)]).expect("time passes");
+    store(&user)
+        .execute(age, [event_of(STRANGER)])
+        .expect("time passes");
     assert_eq!(user.run(&["replay"], b"").code, 0);
-    let kept =
-        "SELECT group_concat(state, ' ') FROM (SELECT state FROM inbox WHERE payload IS NOT NULL ORDER BY state)";
-    let kept: String = store(&user).query_row(kept, [], |row| row.get(0)).expect("rows");
+    let kept = "SELECT group_concat(state, ' ') FROM (SELECT state FROM inbox WHERE payload IS \
+        NOT NULL ORDER BY state)";
+    let kept: String = store(&user)
+        .query_row(kept, [], |row| row.get(0))
+        .expect("rows");
     assert_eq!(kept, "done failed", "what is not finished is never dropped");
     user.vendors.clear_requests();
     user.sync(TEXT).expect(0, "success", "skipped");
-    assert_eq!((user.vendors.requests().len(), user.times_in_notion(&activity_of(TEXT))), (0, 1));
+    assert_eq!(
+        (
+            user.vendors.requests().len(),
+            user.times_in_notion(&activity_of(TEXT))
+        ),
+        (0, 1)
+    );
 }
 
 #[test]
@@ -284,24 +460,43 @@ fn event_is_kept_while_the_configuration_is_wrong() {
     user.set("NOTION_API_KEY", "");
     let run = user.sync(TEXT);
     run.expect_error(78, "config");
-    assert!(run.line()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("kept")), "{}", run.stdout);
+    assert!(
+        run.line()["error"]["hint"]
+            .as_str()
+            .is_some_and(|hint| hint.contains("kept")),
+        "{}",
+        run.stdout
+    );
     assert_eq!(state(&user, &event_of(TEXT)).as_deref(), Some("failed"));
     user.set("NOTION_API_KEY", "ntn_another_key_that_is_wrong_0001");
-    user.run(&["replay", "--now"], b"").expect_error(69, "unauthorized");
+    user.run(&["replay", "--now"], b"")
+        .expect_error(69, "unauthorized");
     user.set("NOTION_API_KEY", key);
-    user.run(&["replay", "--now"], b"").expect(0, "success", "created");
+    user.run(&["replay", "--now"], b"")
+        .expect(0, "success", "created");
 }
 
 fn outage(database: Database) {
     let user = user(database, "[notion]\nsettle = \"1ms\"\n");
     writes_fail(&user);
-    let input: Vec<u8> =
-        (0..10).flat_map(|number| renamed(if number % 2 == 0 { TEXT } else { STRANGER }, number)).collect();
+    let input: Vec<u8> = (0..10)
+        .flat_map(|number| renamed(if number % 2 == 0 { TEXT } else { STRANGER }, number))
+        .collect();
     let run = user.run(&["--deadline", "5s"], &input);
-    assert_eq!((run.code, run.lines.len(), user.client_pages()), (75, 10, 0), "{}", run.stdout);
+    assert_eq!(
+        (run.code, run.lines.len(), user.client_pages()),
+        (75, 10, 0),
+        "{}",
+        run.stdout
+    );
     user.vendors.clear_faults();
     let run = user.run(&["replay", "--now"], b"");
-    assert_eq!((run.code, run.lines.len(), user.client_pages()), (0, 10, 2), "{}", run.stdout);
+    assert_eq!(
+        (run.code, run.lines.len(), user.client_pages()),
+        (0, 10, 2),
+        "{}",
+        run.stdout
+    );
     for number in 0..10 {
         assert_eq!(user.times_in_notion(&format!("AC9{number:031}")), 1);
     }
@@ -324,15 +519,19 @@ fn vendor_out_of_reach_keeps_the_event() {
     let mut user = user(&sqlite, "");
     let base = user.vendors.notion_base();
     user.set("NOTION_API_BASE", "http://127.0.0.1:9/v1");
-    user.run(&["--deadline", "3s"], &sample(STRANGER)).expect_error(75, "unavailable");
+    user.run(&["--deadline", "3s"], &sample(STRANGER))
+        .expect_error(75, "unavailable");
     user.set("NOTION_API_BASE", &base);
-    user.run(&["replay", "--now"], b"").expect(0, "success", "created");
+    user.run(&["replay", "--now"], b"")
+        .expect(0, "success", "created");
 }
 
 #[test]
 fn what_concerns_nobody_is_not_kept() {
     let user = user(&sqlite, "");
-    let own = String::from_utf8(sample(TEXT)).expect("UTF-8").replace("+12025550147", "+14155550110");
+    let own = String::from_utf8(sample(TEXT))
+        .expect("UTF-8")
+        .replace("+12025550147", "+14155550110");
     for (input, reason) in [
         (sample("v2026-03-30.call.ringing"), "unsupported_event"),
         (sample("v2026-03-30.task.assigned"), "unsupported_event"),
@@ -344,7 +543,10 @@ fn what_concerns_nobody_is_not_kept() {
         let queued = user.run(&["--enqueue"], &input);
         assert_eq!(queued.code, 0);
         assert_eq!(user.run(&["replay"], b"").code, 0);
-        assert!(!user.path(".tmp/quotion.db").exists() || inbox(&user).is_empty(), "{reason}");
+        assert!(
+            !user.path(".tmp/quotion.db").exists() || inbox(&user).is_empty(),
+            "{reason}"
+        );
     }
 }
 
@@ -355,9 +557,20 @@ fn one_bad_event_holds_up_no_other() {
         assert_eq!(user.run(&["--enqueue"], &renamed(TEXT, number)).code, 0);
     }
     let spoil = "UPDATE inbox SET payload = ?1 WHERE event_id = ?2";
-    store(&user).execute(spoil, (b"[1, 2".as_slice(), format!("EV9{:031}", 0))).expect("spoilt");
+    store(&user)
+        .execute(spoil, (b"[1, 2".as_slice(), format!("EV9{:031}", 0)))
+        .expect("spoilt");
     let run = user.run(&["replay"], b"");
-    let done = run.lines.iter().filter(|line| line["status"] == "success").count();
-    assert_eq!((run.code, run.lines.len(), done), (65, 3, 2), "{}", run.stdout);
+    let done = run
+        .lines
+        .iter()
+        .filter(|line| line["status"] == "success")
+        .count();
+    assert_eq!(
+        (run.code, run.lines.len(), done),
+        (65, 3, 2),
+        "{}",
+        run.stdout
+    );
     summary(&run, "replay: 2 done, 1 failed; 1 in the inbox");
 }

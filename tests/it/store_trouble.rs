@@ -1,7 +1,8 @@
-//! The store's own troubles: killed at any of its writes, a full disk, no permission, locked, damaged, too new.
+//! The store's own troubles: killed at any of its writes, a full disk, no permission, locked,
+//! damaged, too new.
 //!
-//! strace kills the program, or fails its system calls, at the n-th write to the store (nothing else writes with
-//! pwrite64) and at the n-th commit (fsync).
+//! strace kills the program, or fails its system calls, at the n-th write to the store (nothing
+//! else writes with pwrite64) and at the n-th commit (fsync).
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +15,8 @@ use rusqlite::Connection;
 use crate::harness::{QUOTION, Run, User, feed, sample};
 use crate::standin::World;
 use crate::support::{
-    canonical, copy_folder, event_of, has_postgres, in_parallel, postgres, sqlite, state, store, user,
+    canonical, copy_folder, event_of, has_postgres, in_parallel, postgres, sqlite, state, store,
+    user,
 };
 
 const KNOWN: &str = "v2026-03-30.message.received";
@@ -23,11 +25,17 @@ const SETTINGS: &str = "[notion]\nsettle = \"1ms\"\n";
 
 /// False, with a word on it, where strace is missing or may not trace; on CI it must be there.
 fn has_strace() -> bool {
-    let works = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).stdout(Stdio::null()).status();
+    let works = Command::new("strace")
+        .args(["-qq", "-o", "/dev/null", "true"])
+        .stdout(Stdio::null())
+        .status();
     let works = works.is_ok_and(|status| status.success());
     if !works {
         println!("SKIPPED: strace is missing or may not trace; install the Debian package strace");
-        assert!(std::env::var("CI").is_err(), "CI must have a working strace");
+        assert!(
+            std::env::var("CI").is_err(),
+            "CI must have a working strace"
+        );
     }
     works
 }
@@ -36,12 +44,30 @@ fn has_strace() -> bool {
 fn under_strace(user: &User, inject: &str, args: &[&str], input: &[u8]) -> Run {
     let inner = user.command(args);
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync,pwrite64,sendto,writev,recvfrom", "-e"]);
-    command.arg(format!("inject={inject}")).arg(inner.get_program()).args(inner.get_args());
+    command.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fsync,fdatasync,pwrite64,sendto,writev,recvfrom",
+        "-e",
+    ]);
+    command
+        .arg(format!("inject={inject}"))
+        .arg(inner.get_program())
+        .args(inner.get_args());
     command.current_dir(user.home.path()).env_clear();
     command.env("PATH", std::env::var("PATH").unwrap_or_default());
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.envs(
+        inner
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     Run::of(feed(command.spawn().expect("strace"), input))
 }
 
@@ -53,11 +79,31 @@ struct Case {
 }
 
 const CASES: [Case; 5] = [
-    Case { name: "new client, call", before: &[], sample: CALL },
-    Case { name: "new client, message", before: &[], sample: KNOWN },
-    Case { name: "new client, artifact", before: &[], sample: "legacy-v4.call.transcript.completed" },
-    Case { name: "new clients, group", before: &[], sample: "legacy-v3.message.received.group" },
-    Case { name: "known client, call", before: &[KNOWN], sample: CALL },
+    Case {
+        name: "new client, call",
+        before: &[],
+        sample: CALL,
+    },
+    Case {
+        name: "new client, message",
+        before: &[],
+        sample: KNOWN,
+    },
+    Case {
+        name: "new client, artifact",
+        before: &[],
+        sample: "legacy-v4.call.transcript.completed",
+    },
+    Case {
+        name: "new clients, group",
+        before: &[],
+        sample: "legacy-v3.message.received.group",
+    },
+    Case {
+        name: "known client, call",
+        before: &[KNOWN],
+        sample: CALL,
+    },
 ];
 
 struct Prepared {
@@ -78,16 +124,27 @@ impl Prepared {
             assert_eq!(home.sync(sample).code, 0);
         }
         let world = home.vendors.world().clone();
-        let prepared = Self { case, world, home, want: String::new() };
+        let prepared = Self {
+            case,
+            world,
+            home,
+            want: String::new(),
+        };
         let undisturbed = prepared.again();
         assert_eq!(undisturbed.sync(case.sample).code, 0);
-        Self { want: canonical(&undisturbed), ..prepared }
+        Self {
+            want: canonical(&undisturbed),
+            ..prepared
+        }
     }
 
     fn again(&self) -> User {
         let user = user(&sqlite, SETTINGS);
         let base = user.vendors.base();
-        *user.vendors.world() = World { base, ..self.world.clone() };
+        *user.vendors.world() = World {
+            base,
+            ..self.world.clone()
+        };
         if self.home.path(".tmp").exists() {
             copy_folder(&self.home.path(".tmp"), &user.path(".tmp"));
         }
@@ -95,20 +152,34 @@ impl Prepared {
     }
 }
 
-/// Kills at the n-th of those system calls, for every `step`-th n until the run is too short for it.
+/// Kills at the n-th of those system calls, for every `step`-th n until the run is too short for
+/// it.
 fn kill_everywhere(prepared: &Prepared, call: &str, (first, step): (usize, usize)) -> usize {
     for (tried, nth) in (first..).step_by(step).enumerate() {
         let user = prepared.again();
-        let killed = under_strace(&user, &format!("{call}:signal=KILL:when={nth}"), &[], &sample(prepared.case.sample));
+        let killed = under_strace(
+            &user,
+            &format!("{call}:signal=KILL:when={nth}"),
+            &[],
+            &sample(prepared.case.sample),
+        );
         let what = format!("{}, killed at {call} {nth}", prepared.case.name);
         if killed.code == 0 {
             return tried;
         }
-        assert_eq!(killed.code, -1, "{what}: {}\n{}", killed.stdout, killed.stderr);
+        assert_eq!(
+            killed.code, -1,
+            "{what}: {}\n{}",
+            killed.stdout, killed.stderr
+        );
         let run = user.sync(prepared.case.sample);
         assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
         assert_eq!(canonical(&user), prepared.want, "{what}");
-        assert_eq!(state(&user, &event_of(prepared.case.sample)).as_deref(), Some("done"), "{what}");
+        assert_eq!(
+            state(&user, &event_of(prepared.case.sample)).as_deref(),
+            Some("done"),
+            "{what}"
+        );
     }
     unreachable!("the numbers do not end")
 }
@@ -122,18 +193,31 @@ fn killed_at_any_write_to_the_store_and_sent_again_the_same_pages_stand_there() 
     in_parallel(&[0, 1, 2, 3, 4], |index| {
         let prepared = Prepared::new(&CASES[*index]);
         let commits = kill_everywhere(&prepared, "fsync,fdatasync", (1, 1));
-        // Not every commit waits for the disk, so kill at writes too: a sample, another one for each case; or all.
+        // Not every commit waits for the disk, so kill at writes too: a sample, another one for
+        // each case; or all.
         let all = std::env::var("QUOTION_TEST_EVERY_WRITE").is_ok();
-        let writes = kill_everywhere(&prepared, "pwrite64", if all { (1, 1) } else { (index + 1, 7) });
-        println!("{}: killed at {commits} commits, {writes} writes", CASES[*index].name);
+        let writes = kill_everywhere(
+            &prepared,
+            "pwrite64",
+            if all { (1, 1) } else { (index + 1, 7) },
+        );
+        println!(
+            "{}: killed at {commits} commits, {writes} writes",
+            CASES[*index].name
+        );
         tried.fetch_add(commits + writes, std::sync::atomic::Ordering::SeqCst);
     });
     assert!(tried.into_inner() > 60);
 }
 
-/// The same with PostgreSQL: each statement is a commit, so the program is killed before one is sent (which has then not
-/// happened) and before its answer is taken (which then has); the vendors' requests go over the same system calls.
-fn kill_everywhere_on_postgres(case: &'static Case, call: &str, (first, step): (usize, usize)) -> usize {
+/// The same with PostgreSQL: each statement is a commit, so the program is killed before one is
+/// sent (which has then not happened) and before its answer is taken (which then has); the vendors'
+/// requests go over the same system calls.
+fn kill_everywhere_on_postgres(
+    case: &'static Case,
+    call: &str,
+    (first, step): (usize, usize),
+) -> usize {
     let prepared = || {
         let user = user(&postgres, SETTINGS);
         for sample in case.before {
@@ -145,16 +229,29 @@ fn kill_everywhere_on_postgres(case: &'static Case, call: &str, (first, step): (
     assert_eq!(undisturbed.sync(case.sample).code, 0);
     for (tried, nth) in (first..).step_by(step).enumerate() {
         let user = prepared();
-        let killed = under_strace(&user, &format!("{call}:signal=KILL:when={nth}"), &[], &sample(case.sample));
+        let killed = under_strace(
+            &user,
+            &format!("{call}:signal=KILL:when={nth}"),
+            &[],
+            &sample(case.sample),
+        );
         let what = format!("{}, killed at {call} {nth}", case.name);
         if killed.code == 0 {
             return tried;
         }
-        assert_eq!(killed.code, -1, "{what}: {}\n{}", killed.stdout, killed.stderr);
+        assert_eq!(
+            killed.code, -1,
+            "{what}: {}\n{}",
+            killed.stdout, killed.stderr
+        );
         let run = user.sync(case.sample);
         assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
         assert_eq!(canonical(&user), canonical(&undisturbed), "{what}");
-        assert_eq!(user.sync(case.sample).line()["reason"], "duplicate", "{what}");
+        assert_eq!(
+            user.sync(case.sample).line()["reason"],
+            "duplicate",
+            "{what}"
+        );
     }
     unreachable!("the numbers do not end")
 }
@@ -171,7 +268,10 @@ fn killed_at_any_statement_to_postgres_and_sent_again_the_same_pages_stand_there
         let step = if all { (1, 1) } else { (index + 1, 5) };
         let sent = kill_everywhere_on_postgres(&CASES[*index], "sendto,writev", step);
         let taken = kill_everywhere_on_postgres(&CASES[*index], "recvfrom", step);
-        println!("{}: killed before {sent} statements or requests, {taken} answers", CASES[*index].name);
+        println!(
+            "{}: killed before {sent} statements or requests, {taken} answers",
+            CASES[*index].name
+        );
         tried.fetch_add(sent + taken, std::sync::atomic::Ordering::SeqCst);
     });
     assert!(tried.into_inner() > 40);
@@ -187,15 +287,28 @@ fn full_disk_is_store_trouble_and_running_again_mends_it() {
         for nth in (1..).step_by(9) {
             let user = prepared.again();
             let input = sample(prepared.case.sample);
-            let full = under_strace(&user, &format!("pwrite64:error=ENOSPC:when={nth}+"), &[], &input);
+            let full = under_strace(
+                &user,
+                &format!("pwrite64:error=ENOSPC:when={nth}+"),
+                &[],
+                &input,
+            );
             if full.code == 0 {
-                assert!(nth > 20, "it was full from write {nth} on, and all went well");
+                assert!(
+                    nth > 20,
+                    "it was full from write {nth} on, and all went well"
+                );
                 break;
             }
             full.expect_error(74, "store");
             let again = user.sync(prepared.case.sample);
             assert_eq!(again.code, 0, "{nth}: {}\n{}", again.stdout, again.stderr);
-            assert_eq!(canonical(&user), prepared.want, "{}, full from write {nth} on", prepared.case.name);
+            assert_eq!(
+                canonical(&user),
+                prepared.want,
+                "{}, full from write {nth} on",
+                prepared.case.name
+            );
         }
     });
 }
@@ -210,7 +323,10 @@ fn enqueue_everywhere(inject: &dyn Fn(usize) -> String, has_store: bool) {
         }
         let run = under_strace(&user, &inject(nth), &["--enqueue"], &sample(KNOWN));
         let what = format!("{}: {}\n{}", inject(nth), run.stdout, run.stderr);
-        let queued = run.lines.first().is_some_and(|line| line["status"] == "queued");
+        let queued = run
+            .lines
+            .first()
+            .is_some_and(|line| line["status"] == "queued");
         if queued {
             assert_eq!(state(&user, &id).as_deref(), Some("queued"), "{what}");
         }
@@ -220,7 +336,8 @@ fn enqueue_everywhere(inject: &dyn Fn(usize) -> String, has_store: bool) {
             -1 => {}
             _ => drop(run.expect_error(74, "store")),
         }
-        user.run(&["--enqueue"], &sample(KNOWN)).expect(0, "queued", "");
+        user.run(&["--enqueue"], &sample(KNOWN))
+            .expect(0, "queued", "");
         assert_eq!(state(&user, &id).as_deref(), Some("queued"), "{what}");
     }
 }
@@ -235,7 +352,10 @@ fn enqueue_never_answers_queued_before_the_row_is_durable() {
         let plus = if error.starts_with("error") { "+" } else { "" };
         enqueue_everywhere(&|nth| format!("pwrite64:{error}:when={nth}{plus}"), true);
         enqueue_everywhere(&|nth| format!("pwrite64:{error}:when={nth}{plus}"), false);
-        enqueue_everywhere(&|nth| format!("fsync,fdatasync:{error}:when={nth}{plus}"), true);
+        enqueue_everywhere(
+            &|nth| format!("fsync,fdatasync:{error}:when={nth}{plus}"),
+            true,
+        );
     });
 }
 
@@ -246,20 +366,43 @@ fn unprivileged(user: &User, args: &[&str]) -> Option<Command> {
     let inner = user.command(args);
     let mut command = if id == b"0\n" {
         if !Path::new("/usr/bin/setpriv").exists() {
-            println!("SKIPPED: root may write everywhere, and setpriv (Debian package util-linux) is missing");
+            println!(
+                "SKIPPED: root may write everywhere, and setpriv (Debian package util-linux) is \
+                    missing"
+            );
             return None;
         }
-        // By a process of its own: while this one writes it, a child of another test's would keep it from being run.
-        assert!(Command::new("cp").arg(QUOTION).arg(&program).status().expect("cp").success());
+        // By a process of its own: while this one writes it, a child of another test's would keep
+        // it from being run.
+        assert!(
+            Command::new("cp")
+                .arg(QUOTION)
+                .arg(&program)
+                .status()
+                .expect("cp")
+                .success()
+        );
         let mut command = Command::new("/usr/bin/setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(program);
         command
     } else {
         Command::new(QUOTION)
     };
-    command.args(inner.get_args()).current_dir(user.home.path()).env_clear();
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(inner.get_args())
+        .current_dir(user.home.path())
+        .env_clear();
+    command.envs(
+        inner
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     Some(command)
 }
 
@@ -274,12 +417,23 @@ fn store_that_may_not_be_written_to_is_told_so() {
     for (name, file, folder) in [("nothing", 0o444, 0o555), ("the file only", 0o666, 0o555)] {
         let user = user(&sqlite, SETTINGS);
         assert_eq!(user.run(&["replay"], b"").code, 0);
-        modes(&user, &[("", 0o755), (".tmp/quotion.db", file), (".tmp", folder)]);
-        let Some(mut command) = unprivileged(&user, &[]) else { return };
+        modes(
+            &user,
+            &[("", 0o755), (".tmp/quotion.db", file), (".tmp", folder)],
+        );
+        let Some(mut command) = unprivileged(&user, &[]) else {
+            return;
+        };
         let run = Run::of(feed(command.spawn().expect("it starts"), &sample(KNOWN)));
-        assert_eq!((run.code, &run.line()["error"]["kind"]), (74, &"store".into()), "{name}: {}", run.stdout);
+        assert_eq!(
+            (run.code, &run.line()["error"]["kind"]),
+            (74, &"store".into()),
+            "{name}: {}",
+            run.stdout
+        );
         let mut command = unprivileged(&user, &["--enqueue"]).expect("as before");
-        Run::of(feed(command.spawn().expect("it starts"), &sample(KNOWN))).expect_error(74, "store");
+        Run::of(feed(command.spawn().expect("it starts"), &sample(KNOWN)))
+            .expect_error(74, "store");
         assert_eq!(user.vendors.requests().len(), 0, "nothing was asked for");
         modes(&user, &[(".tmp", 0o700), (".tmp/quotion.db", 0o600)]);
         user.sync(KNOWN).expect(0, "success", "created");
@@ -291,7 +445,9 @@ fn folder_that_may_not_be_made_is_told_so() {
     let user = user(&sqlite, SETTINGS);
     modes(&user, &[("", 0o555)]);
     // The copy of the program is put there by root, who may.
-    let Some(mut command) = unprivileged(&user, &["--enqueue"]) else { return };
+    let Some(mut command) = unprivileged(&user, &["--enqueue"]) else {
+        return;
+    };
     let run = Run::of(feed(command.spawn().expect("it starts"), &sample(KNOWN)));
     run.expect_error(74, "store");
     modes(&user, &[("", 0o755)]);
@@ -304,11 +460,18 @@ fn store_locked_for_long_is_not_now_and_nothing_is_lost() {
     let holder = store(&user);
     holder.execute_batch("BEGIN EXCLUSIVE").expect("lock");
     let began = Instant::now();
-    let runs = crate::support::at_once(&user, &[(&[], sample(KNOWN)), (&["--enqueue"], sample(CALL))]);
+    let runs = crate::support::at_once(
+        &user,
+        &[(&[], sample(KNOWN)), (&["--enqueue"], sample(CALL))],
+    );
     for run in runs {
         run.expect_error(75, "store");
     }
-    assert!(began.elapsed() > Duration::from_secs(9), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() > Duration::from_secs(9),
+        "{:?}",
+        began.elapsed()
+    );
     holder.execute_batch("ROLLBACK").expect("unlock");
     assert!(crate::support::inbox(&user).is_empty());
     user.sync(KNOWN).expect(0, "success", "created");
@@ -329,6 +492,7 @@ fn store_locked_for_a_moment_is_waited_for() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table, or one story after another")]
 fn damaged_store_is_told_so_wherever_the_damage_is() {
     const PAGE: usize = 8192;
     let home = user(&sqlite, SETTINGS);
@@ -345,32 +509,65 @@ fn damaged_store_is_told_so_wherever_the_damage_is() {
     };
     let mut cases = vec![
         ("header", damage(0, 100, 0x41), true),
-        ("all but the first page", damage(PAGE, usize::MAX, 0xaa), true),
+        (
+            "all but the first page",
+            damage(PAGE, usize::MAX, 0xaa),
+            true,
+        ),
         ("schema", damage(100, PAGE, 0xaa), true),
         ("cut in half", whole[..whole.len() / 2].to_vec(), true),
         ("text", b"this is not a database\n".repeat(100), true),
     ];
     for page in 1..whole.len() / PAGE {
-        cases.push(("one page", damage(page * PAGE, (page + 1) * PAGE, 0xaa), false));
+        cases.push((
+            "one page",
+            damage(page * PAGE, (page + 1) * PAGE, 0xaa),
+            false,
+        ));
     }
     in_parallel(&cases, |(name, bytes, surely)| {
         let user = user(&sqlite, SETTINGS);
         let base = user.vendors.base();
-        *user.vendors.world() = World { base, ..world.clone() };
+        *user.vendors.world() = World {
+            base,
+            ..world.clone()
+        };
         std::fs::create_dir(user.path(".tmp")).expect("folder");
         std::fs::write(user.path(".tmp/quotion.db"), bytes).expect("damage");
         for args in [&["--enqueue"][..], &[], &["replay"]] {
             let run = user.run(args, &sample("legacy-v4.message.received"));
-            assert!([0, 74].contains(&run.code), "{name} {args:?}: {}", run.stdout);
-            assert!(!*surely || run.code == 74, "{name} {args:?}: {}", run.stdout);
+            assert!(
+                [0, 74].contains(&run.code),
+                "{name} {args:?}: {}",
+                run.stdout
+            );
+            assert!(
+                !*surely || run.code == 74,
+                "{name} {args:?}: {}",
+                run.stdout
+            );
             for line in run.lines.iter().filter(|line| line["status"] == "error") {
                 let error = &line["error"];
                 assert_eq!(error["kind"], "store", "{name} {args:?}: {line}");
-                assert!(error["message"].as_str().is_some_and(|text| text.starts_with("store: ")), "{line}");
-                assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("moved away")), "{line}");
+                assert!(
+                    error["message"]
+                        .as_str()
+                        .is_some_and(|text| text.starts_with("store: ")),
+                    "{line}"
+                );
+                assert!(
+                    error["hint"]
+                        .as_str()
+                        .is_some_and(|hint| hint.contains("moved away")),
+                    "{line}"
+                );
             }
         }
-        assert!(user.times_in_notion(" · AC00000000000000000000000000000150\n") < 2, "{}", user.notion());
+        assert!(
+            user.times_in_notion(" · AC00000000000000000000000000000150\n") < 2,
+            "{}",
+            user.notion()
+        );
         // As the hint says: moved away, a new one is made.
         std::fs::rename(user.path(".tmp/quotion.db"), user.path("damaged.db")).expect("move");
         assert_eq!(user.sync("v2026-03-30.message.received.no-contact").code, 0);
@@ -381,27 +578,39 @@ fn damaged_store_is_told_so_wherever_the_damage_is() {
 fn store_of_a_newer_program_is_left_alone() {
     let user = user(&sqlite, SETTINGS);
     user.sync(KNOWN).expect(0, "success", "created");
-    store(&user).pragma_update(None, "user_version", 99).expect("pragma");
+    store(&user)
+        .pragma_update(None, "user_version", 99)
+        .expect("pragma");
     let before = std::fs::read(user.path(".tmp/quotion.db")).expect("the store");
     user.sync(CALL).expect_error(74, "store");
-    user.run(&["--enqueue"], &sample(CALL)).expect_error(74, "store");
+    user.run(&["--enqueue"], &sample(CALL))
+        .expect_error(74, "store");
     user.run(&["replay"], b"").expect_error(74, "store");
-    assert_eq!(std::fs::read(user.path(".tmp/quotion.db")).expect("the store"), before);
+    assert_eq!(
+        std::fs::read(user.path(".tmp/quotion.db")).expect("the store"),
+        before
+    );
 }
 
 #[test]
 fn store_that_is_a_folder_is_told_so_and_a_missing_folder_is_made() {
     let user = user(&sqlite, SETTINGS);
     std::fs::create_dir(user.path("there")).expect("folder");
-    user.run(&["--state", "there"], &sample(KNOWN)).expect_error(74, "store");
+    user.run(&["--state", "there"], &sample(KNOWN))
+        .expect_error(74, "store");
     std::fs::write(user.path("file"), "").expect("file");
-    user.run(&["--state", "file/q.db"], &sample(KNOWN)).expect_error(74, "store");
-    user.run(&["--state", "a/b/c/q.db"], &sample(KNOWN)).expect(0, "success", "created");
-    user.run(&["--dir", "d/e"], &sample(CALL)).expect(0, "success", "updated");
+    user.run(&["--state", "file/q.db"], &sample(KNOWN))
+        .expect_error(74, "store");
+    user.run(&["--state", "a/b/c/q.db"], &sample(KNOWN))
+        .expect(0, "success", "created");
+    user.run(&["--dir", "d/e"], &sample(CALL))
+        .expect(0, "success", "updated");
     for made in ["a/b/c/q.db", "d/e/quotion.db"] {
         let count = "SELECT count(*) FROM inbox WHERE state = 'done'";
-        let done: i64 =
-            Connection::open(user.path(made)).expect("store").query_row(count, [], |row| row.get(0)).expect("count");
+        let done: i64 = Connection::open(user.path(made))
+            .expect("store")
+            .query_row(count, [], |row| row.get(0))
+            .expect("count");
         assert_eq!(done, 1);
     }
 }

@@ -1,7 +1,8 @@
-//! The repository checks itself: floors, homes of libraries, sizes, and a README that leaves nothing out.
+//! The repository checks itself: floors, homes of libraries, sizes, and a README that leaves
+//! nothing out.
 //!
-//! Reads the files as text, so it needs neither git nor the network. Where it fails, mend the code or the README; the
-//! tables here change only together with the code map in `src/lib.rs`.
+//! Reads the files as text, so it needs neither git nor the network. Where it fails, mend the code
+//! or the README; the tables here change only together with the code map in `src/lib.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 use crate::harness::{User, fixtures};
 use crate::strict::json_of;
 
-/// The floors, lowest first: a module uses modules of lower floors and its own parts, and never one beside it.
+/// The floors, lowest first: a module uses modules of lower floors and its own parts, and never one
+/// beside it.
 const FLOORS: &[&[&str]] = &[
     &["domain", "json_line", "secret", "surrogate"],
     &["documents", "http", "webhook"],
@@ -22,7 +24,8 @@ const FLOORS: &[&[&str]] = &[
     &["lib", "main"],
 ];
 
-/// Uses that break the floors and are known: `(file, module used)`, each with the reason and what will end it.
+/// Uses that break the floors and are known: `(file, module used)`, each with the reason and what
+/// will end it.
 const KNOWN_BREACHES: &[(&str, &str)] = &[];
 
 /// Words that belong to one place: a library behind its door, or an act that only one part may do.
@@ -45,8 +48,17 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// What pure parts must not name: no I/O, no clock, no vendor, no store.
-const PURE: &[&str] = &["domain.rs", "domain/", "sync/columns.rs", "sync/facts.rs", "sync/people.rs", "sync/plan.rs"];
-const IMPURE: &[&str] = &["fs::", "io::", "net::", "thread::", "serde", "Instant", "http::", "notion::", "quo::"];
+const PURE: &[&str] = &[
+    "domain.rs",
+    "domain/",
+    "sync/columns.rs",
+    "sync/facts.rs",
+    "sync/people.rs",
+    "sync/plan.rs",
+];
+const IMPURE: &[&str] = &[
+    "fs::", "io::", "net::", "thread::", "serde", "Instant", "http::", "notion::", "quo::",
+];
 
 /// Longest file, in lines without tests.
 const LONGEST: usize = 500;
@@ -77,15 +89,25 @@ struct Source {
 impl Source {
     fn read(file: &Path) -> Self {
         let text = fs::read_to_string(file).expect("a source file is UTF-8");
-        let path = file.strip_prefix(root().join("src")).expect("below src").to_string_lossy().into_owned();
-        let lines = without_tests(&text).lines().filter(|line| !line.trim_start().starts_with("//"));
+        let path = file
+            .strip_prefix(root().join("src"))
+            .expect("below src")
+            .to_string_lossy()
+            .into_owned();
+        let lines = without_tests(&text)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         let code = lines.flat_map(|line| [line, "\n"]).collect();
         Self { path, code, text }
     }
 
     /// The top-level module that the file belongs to.
     fn module(&self) -> &str {
-        self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+        self.path
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".rs")
     }
 
     fn is_test(&self) -> bool {
@@ -94,20 +116,31 @@ impl Source {
 
     /// Top-level modules that the file names.
     fn used(&self) -> BTreeSet<&str> {
-        let after =
-            |word: &'static str| self.code.match_indices(word).map(move |(at, _)| &self.code[at + word.len()..]);
+        let after = |word: &'static str| {
+            self.code
+                .match_indices(word)
+                .map(move |(at, _)| &self.code[at + word.len()..])
+        };
         let library = after("quotion::").filter(|_| self.path == "main.rs");
-        after("crate::").chain(library).flat_map(first_names).collect()
+        after("crate::")
+            .chain(library)
+            .flat_map(first_names)
+            .collect()
     }
 
     fn is_in(&self, places: &[&str]) -> bool {
-        places.iter().any(|place| self.path == *place || (place.ends_with('/') && self.path.starts_with(place)))
+        places.iter().any(|place| {
+            self.path == *place || (place.ends_with('/') && self.path.starts_with(place))
+        })
     }
 }
 
-/// The first names of a path or of a list of paths: `a::b` gives `a`, `{a::{b, c}, d}` gives `a` and `d`.
+/// The first names of a path or of a list of paths: `a::b` gives `a`, `{a::{b, c}, d}` gives `a`
+/// and `d`.
 fn first_names(path: &str) -> Vec<&str> {
-    let Some(list) = path.strip_prefix('{') else { return vec![name(path)] };
+    let Some(list) = path.strip_prefix('{') else {
+        return vec![name(path)];
+    };
     let mut depth = 0;
     let mut names = vec![name(list.trim_start())];
     for (at, sign) in list.char_indices() {
@@ -124,11 +157,15 @@ fn first_names(path: &str) -> Vec<&str> {
 }
 
 fn name(path: &str) -> &str {
-    &path[..path.find(|sign: char| !sign.is_alphanumeric() && sign != '_').unwrap_or(path.len())]
+    &path[..path
+        .find(|sign: char| !sign.is_alphanumeric() && sign != '_')
+        .unwrap_or(path.len())]
 }
 
 fn without_tests(text: &str) -> &str {
-    &text[..text.find("\n#[cfg(test)]\nmod tests {").map_or(text.len(), |at| at + 1)]
+    &text[..text
+        .find("\n#[cfg(test)]\nmod tests {")
+        .map_or(text.len(), |at| at + 1)]
 }
 
 fn root() -> &'static Path {
@@ -140,7 +177,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap_or_else(|err| panic!("{}: {err}", folder.display())) {
         let path = entry.expect("an entry").path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
     }
     found.sort();
     found
@@ -148,7 +189,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn sources() -> Vec<Source> {
     let all = files(&root().join("src"));
-    all.iter().filter(|path| path.extension().is_some_and(|end| end == "rs")).map(|path| Source::read(path)).collect()
+    all.iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .map(|path| Source::read(path))
+        .collect()
 }
 
 fn read(path: &str) -> String {
@@ -162,7 +206,9 @@ fn expect_none(what: &str, found: &[String]) {
 
 fn floor(module: &str) -> usize {
     let found = FLOORS.iter().position(|floor| floor.contains(&module));
-    found.unwrap_or_else(|| panic!("module {module} stands on no floor: put it into FLOORS and into src/lib.rs"))
+    found.unwrap_or_else(|| {
+        panic!("module {module} stands on no floor: put it into FLOORS and into src/lib.rs")
+    })
 }
 
 #[test]
@@ -171,16 +217,31 @@ fn files_use_only_floors_below_their_own() {
     let mut breaches = BTreeSet::new();
     for source in sources() {
         let own = source.module();
-        for used in source.used().into_iter().filter(|used| *used != own && floor(used) >= floor(own)) {
-            let breach = KNOWN_BREACHES.iter().find(|known| **known == (source.path.as_str(), used));
+        for used in source
+            .used()
+            .into_iter()
+            .filter(|used| *used != own && floor(used) >= floor(own))
+        {
+            let breach = KNOWN_BREACHES
+                .iter()
+                .find(|known| **known == (source.path.as_str(), used));
             match breach {
                 Some(known) => drop(breaches.insert(known)),
-                None => wrong.push(format!("src/{} (floor {}) uses {used} ({})", source.path, floor(own), floor(used))),
+                None => wrong.push(format!(
+                    "src/{} (floor {}) uses {used} ({})",
+                    source.path,
+                    floor(own),
+                    floor(used)
+                )),
             }
         }
     }
     expect_none("upward or sideways use of a module", &wrong);
-    assert_eq!(breaches.len(), KNOWN_BREACHES.len(), "a known breach is mended: take it off the list");
+    assert_eq!(
+        breaches.len(),
+        KNOWN_BREACHES.len(),
+        "a known breach is mended: take it off the list"
+    );
 }
 
 #[test]
@@ -189,8 +250,15 @@ fn no_path_reaches_another_module_through_super() {
         let depth = source.path.trim_end_matches(".rs").split('/').count();
         source.code.contains(&"super::".repeat(depth))
     };
-    let found: Vec<_> = sources().iter().filter(|s| !s.is_test() && climbs(s)).map(|s| s.path.clone()).collect();
-    expect_none("`super::` up to the crate's root hides a use from the floor table; write `crate::`", &found);
+    let found: Vec<_> = sources()
+        .iter()
+        .filter(|s| !s.is_test() && climbs(s))
+        .map(|s| s.path.clone())
+        .collect();
+    expect_none(
+        "`super::` up to the crate's root hides a use from the floor table; write `crate::`",
+        &found,
+    );
 }
 
 #[test]
@@ -198,10 +266,16 @@ fn libraries_and_acts_stay_in_their_homes() {
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|source| !source.is_test()) {
         for (word, homes) in HOMES.iter().filter(|(_, homes)| !source.is_in(homes)) {
-            let is_word =
-                |at: usize| !source.code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_');
+            let is_word = |at: usize| {
+                !source.code[..at]
+                    .ends_with(|before: char| before.is_alphanumeric() || before == '_')
+            };
             if source.code.match_indices(word).any(|(at, _)| is_word(at)) {
-                wrong.push(format!("src/{} names {word}, which belongs to {}", source.path, homes.join(", ")));
+                wrong.push(format!(
+                    "src/{} names {word}, which belongs to {}",
+                    source.path,
+                    homes.join(", ")
+                ));
             }
         }
     }
@@ -224,7 +298,10 @@ fn every_source_file_says_what_it_is_and_stays_short() {
     for source in sources() {
         let lines = without_tests(&source.text).lines().count();
         if lines > LONGEST && !source.is_test() {
-            wrong.push(format!("src/{}: {lines} lines without tests, {LONGEST} are allowed", source.path));
+            wrong.push(format!(
+                "src/{}: {lines} lines without tests, {LONGEST} are allowed",
+                source.path
+            ));
         }
         if !source.text.starts_with("//!") {
             wrong.push(format!("src/{} does not begin with //!", source.path));
@@ -239,19 +316,31 @@ fn every_source_file_says_what_it_is_and_stays_short() {
 #[test]
 fn code_map_names_every_module() {
     let map = read("src/lib.rs");
-    let found = sources().iter().map(|source| source.module().to_owned()).collect::<BTreeSet<_>>();
-    let planned = FLOORS.iter().flat_map(|floor| floor.iter().map(|name| (*name).to_owned())).collect();
+    let found = sources()
+        .iter()
+        .map(|source| source.module().to_owned())
+        .collect::<BTreeSet<_>>();
+    let planned = FLOORS
+        .iter()
+        .flat_map(|floor| floor.iter().map(|name| (*name).to_owned()))
+        .collect();
     assert_eq!(found, planned, "modules, and modules on floors");
-    let missing: Vec<_> =
-        found.into_iter().filter(|name| name != "lib" && !map.contains(&format!("`{name}`"))).collect();
+    let missing: Vec<_> = found
+        .into_iter()
+        .filter(|name| name != "lib" && !map.contains(&format!("`{name}`")))
+        .collect();
     expect_none("not in the code map of src/lib.rs", &missing);
 }
 
 #[test]
 fn top_level_holds_only_what_belongs_there() {
-    let names = fs::read_dir(root()).expect("the project").map(|entry| entry.expect("an entry").file_name());
+    let names = fs::read_dir(root())
+        .expect("the project")
+        .map(|entry| entry.expect("an entry").file_name());
     let names = names.map(|name| name.to_string_lossy().into_owned());
-    let extra: Vec<_> = names.filter(|name| !name.starts_with('.') && !TOP.contains(&name.as_str())).collect();
+    let extra: Vec<_> = names
+        .filter(|name| !name.starts_with('.') && !TOP.contains(&name.as_str()))
+        .collect();
     expect_none("at the top level", &extra);
 }
 
@@ -259,10 +348,14 @@ fn top_level_holds_only_what_belongs_there() {
 fn no_file_knows_a_developers_machine() {
     let signs = ["/home/", "/Users/", "/root/", "/work/", "/tmp/wt"]; // tidy: itself
     let mut wrong = Vec::new();
-    let folders = ["src", "tests", "scripts", ".ci", ".cargo", "fixtures"].map(|folder| files(&root().join(folder)));
-    let alone = ["Cargo.toml", "README.md", "CHANGELOG.md", ".clippy.toml"].map(|name| root().join(name));
+    let folders = ["src", "tests", "scripts", ".ci", ".cargo", "fixtures"]
+        .map(|folder| files(&root().join(folder)));
+    let alone =
+        ["Cargo.toml", "README.md", "CHANGELOG.md", ".clippy.toml"].map(|name| root().join(name));
     for path in folders.into_iter().flatten().chain(alone) {
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
         let own = |line: &&str| line.contains("// tidy: itself");
         let lines = text.lines().filter(|line| !own(line));
         let hits = lines.filter(|line| signs.iter().any(|sign| line.contains(sign)));
@@ -275,26 +368,42 @@ fn no_file_knows_a_developers_machine() {
 fn readme_names_every_dependency() {
     let manifest: toml::Table = read("Cargo.toml").parse().expect("Cargo.toml");
     let readme = read("README.md");
-    let names = ["dependencies", "dev-dependencies"].into_iter().flat_map(|key| {
-        let table = manifest[key].as_table().expect("a table");
-        table.keys().cloned().collect::<Vec<_>>()
-    });
-    let missing: Vec<_> = names.filter(|name| !readme.contains(&format!("| `{name}` |"))).collect();
+    let names = ["dependencies", "dev-dependencies"]
+        .into_iter()
+        .flat_map(|key| {
+            let table = manifest[key].as_table().expect("a table");
+            table.keys().cloned().collect::<Vec<_>>()
+        });
+    let missing: Vec<_> = names
+        .filter(|name| !readme.contains(&format!("| `{name}` |")))
+        .collect();
     expect_none("not in the README's table of dependencies", &missing);
 }
 
 #[test]
 fn readme_names_every_flag_of_help() {
     let shown = |args: &[&str]| User::new().command(args).output().expect("it runs").stdout;
-    let help =
-        String::from_utf8([shown(&["--help"]), shown(&["replay", "--help"]), shown(&["backfill", "--help"])].concat())
-            .expect("UTF-8");
+    let help = String::from_utf8(
+        [
+            shown(&["--help"]),
+            shown(&["replay", "--help"]),
+            shown(&["backfill", "--help"]),
+        ]
+        .concat(),
+    )
+    .expect("UTF-8");
     let is_flag = |sign: char| sign.is_ascii_lowercase() || sign == '-';
-    let flags: BTreeSet<_> =
-        help.split(|sign: char| !is_flag(sign)).filter(|word| word.starts_with("--") && word.len() > 2).collect();
+    let flags: BTreeSet<_> = help
+        .split(|sign: char| !is_flag(sign))
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .collect();
     assert!(flags.len() > 10, "{flags:?}");
     let readme = read("README.md");
-    let missing: Vec<_> = flags.into_iter().filter(|flag| !readme.contains(flag)).map(str::to_owned).collect();
+    let missing: Vec<_> = flags
+        .into_iter()
+        .filter(|flag| !readme.contains(flag))
+        .map(str::to_owned)
+        .collect();
     expect_none("flags that the README does not name", &missing);
 }
 
@@ -302,12 +411,20 @@ fn readme_names_every_flag_of_help() {
 fn readme_names_every_variable_that_is_read() {
     let config = Source::read(&root().join("src/config.rs"));
     let is_variable = |text: &&str| {
-        text.len() > 3 && text.contains('_') && text.chars().all(|sign| sign.is_ascii_uppercase() || sign == '_')
+        text.len() > 3
+            && text.contains('_')
+            && text
+                .chars()
+                .all(|sign| sign.is_ascii_uppercase() || sign == '_')
     };
     let names: BTreeSet<_> = config.code.split('"').filter(is_variable).collect();
     assert!(names.len() > 10, "{names:?}");
     let readme = read("README.md");
-    let missing: Vec<_> = names.into_iter().filter(|name| !readme.contains(*name)).map(str::to_owned).collect();
+    let missing: Vec<_> = names
+        .into_iter()
+        .filter(|name| !readme.contains(*name))
+        .map(str::to_owned)
+        .collect();
     expect_none("variables that the README does not name", &missing);
 }
 
@@ -317,20 +434,31 @@ fn readme_names_every_warning() {
     let readme = read("README.md");
     for source in sources() {
         for part in source.code.split("Warning::").skip(1) {
-            let Some((call, rest)) = part.split_once('"') else { continue };
+            let Some((call, rest)) = part.split_once('"') else {
+                continue;
+            };
             let code = rest.split('"').next().unwrap_or_default();
-            if ["new(", "property("].contains(&call.trim()) && !readme.contains(&format!("`{code}`")) {
+            if ["new(", "property("].contains(&call.trim())
+                && !readme.contains(&format!("`{code}`"))
+            {
                 missing.insert(code.to_owned());
             }
         }
     }
-    expect_none("warnings that the README does not name", &missing.into_iter().collect::<Vec<_>>());
+    expect_none(
+        "warnings that the README does not name",
+        &missing.into_iter().collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn readme_shows_a_config_file_that_works_and_names_every_key() {
     let readme = read("README.md");
-    let shown = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a toml block");
+    let shown = readme
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("a toml block");
     let user = User::new();
     let run = |text: &str| {
         fs::write(user.path("some.toml"), text).expect("a file");
@@ -339,11 +467,34 @@ fn readme_shows_a_config_file_that_works_and_names_every_key() {
     run(shown).expect_error(65, "payload");
     let file: toml::Table = shown.parse().expect("toml");
     for table in ["", "clients", "quo", "notion", "inbox"] {
-        let keys = if table.is_empty() { &file } else { file[table].as_table().expect("a table") };
-        let wrong = run(&format!("{}\nbogus = 1", if table.is_empty() { String::new() } else { format!("[{table}]") }));
-        let message = wrong.line()["error"]["message"].as_str().expect("a message").to_owned();
-        let known: BTreeSet<_> = message.split('`').skip(1).step_by(2).filter(|word| *word != "bogus").collect();
-        assert_eq!(known, keys.keys().map(String::as_str).collect(), "keys of [{table}]: {message}");
+        let keys = if table.is_empty() {
+            &file
+        } else {
+            file[table].as_table().expect("a table")
+        };
+        let wrong = run(&format!(
+            "{}\nbogus = 1",
+            if table.is_empty() {
+                String::new()
+            } else {
+                format!("[{table}]")
+            }
+        ));
+        let message = wrong.line()["error"]["message"]
+            .as_str()
+            .expect("a message")
+            .to_owned();
+        let known: BTreeSet<_> = message
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| *word != "bogus")
+            .collect();
+        assert_eq!(
+            known,
+            keys.keys().map(String::as_str).collect(),
+            "keys of [{table}]: {message}"
+        );
     }
 }
 
@@ -352,26 +503,48 @@ fn every_sample_is_read_by_a_test() {
     let code: String = ["src", "tests"]
         .iter()
         .flat_map(|folder| files(&root().join(folder)))
-        .map(
-            |file| {
-                if file.ends_with("tidy.rs") { String::new() } else { fs::read_to_string(file).unwrap_or_default() }
-            },
-        )
+        .map(|file| {
+            if file.ends_with("tidy.rs") {
+                String::new()
+            } else {
+                fs::read_to_string(file).unwrap_or_default()
+            }
+        })
         .collect();
-    // Folders and families that tests walk as a whole, and the answers of the manifest, which `samples.rs` walks.
-    let walked = ["notion/errors/", "notion/requests/", "notion/webhooks/", "quo/", "worlds/"];
+    // Folders and families that tests walk as a whole, and the answers of the manifest, which
+    // `samples.rs` walks.
+    let walked = [
+        "notion/errors/",
+        "notion/requests/",
+        "notion/webhooks/",
+        "quo/",
+        "worlds/",
+    ];
     let manifest = json_of("notion/manifest.json");
-    let answers = manifest.as_array().expect("a list").iter().filter(|entry| entry["check"] == "response");
-    let answers: BTreeSet<_> =
-        answers.map(|entry| format!("notion/{}", entry["file"].as_str().expect("a name"))).collect();
+    let answers = manifest
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|entry| entry["check"] == "response");
+    let answers: BTreeSet<_> = answers
+        .map(|entry| format!("notion/{}", entry["file"].as_str().expect("a name")))
+        .collect();
     let is_read = |name: &String| {
         walked.iter().any(|prefix| name.starts_with(prefix))
             || answers.contains(name)
-            || name.rsplit('/').next().is_some_and(|file| code.contains(file))
+            || name
+                .rsplit('/')
+                .next()
+                .is_some_and(|file| code.contains(file))
     };
-    let names = files(fixtures())
-        .into_iter()
-        .map(|path| path.strip_prefix(fixtures()).expect("below fixtures").to_string_lossy().into_owned());
-    let unread: Vec<_> = names.filter(|name| !name.ends_with("README.md") && !is_read(name)).collect();
+    let names = files(fixtures()).into_iter().map(|path| {
+        path.strip_prefix(fixtures())
+            .expect("below fixtures")
+            .to_string_lossy()
+            .into_owned()
+    });
+    let unread: Vec<_> = names
+        .filter(|name| !name.ends_with("README.md") && !is_read(name))
+        .collect();
     expect_none("samples that no test reads", &unread);
 }

@@ -39,9 +39,18 @@ pub enum When {
 #[derive(Clone)]
 pub enum Act {
     /// This answer instead.
-    Status { code: u16, headers: Vec<(String, String)>, body: String },
+    Status {
+        code: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+    },
     /// A Notion error body instead; `additional` becomes `additional_data` unless it is null.
-    NotionError { status: u16, code: String, message: String, additional: Value },
+    NotionError {
+        status: u16,
+        code: String,
+        message: String,
+        additional: Value,
+    },
     /// The connection ends in good order without an answer (FIN).
     DropConnection,
     /// The connection is reset (RST).
@@ -81,7 +90,16 @@ impl Fault {
     /// A fault that hits every request to that vendor, before it is applied.
     pub fn new(vendor: Vendor, act: Act) -> Self {
         let (method, path_contains, body_contains) = (None, None, None);
-        Self { vendor, method, path_contains, body_contains, nth: None, times: None, when: When::Before, act }
+        Self {
+            vendor,
+            method,
+            path_contains,
+            body_contains,
+            nth: None,
+            times: None,
+            when: When::Before,
+            act,
+        }
     }
 
     pub fn method(mut self, method: &str) -> Self {
@@ -114,9 +132,11 @@ impl Fault {
         self
     }
 
-    /// Reads the JSON form of `POST /_faults`: `{"vendor","method","path","body","nth","times","when":"after","act":…}`.
-    /// `act` is `"drop"`, `"reset"`, `"truncate"`, `"garbage"`, `"saved_503"`, `{"hang_ms":n}`, `{"delay_ms":n}`,
-    /// `{"status":n,"headers":{…},"body":…}` or `{"notion_error":{"status","code","message","additional"}}`.
+    /// Reads the JSON form of `POST /_faults`:
+    /// `{"vendor","method","path","body","nth","times","when":"after","act":…}`. `act` is `"drop"`,
+    /// `"reset"`, `"truncate"`, `"garbage"`, `"saved_503"`, `{"hang_ms":n}`, `{"delay_ms":n}`,
+    /// `{"status":n,"headers":{…},"body":…}` or
+    /// `{"notion_error":{"status","code","message","additional"}}`.
     pub fn from_json(json: &Value) -> Result<Self, String> {
         let vendor = match json["vendor"].as_str() {
             Some("quo") => Vendor::Quo,
@@ -166,11 +186,21 @@ fn act_from_json(json: &Value) -> Result<Act, String> {
             additional: error["additional"].clone(),
         });
     }
-    let Some(status) = code(&json["status"]) else { return Err("unknown act".to_owned()) };
+    let Some(status) = code(&json["status"]) else {
+        return Err("unknown act".to_owned());
+    };
     let headers = json["headers"].as_object().into_iter().flatten();
-    let headers = headers.map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned())).collect();
-    let body = json["body"].as_str().map_or_else(|| json["body"].to_string(), str::to_owned);
-    Ok(Act::Status { code: status, headers, body })
+    let headers = headers
+        .map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()))
+        .collect();
+    let body = json["body"]
+        .as_str()
+        .map_or_else(|| json["body"].to_string(), str::to_owned);
+    Ok(Act::Status {
+        code: status,
+        headers,
+        body,
+    })
 }
 
 /// The faults of a stand-in, with how often each matched and fired.
@@ -185,7 +215,11 @@ struct Armed {
 
 impl Faults {
     pub fn add(&mut self, fault: Fault) {
-        self.0.push(Armed { fault, matched: 0, fired: 0 });
+        self.0.push(Armed {
+            fault,
+            matched: 0,
+            fired: 0,
+        });
     }
 
     pub fn clear(&mut self) {
@@ -199,7 +233,9 @@ impl Faults {
 
     /// True while some fault may reset a connection (the bytes must then stay unread).
     pub fn may_reset(&self) -> bool {
-        self.0.iter().any(|a| matches!(a.fault.act, Act::ResetConnection))
+        self.0
+            .iter()
+            .any(|a| matches!(a.fault.act, Act::ResetConnection))
     }
 
     /// Counts the request against every fault and gives the first that is due.
@@ -220,10 +256,21 @@ impl Faults {
 }
 
 fn matches(fault: &Fault, vendor: Vendor, request: &Request) -> bool {
-    let holds = |part: &String| request.body.windows(part.len()).any(|window| window == part.as_bytes());
+    let holds = |part: &String| {
+        request
+            .body
+            .windows(part.len())
+            .any(|window| window == part.as_bytes())
+    };
     fault.vendor == vendor
-        && fault.method.as_ref().is_none_or(|m| m.eq_ignore_ascii_case(&request.method))
-        && fault.path_contains.as_ref().is_none_or(|p| request.path.contains(p.as_str()))
+        && fault
+            .method
+            .as_ref()
+            .is_none_or(|m| m.eq_ignore_ascii_case(&request.method))
+        && fault
+            .path_contains
+            .as_ref()
+            .is_none_or(|p| request.path.contains(p.as_str()))
         && fault.body_contains.as_ref().is_none_or(holds)
 }
 
@@ -239,17 +286,34 @@ fn is_due(armed: &Armed) -> bool {
 /// The answer of a fault that is only an answer.
 pub fn answer(act: &Act) -> Option<Response> {
     match act {
-        Act::Status { code, headers, body } => {
-            let kind = if body.trim_start().starts_with('<') { "text/html" } else { "application/json" };
+        Act::Status {
+            code,
+            headers,
+            body,
+        } => {
+            let kind = if body.trim_start().starts_with('<') {
+                "text/html"
+            } else {
+                "application/json"
+            };
             let mut response = Response::bytes(*code, kind, body.clone().into_bytes());
-            if headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-type")) {
+            if headers
+                .iter()
+                .any(|(n, _)| n.eq_ignore_ascii_case("content-type"))
+            {
                 response.headers.clear();
             }
             response.headers.extend(headers.iter().cloned());
             Some(response)
         }
-        Act::NotionError { status, code, message, additional } => {
-            let mut body = json!({"object": "error", "status": status, "code": code, "message": message});
+        Act::NotionError {
+            status,
+            code,
+            message,
+            additional,
+        } => {
+            let mut body =
+                json!({"object": "error", "status": status, "code": code, "message": message});
             if !additional.is_null() {
                 body["additional_data"] = additional.clone();
             }

@@ -1,5 +1,6 @@
-//! HTTP/1.1 as little as the stand-in needs: a request is cut out of bytes, an answer is written to bytes.
-//! Knows nothing of the vendors, so that the routes read as plain functions from request to answer.
+//! HTTP/1.1 as little as the stand-in needs: a request is cut out of bytes, an answer is written to
+//! bytes. Knows nothing of the vendors, so that the routes read as plain functions from request to
+//! answer.
 
 use std::io::{self, Write};
 
@@ -22,19 +23,33 @@ pub struct Request {
 impl Request {
     /// The first header of that name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     /// The query's pairs in order; a `+` that was not encoded becomes a space, as servers do.
     pub fn pairs(&self) -> Vec<(String, String)> {
-        let decode = |s: &str| percent_decode_str(&s.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let decode = |s: &str| {
+            percent_decode_str(&s.replace('+', " "))
+                .decode_utf8_lossy()
+                .into_owned()
+        };
         let pairs = self.query.split('&').filter(|p| !p.is_empty());
-        pairs.map(|p| p.split_once('=').unwrap_or((p, ""))).map(|(k, v)| (decode(k), decode(v))).collect()
+        pairs
+            .map(|p| p.split_once('=').unwrap_or((p, "")))
+            .map(|(k, v)| (decode(k), decode(v)))
+            .collect()
     }
 
     /// All values of one query key.
     pub fn all(&self, key: &str) -> Vec<String> {
-        self.pairs().into_iter().filter(|(k, _)| k == key).map(|(_, v)| v).collect()
+        self.pairs()
+            .into_iter()
+            .filter(|(k, _)| k == key)
+            .map(|(_, v)| v)
+            .collect()
     }
 
     /// The first value of one query key.
@@ -45,7 +60,9 @@ impl Request {
     /// The path's segments, decoded.
     pub fn segments(&self) -> Vec<String> {
         let parts = self.path.split('/').filter(|p| !p.is_empty());
-        parts.map(|p| percent_decode_str(p).decode_utf8_lossy().into_owned()).collect()
+        parts
+            .map(|p| percent_decode_str(p).decode_utf8_lossy().into_owned())
+            .collect()
     }
 
     /// The body as JSON, `Null` where it is none.
@@ -65,14 +82,29 @@ pub struct Response {
 impl Response {
     /// An answer with a JSON body.
     pub fn json(status: u16, body: &Value) -> Self {
-        let body = if status == 204 { Vec::new() } else { body.to_string().into_bytes() };
-        let headers = vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
-        Self { status, headers, body }
+        let body = if status == 204 {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        let headers = vec![(
+            "content-type".to_owned(),
+            "application/json; charset=utf-8".to_owned(),
+        )];
+        Self {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// An answer with a body of any kind.
     pub fn bytes(status: u16, content_type: &str, body: Vec<u8>) -> Self {
-        Self { status, headers: vec![("content-type".to_owned(), content_type.to_owned())], body }
+        Self {
+            status,
+            headers: vec![("content-type".to_owned(), content_type.to_owned())],
+            body,
+        }
     }
 
     /// Adds one header.
@@ -98,10 +130,13 @@ impl Response {
     }
 }
 
-/// Cuts one request off the front of the bytes: the request and its length, or `None` when more must come.
+/// Cuts one request off the front of the bytes: the request and its length, or `None` when more
+/// must come.
 pub fn parse(bytes: &[u8]) -> Option<Result<(Request, usize), &'static str>> {
     let head_end = find(bytes, b"\r\n\r\n")?;
-    let Ok(head) = std::str::from_utf8(&bytes[..head_end]) else { return Some(Err("head is not UTF-8")) };
+    let Ok(head) = std::str::from_utf8(&bytes[..head_end]) else {
+        return Some(Err("head is not UTF-8"));
+    };
     let mut lines = head.split("\r\n");
     let mut first = lines.next().unwrap_or("").split(' ');
     let (Some(method), Some(target), Some(_)) = (first.next(), first.next(), first.next()) else {
@@ -112,23 +147,39 @@ pub fn parse(bytes: &[u8]) -> Option<Result<(Request, usize), &'static str>> {
         .map(|(n, v)| (n.trim().to_ascii_lowercase(), v.trim().to_owned()))
         .collect();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut request =
-        Request { method: method.to_owned(), path: path.to_owned(), query: query.to_owned(), headers, body: vec![] };
+    let mut request = Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers,
+        body: vec![],
+    };
     let rest = &bytes[head_end + 4..];
-    let chunked = request.header("transfer-encoding").is_some_and(|t| t.eq_ignore_ascii_case("chunked"));
-    let used = if chunked { unchunk(rest, &mut request.body)? } else { fixed(rest, &mut request)? };
+    let chunked = request
+        .header("transfer-encoding")
+        .is_some_and(|t| t.eq_ignore_ascii_case("chunked"));
+    let used = if chunked {
+        unchunk(rest, &mut request.body)?
+    } else {
+        fixed(rest, &mut request)?
+    };
     Some(Ok((request, head_end + 4 + used)))
 }
 
 /// True when the client waits for `100 Continue` before it sends the body.
 pub fn expects_continue(bytes: &[u8]) -> bool {
-    let Some(end) = find(bytes, b"\r\n\r\n") else { return false };
+    let Some(end) = find(bytes, b"\r\n\r\n") else {
+        return false;
+    };
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
     head.contains("\r\nexpect: 100-continue") && bytes.len() == end + 4
 }
 
 fn fixed(rest: &[u8], request: &mut Request) -> Option<usize> {
-    let length = request.header("content-length").and_then(|l| l.parse::<usize>().ok()).unwrap_or(0);
+    let length = request
+        .header("content-length")
+        .and_then(|l| l.parse::<usize>().ok())
+        .unwrap_or(0);
     request.body = rest.get(..length)?.to_vec();
     Some(length)
 }

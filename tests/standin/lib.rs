@@ -1,23 +1,49 @@
-//! The stand-in: one local server that behaves like Quo (both surfaces) and Notion, with faults on demand.
-//! Used as a module by the integration tests (`#[path = "../standin/lib.rs"] mod standin;`) and by the example
-//! `standin`. It must not know Quotion: what it refuses comes from the vendors' references, not from our client.
+//! The stand-in: one local server that behaves like Quo (both surfaces) and Notion, with faults on
+//! demand. Used as a module by the integration tests (`#[path = "../standin/lib.rs"] mod standin;`)
+//! and by the example `standin`. It must not know Quotion: what it refuses comes from the vendors'
+//! references, not from our client.
 //!
 //! ```text
 //! let s = StandIn::start(World::default_demo());
 //! s.quo_base() / s.notion_base()      OPENPHONE_API_BASE and NOTION_API_BASE, both with /v1
 //! s.world()                           the state behind both APIs: look at it, change it
 //! s.requests() / s.count(vendor)      what arrived, what was answered
-//! s.add_fault(Fault::new(Vendor::Notion, Act::DropConnection).method("POST").path("/v1/pages").nth(1).after())
+//! s.add_fault(
+//!     Fault::new(Vendor::Notion, Act::DropConnection).method("POST").path("/v1/pages").after(),
+//! )
 //! s.render()                          the databases as a person would see them
 //! ```
-//! Paths in `Seen` and in faults carry no vendor prefix: `/v1/pages`, `/v1/contacts`, `/calls` (dated surface).
-//! Control by hand: GET `/_render`, `/_world`, `/_requests`; POST `/_faults`, `/_reset`, `/_settings`.
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::disallowed_methods)] // test code, in two crates
+//! Paths in `Seen` and in faults carry no vendor prefix: `/v1/pages`, `/v1/contacts`, `/calls`
+//! (dated surface). Control by hand: GET `/_render`, `/_world`, `/_requests`; POST `/_faults`,
+//! `/_reset`, `/_settings`.
+#![allow(
+    dead_code,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::disallowed_methods
+)] // test code, in two crates
 // plain code before fast or finished code, in a test server
-#![allow(clippy::needless_pass_by_value, clippy::format_push_string, clippy::assigning_clones, clippy::format_collect)]
-#![allow(clippy::needless_collect, clippy::match_same_arms, clippy::manual_try_fold, clippy::too_many_arguments)]
-#![allow(clippy::unnecessary_wraps, clippy::cast_possible_truncation, clippy::unchecked_time_subtraction)]
-#![allow(clippy::wildcard_enum_match_arm)] // serde_json::Value and jiff's enums are not ours to list
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::format_push_string,
+    clippy::assigning_clones,
+    clippy::format_collect
+)]
+#![allow(
+    clippy::needless_collect,
+    clippy::match_same_arms,
+    clippy::manual_try_fold,
+    clippy::too_many_arguments
+)]
+#![allow(
+    clippy::unnecessary_wraps,
+    clippy::cast_possible_truncation,
+    clippy::unchecked_time_subtraction
+)]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "serde_json::Value and jiff's enums are not ours to list"
+)]
 
 mod demo;
 pub mod fault;
@@ -39,8 +65,8 @@ use serde_json::{Value, json};
 pub use fault::{Act, Fault, Vendor, When};
 #[allow(unused_imports)]
 pub use world::{
-    CALLS_DATABASE, CALLS_SOURCE, CLIENTS_DATABASE, CLIENTS_SOURCE, MESSAGES_DATABASE, MESSAGES_SOURCE, NOTION_KEY,
-    QUO_KEY, QUO_WEBHOOK_SECRET, SECOND_SOURCE, World,
+    CALLS_DATABASE, CALLS_SOURCE, CLIENTS_DATABASE, CLIENTS_SOURCE, MESSAGES_DATABASE,
+    MESSAGES_SOURCE, NOTION_KEY, QUO_KEY, QUO_WEBHOOK_SECRET, SECOND_SOURCE, World,
 };
 
 /// One request as the stand-in saw it.
@@ -169,7 +195,8 @@ impl StandIn {
         lock(&self.shared.world)
     }
 
-    /// Rewrites every stored media address to this server's `/files/…`, so that downloads work; stays on over `reset`.
+    /// Rewrites every stored media address to this server's `/files/…`, so that downloads work;
+    /// stays on over `reset`.
     pub fn serve_media_locally(&self) {
         lock(&self.shared.settings).local_media = true;
         serve::localize(&self.base(), &mut self.world());
@@ -186,7 +213,10 @@ impl StandIn {
 
     /// Requests to one vendor since the last clearing.
     pub fn count(&self, vendor: Vendor) -> usize {
-        lock(&self.shared.seen).iter().filter(|s| s.vendor == vendor).count()
+        lock(&self.shared.seen)
+            .iter()
+            .filter(|s| s.vendor == vendor)
+            .count()
     }
 
     /// Time that the vendors themselves have taken, latency left out, since the start.
@@ -198,7 +228,9 @@ impl StandIn {
     pub fn log(&self, vendor: Vendor) -> Vec<String> {
         let seen = lock(&self.shared.seen);
         let of_vendor = seen.iter().filter(|s| s.vendor == vendor);
-        of_vendor.map(|s| format!("{} {} -> {}", s.method, s.path, s.status)).collect()
+        of_vendor
+            .map(|s| format!("{} {} -> {}", s.method, s.path, s.status))
+            .collect()
     }
 
     pub fn add_fault(&self, fault: Fault) {
@@ -255,12 +287,17 @@ impl Drop for StandIn {
 impl Seen {
     /// The first header of that name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 
     fn to_json(&self) -> Value {
         let headers: Vec<Value> = self.headers.iter().map(|(n, v)| json!([n, v])).collect();
-        json!({"vendor": self.vendor.name(), "method": self.method, "path": self.path, "query": self.query,
-               "status": self.status, "connection": self.connection, "body": self.body, "headers": headers})
+        json!({"vendor": self.vendor.name(), "method": self.method, "path": self.path,
+            "query": self.query,
+               "status": self.status, "connection": self.connection, "body": self.body,
+               "headers": headers})
     }
 }

@@ -1,7 +1,7 @@
-//! The stand-in, runnable by hand: `cargo run --example standin -- [--port N] [--world FILE] [--port-file FILE]`.
-//! Prints shell exports on stdout (`eval "$(head -n …)"` or `source <(…)`), then serves until killed. With
-//! `--render URL` it starts nothing, and prints what stands in the Notion databases of one that runs: `scripts/demo`
-//! must do without curl.
+//! The stand-in, runnable by hand: `cargo run --example standin -- [--port N] [--world FILE]
+//! [--port-file FILE]`. Prints shell exports on stdout (`eval "$(head -n …)"` or `source <(…)`),
+//! then serves until killed. With `--render URL` it starts nothing, and prints what stands in the
+//! Notion databases of one that runs: `scripts/demo` must do without curl.
 #![allow(
     clippy::format_push_string,
     clippy::format_collect,
@@ -21,7 +21,8 @@ use clap::Parser;
 mod standin;
 
 use standin::{
-    CALLS_DATABASE, CLIENTS_DATABASE, MESSAGES_DATABASE, NOTION_KEY, QUO_KEY, QUO_WEBHOOK_SECRET, StandIn, World,
+    CALLS_DATABASE, CLIENTS_DATABASE, MESSAGES_DATABASE, NOTION_KEY, QUO_KEY, QUO_WEBHOOK_SECRET,
+    StandIn, World,
 };
 
 /// Local stand-in of Quo and Notion.
@@ -58,9 +59,9 @@ fn main() {
     }
     let mut world = match &args.world {
         None => World::default_demo(),
-        Some(file) => {
-            World::from_json(&serde_json::from_slice(&std::fs::read(file).expect("world file")).expect("JSON"))
-        }
+        Some(file) => World::from_json(
+            &serde_json::from_slice(&std::fs::read(file).expect("world file")).expect("JSON"),
+        ),
     };
     if args.seed_pages {
         world.notion.seed_fixture_pages();
@@ -78,9 +79,14 @@ fn main() {
         ("NOTION_CLIENTS_DATABASE_ID", CLIENTS_DATABASE.to_owned()),
         ("RECORDINGS_ALLOW_LOCAL", "1".to_owned()),
     ];
-    let mut text: String = exports.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+    let mut text: String = exports
+        .iter()
+        .map(|(name, value)| format!("export {name}={value}\n"))
+        .collect();
     text.push_str(&format!("# NOTION_CALLS_DATABASE_ID={CALLS_DATABASE}\n"));
-    text.push_str(&format!("# NOTION_MESSAGES_DATABASE_ID={MESSAGES_DATABASE}\n"));
+    text.push_str(&format!(
+        "# NOTION_MESSAGES_DATABASE_ID={MESSAGES_DATABASE}\n"
+    ));
     if let Some(file) = &args.port_file {
         std::fs::write(file, server.port().to_string()).expect("port file");
     }
@@ -95,10 +101,20 @@ fn main() {
 
 /// What a running stand-in answers on `/_render`; of its address only host and port count.
 fn rendered(url: &str) -> String {
-    let address = url.trim_start_matches("http://").split('/').next().expect("host and port");
+    let address = url
+        .trim_start_matches("http://")
+        .split('/')
+        .next()
+        .expect("host and port");
     let mut stream = TcpStream::connect(address).expect("a stand-in that runs");
-    stream.write_all(b"GET /_render HTTP/1.1\r\nHost: standin\r\nConnection: close\r\n\r\n").expect("a request");
+    stream
+        .write_all(b"GET /_render HTTP/1.1\r\nHost: standin\r\nConnection: close\r\n\r\n")
+        .expect("a request");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
-    answer.split_once("\r\n\r\n").expect("a head and a body").1.to_owned()
+    answer
+        .split_once("\r\n\r\n")
+        .expect("a head and a body")
+        .1
+        .to_owned()
 }

@@ -39,40 +39,59 @@ impl Resource {
     /// 404 as v1 says it.
     pub(super) fn missing(self) -> Refusal {
         let message = format!("The {} was not found", self.1);
-        Refusal(404, flat(404, &format!("{}00404", self.0), ("Not Found", &message)))
+        Refusal(
+            404,
+            flat(404, &format!("{}00404", self.0), ("Not Found", &message)),
+        )
     }
 
     /// 400 with one entry of `errors`.
     pub(super) fn invalid(self, path: &str, message: &str, value: &Value) -> Refusal {
-        let mut body = flat(400, &format!("{}00400", self.0), ("Bad Request", "The input was invalid"));
+        let mut body = flat(
+            400,
+            &format!("{}00400", self.0),
+            ("Bad Request", "The input was invalid"),
+        );
         let kind = match value {
             Value::Array(_) => "array",
             Value::Number(_) => "number",
             Value::Object(_) => "object",
             _ => "string",
         };
-        body["errors"] = json!([{"path": path, "message": message, "value": value, "schema": {"type": kind}}]);
+        body["errors"] =
+            json!([{"path": path, "message": message, "value": value, "schema": {"type": kind}}]);
         Refusal(400, body)
     }
 
     /// The id, if it begins so.
     pub(super) fn id<'a>(self, prefix: &str, id: &'a str) -> Result<&'a str, Refusal> {
         let message = format!("Expected string to match '^{prefix}(.*)$'");
-        if id.starts_with(prefix) { Ok(id) } else { Err(self.invalid("/id", &message, &json!(id))) }
+        if id.starts_with(prefix) {
+            Ok(id)
+        } else {
+            Err(self.invalid("/id", &message, &json!(id)))
+        }
     }
 }
 
 /// The v1 error body.
 pub(super) fn flat(status: u16, code: &str, (title, message): (&str, &str)) -> Value {
-    json!({"message": message, "code": code, "status": status, "docs": DOCS, "title": title, "trace": TRACE})
+    json!({"message": message, "code": code, "status": status, "docs": DOCS, "title": title,
+        "trace": TRACE})
 }
 
 /// Answers one request of either surface.
 pub fn handle(world: &mut World, request: &Request) -> Response {
     let v1 = request.path.starts_with("/v1/");
-    let answer = if v1 { v1_answer(&mut world.quo, request) } else { dated::answer(&mut world.quo, request) };
+    let answer = if v1 {
+        v1_answer(&mut world.quo, request)
+    } else {
+        dated::answer(&mut world.quo, request)
+    };
     let (status, body) = answer.unwrap_or_else(|Refusal(status, body)| (status, body));
-    Response::json(status, &body).with("x-correlation-id", TRACE).with("ratelimit-policy", "\"per-second\"; q=10; w=1")
+    Response::json(status, &body)
+        .with("x-correlation-id", TRACE)
+        .with("ratelimit-policy", "\"per-second\"; q=10; w=1")
 }
 
 /// 429; neither spec says what it looks like, so v1 answers without JSON and without `Retry-After`.
@@ -80,7 +99,8 @@ pub fn rate_limited(request: &Request) -> Response {
     if request.path.starts_with("/v1/") {
         return Response::bytes(429, "text/plain", b"Too Many Requests".to_vec());
     }
-    let body = json!({"title": "Too Many Requests", "message": "Rate limit exceeded", "docs": DOCS, "trace": TRACE});
+    let body = json!({"title": "Too Many Requests", "message": "Rate limit exceeded",
+        "docs": DOCS, "trace": TRACE});
     Response::json(429, &body)
 }
 
@@ -113,13 +133,17 @@ fn read(quo: &QuoState, request: &Request, parts: &[&str]) -> Answer {
             data(json!(quo.recordings.get(id).cloned().unwrap_or_default()))
         }
         ["call-summaries", id] => artifact(quo.summaries.get(SUMMARY.id("AC", id)?), SUMMARY),
-        ["call-transcripts", id] => artifact(quo.transcripts.get(TRANSCRIPT.id("AC", id)?), TRANSCRIPT),
+        ["call-transcripts", id] => {
+            artifact(quo.transcripts.get(TRANSCRIPT.id("AC", id)?), TRANSCRIPT)
+        }
         ["call-voicemails", id] => artifact(quo.voicemails.get(VOICEMAIL.id("AC", id)?), VOICEMAIL),
         ["messages"] => list::messages(quo, request),
         ["messages", id] => found(&quo.messages, MESSAGE.id("AC", id)?, MESSAGE),
         ["conversations"] => list::conversations(quo, request),
         ["phone-numbers"] => data(json!(quo.phone_numbers)),
-        ["phone-numbers", id] => found(&quo.phone_numbers, PHONE_NUMBER.id("PN", id)?, PHONE_NUMBER),
+        ["phone-numbers", id] => {
+            found(&quo.phone_numbers, PHONE_NUMBER.id("PN", id)?, PHONE_NUMBER)
+        }
         ["users"] => list::users(quo, request),
         ["users", id] => found(&quo.users, USER.id("US", id)?, USER),
         ["webhooks"] => webhook::list(quo, request),
@@ -134,28 +158,52 @@ fn authorize(quo: &QuoState, request: &Request) -> Result<(), Refusal> {
         Some(key) if key == quo.key => return Ok(()),
         Some(_) => "Unauthorized",
     };
-    Err(Refusal(401, json!({"error": {"message": message, "key": "Unauthorized", "trace": TRACE}})))
+    Err(Refusal(
+        401,
+        json!({"error": {"message": message, "key": "Unauthorized", "trace": TRACE}}),
+    ))
 }
 
-/// More than 20 repeats of a key become an object in the server's parser, which then fits no schema.
+/// More than 20 repeats of a key become an object in the server's parser, which then fits no
+/// schema.
 fn too_many_keys(request: &Request) -> Result<(), Refusal> {
     let pairs = request.pairs();
-    let over = pairs.iter().find(|(k, _)| pairs.iter().filter(|(other, _)| other == k).count() > 20);
+    let over = pairs
+        .iter()
+        .find(|(k, _)| pairs.iter().filter(|(other, _)| other == k).count() > 20);
     match over {
-        Some((key, _)) => Err(CONTACT.invalid(&format!("/{key}"), "Expected array", &json!({"0": "…"}))),
+        Some((key, _)) => {
+            Err(CONTACT.invalid(&format!("/{key}"), "Expected array", &json!({"0": "…"})))
+        }
         None => Ok(()),
     }
 }
 
 fn body(request: &Request) -> Result<Value, Refusal> {
-    let is_json = request.header("content-type").is_some_and(|t| t.starts_with("application/json"));
-    let parsed = serde_json::from_slice::<Value>(&request.body).ok().filter(|b| b.is_object() && is_json);
-    parsed.ok_or_else(|| Refusal(400, flat(400, "0800400", ("Bad Request", "The body is not valid JSON"))))
+    let is_json = request
+        .header("content-type")
+        .is_some_and(|t| t.starts_with("application/json"));
+    let parsed = serde_json::from_slice::<Value>(&request.body)
+        .ok()
+        .filter(|b| b.is_object() && is_json);
+    parsed.ok_or_else(|| {
+        Refusal(
+            400,
+            flat(
+                400,
+                "0800400",
+                ("Bad Request", "The body is not valid JSON"),
+            ),
+        )
+    })
 }
 
 fn no_route(request: &Request) -> Refusal {
     let message = format!("Route {}:{} not found", request.method, request.path);
-    Refusal(404, json!({"message": message, "error": "Not Found", "statusCode": 404}))
+    Refusal(
+        404,
+        json!({"message": message, "error": "Not Found", "statusCode": 404}),
+    )
 }
 
 fn data(value: Value) -> Answer {
@@ -163,7 +211,9 @@ fn data(value: Value) -> Answer {
 }
 
 fn found(list: &[Value], id: &str, resource: Resource) -> Answer {
-    list.iter().find(|v| v["id"] == id).map_or_else(|| Err(resource.missing()), |v| data(v.clone()))
+    list.iter()
+        .find(|v| v["id"] == id)
+        .map_or_else(|| Err(resource.missing()), |v| data(v.clone()))
 }
 
 fn artifact(value: Option<&Value>, resource: Resource) -> Answer {
@@ -172,12 +222,18 @@ fn artifact(value: Option<&Value>, resource: Resource) -> Answer {
 
 fn known_call(quo: &QuoState, id: &str, resource: Resource) -> Result<(), Refusal> {
     let known = quo.calls.iter().any(|c| c["id"] == id);
-    if known { Ok(()) } else { Err(resource.missing()) }
+    if known {
+        Ok(())
+    } else {
+        Err(resource.missing())
+    }
 }
 
 /// v1 cannot show a call of more than two parties.
 fn call(quo: &QuoState, id: &str) -> Answer {
-    let Some(call) = quo.calls.iter().find(|c| c["id"] == id) else { return Err(CALL.missing()) };
+    let Some(call) = quo.calls.iter().find(|c| c["id"] == id) else {
+        return Err(CALL.missing());
+    };
     if is_group(call) {
         let title = "Too Many Participants";
         let mut body = flat(400, "0101400", (title, title));

@@ -9,7 +9,8 @@
 //!   - toggle: Incoming call · … [Open in Quo](https://…)
 //!     - paragraph: …
 //! ```
-//! Pages in order of creation; computed and empty properties left out; trashed pages marked `(in trash)`.
+//! Pages in order of creation; computed and empty properties left out; trashed pages marked `(in
+//! trash)`.
 
 use std::fmt::Write;
 
@@ -17,15 +18,27 @@ use serde_json::Value;
 
 use super::world::{NotionState, Page, World};
 
-const COMPUTED: [&str; 7] =
-    ["created_time", "last_edited_time", "created_by", "last_edited_by", "unique_id", "formula", "rollup"];
+const COMPUTED: [&str; 7] = [
+    "created_time",
+    "last_edited_time",
+    "created_by",
+    "last_edited_by",
+    "unique_id",
+    "formula",
+    "rollup",
+];
 
 /// All databases, those without pages by name only.
 pub fn render(world: &World) -> String {
     let mut out = String::new();
     for database in &world.notion.databases {
         writeln!(out, "# {}", database.title).unwrap();
-        for page in world.notion.pages.iter().filter(|p| p.database == database.id) {
+        for page in world
+            .notion
+            .pages
+            .iter()
+            .filter(|p| p.database == database.id)
+        {
             render_page(&world.notion, page, &mut out);
         }
     }
@@ -36,12 +49,25 @@ fn render_page(notion: &NotionState, page: &Page, out: &mut String) {
     let json = notion.page_json(page, "2022-06-28");
     let properties = json["properties"].as_object().cloned().unwrap_or_default();
     let kind_of = |p: &Value| p["type"].as_str().unwrap_or_default().to_owned();
-    let title = properties.values().find(|p| p["type"] == "title").map(|p| plain(&p["title"])).unwrap_or_default();
-    writeln!(out, "{title}{}", if page.in_trash { " (in trash)" } else { "" }).unwrap();
+    let title = properties
+        .values()
+        .find(|p| p["type"] == "title")
+        .map(|p| plain(&p["title"]))
+        .unwrap_or_default();
+    writeln!(
+        out,
+        "{title}{}",
+        if page.in_trash { " (in trash)" } else { "" }
+    )
+    .unwrap();
     for (name, property) in &properties {
         let kind = kind_of(property);
         let text = plain(&property[&kind]);
-        if kind != "title" && !COMPUTED.contains(&kind.as_str()) && !text.is_empty() && text != "false" {
+        if kind != "title"
+            && !COMPUTED.contains(&kind.as_str())
+            && !text.is_empty()
+            && text != "false"
+        {
             writeln!(out, "  {name}: {text}").unwrap();
         }
     }
@@ -52,7 +78,11 @@ fn render_page(notion: &NotionState, page: &Page, out: &mut String) {
 }
 
 fn render_blocks(notion: &NotionState, ids: &[String], depth: usize, out: &mut String) {
-    for block in ids.iter().filter_map(|id| notion.blocks.get(id)).filter(|b| !b.in_trash) {
+    for block in ids
+        .iter()
+        .filter_map(|id| notion.blocks.get(id))
+        .filter(|b| !b.in_trash)
+    {
         let indent = "  ".repeat(depth);
         let mut text = plain(&block.data["rich_text"]);
         for place in ["/url", "/external/url", "/file_upload/id"] {

@@ -1,4 +1,5 @@
-//! Connections: reads requests, records them, lets faults act, asks the vendor's routes, writes answers.
+//! Connections: reads requests, records them, lets faults act, asks the vendor's routes, writes
+//! answers.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -42,7 +43,9 @@ pub(super) fn reset(shared: &Shared, mut world: World) {
 
 /// Points stored media addresses to this server.
 pub(super) fn localize(base: &str, world: &mut World) {
-    world.quo.rewrite_urls("https://storage.example.com/", &format!("{base}/files/"));
+    world
+        .quo
+        .rewrite_urls("https://storage.example.com/", &format!("{base}/files/"));
 }
 
 /// What becomes of a connection after one exchange.
@@ -59,11 +62,26 @@ fn converse(mut stream: TcpStream, connection: usize, shared: &Shared) {
     let mut buffer = Vec::new();
     loop {
         let unread = buffer.is_empty() && lock(&shared.faults).may_reset();
-        let request = if unread { peek(&stream) } else { read(&mut stream, &mut buffer) };
+        let request = if unread {
+            peek(&stream)
+        } else {
+            read(&mut stream, &mut buffer)
+        };
         let Some(request) = request else { return };
-        let keep = request.header("connection").is_none_or(|c| !c.eq_ignore_ascii_case("close"));
-        let mut exchange = Exchange { stream: &mut stream, shared, connection, unread: None };
-        exchange.unread = if unread { Some(wire_length(&mut exchange, &request)) } else { None };
+        let keep = request
+            .header("connection")
+            .is_none_or(|c| !c.eq_ignore_ascii_case("close"));
+        let mut exchange = Exchange {
+            stream: &mut stream,
+            shared,
+            connection,
+            unread: None,
+        };
+        exchange.unread = if unread {
+            Some(wire_length(&mut exchange, &request))
+        } else {
+            None
+        };
         if exchange.run(&request) == Next::Close || !keep {
             if exchange.unread.is_none() {
                 let _ = stream.shutdown(Shutdown::Both);
@@ -87,12 +105,16 @@ fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
             stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
             continued = true;
         }
-        let count = stream.read(&mut chunk).ok().filter(|n| *n > 0 && buffer.len() < MAX_REQUEST)?;
+        let count = stream
+            .read(&mut chunk)
+            .ok()
+            .filter(|n| *n > 0 && buffer.len() < MAX_REQUEST)?;
         buffer.extend_from_slice(&chunk[..count]);
     }
 }
 
-/// Looks at one whole request and leaves its bytes in the socket: closing then sends RST instead of FIN.
+/// Looks at one whole request and leaves its bytes in the socket: closing then sends RST instead of
+/// FIN.
 fn peek(stream: &TcpStream) -> Option<Request> {
     let mut bytes = vec![0; 4 << 20];
     loop {
@@ -107,7 +129,9 @@ fn peek(stream: &TcpStream) -> Option<Request> {
 fn wire_length(exchange: &mut Exchange<'_>, _request: &Request) -> usize {
     let mut bytes = vec![0; 4 << 20];
     let count = exchange.stream.peek(&mut bytes).unwrap_or(0);
-    http::parse(&bytes[..count]).and_then(Result::ok).map_or(0, |(_, length)| length)
+    http::parse(&bytes[..count])
+        .and_then(Result::ok)
+        .map_or(0, |(_, length)| length)
 }
 
 struct Exchange<'a> {
@@ -127,18 +151,32 @@ impl Exchange<'_> {
         };
         let number = self.record(vendor, &inner);
         let due = lock(&self.shared.faults).take(vendor, &inner);
-        if !due.as_ref().is_some_and(|f| matches!(f.act, Act::ResetConnection)) {
+        if !due
+            .as_ref()
+            .is_some_and(|f| matches!(f.act, Act::ResetConnection))
+        {
             self.consume();
         }
         let settings = lock(&self.shared.settings).clone();
         sleep(settings.latency);
         match due {
             None => self.answer(number, &apply(self.shared, vendor, &inner, &settings)),
-            Some(fault) => self.fault(number, &fault, || apply(self.shared, vendor, &inner, &settings), &inner),
+            Some(fault) => self.fault(
+                number,
+                &fault,
+                || apply(self.shared, vendor, &inner, &settings),
+                &inner,
+            ),
         }
     }
 
-    fn fault(&mut self, number: usize, fault: &Fault, apply: impl Fn() -> Response, request: &Request) -> Next {
+    fn fault(
+        &mut self,
+        number: usize,
+        fault: &Fault,
+        apply: impl Fn() -> Response,
+        request: &Request,
+    ) -> Next {
         let applied = (fault.when == When::AfterApply).then(&apply);
         if let Some(response) = fault::answer(&fault.act) {
             return self.answer(number, &response);
@@ -156,7 +194,9 @@ impl Exchange<'_> {
                 Next::Close
             }
             Act::Garbage => {
-                let _ = self.stream.write_all(b"\x16\x03\x01 this is no answer\r\n\r\n");
+                let _ = self
+                    .stream
+                    .write_all(b"\x16\x03\x01 this is no answer\r\n\r\n");
                 Next::Close
             }
             Act::Hang(time) => {
@@ -167,12 +207,17 @@ impl Exchange<'_> {
                 run();
                 Next::Close
             }
-            Act::DropConnection | Act::ResetConnection | Act::Status { .. } | Act::NotionError { .. } => Next::Close,
+            Act::DropConnection
+            | Act::ResetConnection
+            | Act::Status { .. }
+            | Act::NotionError { .. } => Next::Close,
         }
     }
 
     fn consume(&mut self) {
-        let Some(mut left) = self.unread.take() else { return };
+        let Some(mut left) = self.unread.take() else {
+            return;
+        };
         let mut chunk = vec![0; 64 << 10];
         while left > 0 {
             let size = left.min(chunk.len());
@@ -202,7 +247,11 @@ impl Exchange<'_> {
     }
 
     fn answer(&mut self, number: usize, response: &Response) -> Next {
-        if let Some(seen) = lock(&self.shared.seen).iter_mut().rev().find(|s| s.number == number) {
+        if let Some(seen) = lock(&self.shared.seen)
+            .iter_mut()
+            .rev()
+            .find(|s| s.number == number)
+        {
             seen.status = response.status;
         }
         self.write(response)
@@ -218,8 +267,14 @@ impl Exchange<'_> {
 
 /// The vendor, and the request with its path as the vendor sees it.
 fn route(request: &Request) -> Option<(Vendor, Request)> {
-    let prefixes = [("/quo/", Vendor::Quo), ("/notion/", Vendor::Notion), ("/files/", Vendor::Files)];
-    let (prefix, vendor) = prefixes.into_iter().find(|(p, _)| request.path.starts_with(p))?;
+    let prefixes = [
+        ("/quo/", Vendor::Quo),
+        ("/notion/", Vendor::Notion),
+        ("/files/", Vendor::Files),
+    ];
+    let (prefix, vendor) = prefixes
+        .into_iter()
+        .find(|(p, _)| request.path.starts_with(p))?;
     let mut inner = request.clone();
     inner.path = request.path[prefix.len() - 1..].to_owned();
     Some((vendor, inner))
@@ -233,17 +288,32 @@ fn apply(shared: &Shared, vendor: Vendor, request: &Request, settings: &Settings
     response
 }
 
-fn respond(shared: &Shared, world: &mut World, (vendor, request): (Vendor, &Request), settings: &Settings) -> Response {
+fn respond(
+    shared: &Shared,
+    world: &mut World,
+    (vendor, request): (Vendor, &Request),
+    settings: &Settings,
+) -> Response {
     match vendor {
         Vendor::Quo => {
-            let limited = |key: &str| settings.rate_limits && key == world.quo.key && quo_is_over(shared, settings);
+            let limited = |key: &str| {
+                settings.rate_limits && key == world.quo.key && quo_is_over(shared, settings)
+            };
             let over = request.header("authorization").is_some_and(limited);
-            if over { quo::rate_limited(request) } else { quo::handle(world, request) }
+            if over {
+                quo::rate_limited(request)
+            } else {
+                quo::handle(world, request)
+            }
         }
         Vendor::Notion => {
             let bearer = format!("Bearer {}", world.notion.key);
             let known = request.header("authorization") == Some(bearer.as_str());
-            let over = if known && settings.rate_limits { notion_is_over(shared, settings) } else { None };
+            let over = if known && settings.rate_limits {
+                notion_is_over(shared, settings)
+            } else {
+                None
+            };
             world.notion.hide_new_pages = settings.hide_new_pages;
             let id = world.notion.next_uuid();
             let response = match over {
@@ -263,7 +333,9 @@ fn respond(shared: &Shared, world: &mut World, (vendor, request): (Vendor, &Requ
 fn quo_is_over(shared: &Shared, settings: &Settings) -> bool {
     let mut windows = lock(&shared.windows);
     let now = Instant::now();
-    windows.quo.retain(|t| now.duration_since(*t) < Duration::from_millis(980));
+    windows
+        .quo
+        .retain(|t| now.duration_since(*t) < Duration::from_millis(980));
     let over = windows.quo.len() >= settings.quo_per_second;
     if !over {
         windows.quo.push(now);
@@ -275,8 +347,10 @@ fn quo_is_over(shared: &Shared, settings: &Settings) -> bool {
 fn notion_is_over(shared: &Shared, settings: &Settings) -> Option<u64> {
     let mut windows = lock(&shared.windows);
     let now = Instant::now();
-    let (start, used) =
-        windows.notion.filter(|(s, _)| now.duration_since(*s) < settings.notion_window).unwrap_or((now, 0));
+    let (start, used) = windows
+        .notion
+        .filter(|(s, _)| now.duration_since(*s) < settings.notion_window)
+        .unwrap_or((now, 0));
     let over = used >= settings.notion_per_window;
     windows.notion = Some((start, if over { used } else { used + 1 }));
     over.then(|| (settings.notion_window - now.duration_since(start)).as_secs() + 1)
@@ -306,7 +380,11 @@ fn control(shared: &Shared, request: &Request) -> Response {
         }
         ("POST", "/_reset") => {
             let body = request.json();
-            let world = if body.is_object() { World::from_json(&body) } else { World::default_demo() };
+            let world = if body.is_object() {
+                World::from_json(&body)
+            } else {
+                World::default_demo()
+            };
             reset(shared, world);
             Response::json(200, &json!({"ok": true}))
         }
@@ -318,13 +396,16 @@ fn control(shared: &Shared, request: &Request) -> Response {
     }
 }
 
-/// `{"latency_ms","hide_new_pages_ms","rate_limits","quo_per_second","notion_per_window","notion_window_ms"}`
+/// `{"latency_ms","hide_new_pages_ms","rate_limits","quo_per_second","notion_per_window",
+/// "notion_window_ms"}`
 fn set(settings: &mut Settings, json: &Value) {
     let millis = |key: &str| json[key].as_u64().map(Duration::from_millis);
     let number = |key: &str| json[key].as_u64().and_then(|n| usize::try_from(n).ok());
     settings.latency = millis("latency_ms").unwrap_or(settings.latency);
     settings.hide_new_pages = millis("hide_new_pages_ms").unwrap_or(settings.hide_new_pages);
-    settings.rate_limits = json["rate_limits"].as_bool().unwrap_or(settings.rate_limits);
+    settings.rate_limits = json["rate_limits"]
+        .as_bool()
+        .unwrap_or(settings.rate_limits);
     settings.quo_per_second = number("quo_per_second").unwrap_or(settings.quo_per_second);
     settings.notion_per_window = number("notion_per_window").unwrap_or(settings.notion_per_window);
     settings.notion_window = millis("notion_window_ms").unwrap_or(settings.notion_window);

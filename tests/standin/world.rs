@@ -1,4 +1,5 @@
-//! The state behind both APIs: plain data with helpers for tests. Routes change it; it knows nothing of HTTP.
+//! The state behind both APIs: plain data with helpers for tests. Routes change it; it knows
+//! nothing of HTTP.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -53,7 +54,8 @@ pub struct QuoState {
     pub conversations: Vec<Value>,
     pub webhooks: Vec<Value>,
     pub dated_webhooks: Vec<Value>,
-    /// Answer 409 when a contact is made with an externalId that exists (the vendor does so at least under races).
+    /// Answer 409 when a contact is made with an externalId that exists (the vendor does so at
+    /// least under races).
     pub conflict_on_external_id: bool,
     pub counter: u64,
 }
@@ -153,21 +155,34 @@ impl World {
         demo::world()
     }
 
-    /// `{"base":"demo"|"empty","seed_pages":bool,"schema":"minimal"|…,"second_source":bool,"quo":{…lists to replace…},
-    /// "clients":[{"Name":"Rosa","Phone":"+1…"}]}`; every key is optional.
+    /// `{"base":"demo"|"empty","seed_pages":bool,"schema":"minimal"|…,"second_source":bool,
+    /// "quo":{…lists
+    /// to replace…}, "clients":[{"Name":"Rosa","Phone":"+1…"}]}`; every key is optional.
     pub fn from_json(json: &Value) -> Self {
         demo::from_json(json)
     }
 
     /// A dump for looking at; not meant to be read back.
     pub fn to_json(&self) -> Value {
-        let pages: Vec<Value> = self.notion.pages.iter().map(|p| self.notion.page_json(p, "2022-06-28")).collect();
-        let databases: Vec<Value> = self.notion.databases.iter().map(|d| self.notion.database_json(d)).collect();
+        let pages: Vec<Value> = self
+            .notion
+            .pages
+            .iter()
+            .map(|p| self.notion.page_json(p, "2022-06-28"))
+            .collect();
+        let databases: Vec<Value> = self
+            .notion
+            .databases
+            .iter()
+            .map(|d| self.notion.database_json(d))
+            .collect();
         let q = &self.quo;
         json!({"notion": {"databases": databases, "pages": pages},
-            "quo": {"phone_numbers": q.phone_numbers, "users": q.users, "contacts": q.contacts, "calls": q.calls,
+            "quo": {"phone_numbers": q.phone_numbers, "users": q.users, "contacts": q.contacts,
+            "calls": q.calls,
                 "recordings": q.recordings, "summaries": q.summaries, "transcripts": q.transcripts,
-                "voicemails": q.voicemails, "messages": q.messages, "conversations": q.conversations,
+                "voicemails": q.voicemails, "messages": q.messages,
+                "conversations": q.conversations,
                 "webhooks": q.webhooks}})
     }
 }
@@ -226,15 +241,24 @@ impl NotionState {
     }
 
     pub fn database_mut(&mut self, id: &str) -> &mut Database {
-        self.databases.iter_mut().find(|d| d.id == id).expect("a database of this world")
+        self.databases
+            .iter_mut()
+            .find(|d| d.id == id)
+            .expect("a database of this world")
     }
 
     pub fn source(&self, id: &str) -> Option<&Source> {
-        self.databases.iter().flat_map(|d| &d.sources).find(|s| s.id == id)
+        self.databases
+            .iter()
+            .flat_map(|d| &d.sources)
+            .find(|s| s.id == id)
     }
 
     pub fn source_mut(&mut self, id: &str) -> Option<&mut Source> {
-        self.databases.iter_mut().flat_map(|d| &mut d.sources).find(|s| s.id == id)
+        self.databases
+            .iter_mut()
+            .flat_map(|d| &mut d.sources)
+            .find(|s| s.id == id)
     }
 
     pub fn page(&self, id: &str) -> Option<&Page> {
@@ -247,12 +271,17 @@ impl NotionState {
 
     /// The rows of a database (all sources), trashed ones left out.
     pub fn rows(&self, database: &str) -> Vec<&Page> {
-        self.pages.iter().filter(|p| p.database == database && !p.in_trash).collect()
+        self.pages
+            .iter()
+            .filter(|p| p.database == database && !p.in_trash)
+            .collect()
     }
 
     /// A page's value under a column's name, in read form; `Null` when unset.
     pub fn value(&self, page: &str, column: &str) -> Value {
-        let Some(page) = self.page(page) else { return Value::Null };
+        let Some(page) = self.page(page) else {
+            return Value::Null;
+        };
         let json = self.page_json(page, "2022-06-28");
         let property = &json["properties"][column];
         property[property["type"].as_str().unwrap_or_default()].clone()
@@ -263,7 +292,8 @@ impl NotionState {
         super::render::plain(&self.value(page, column))
     }
 
-    /// Takes the columns of a fixture (`database_clients_minimal.json`, …) for the first source of a database.
+    /// Takes the columns of a fixture (`database_clients_minimal.json`, …) for the first source of
+    /// a database.
     pub fn use_schema(&mut self, database: &str, fixture: &str) {
         demo::use_schema(self, database, fixture);
     }
@@ -273,7 +303,9 @@ impl NotionState {
         self.counter += 1;
         let id = format!("c{:03x}", self.counter);
         let column = new_column(&id, name, kind, json!({}));
-        self.database_mut(database).sources[0].columns.insert(name.to_owned(), column);
+        self.database_mut(database).sources[0]
+            .columns
+            .insert(name.to_owned(), column);
     }
 
     pub fn remove_column(&mut self, database: &str, name: &str) {
@@ -293,16 +325,22 @@ impl NotionState {
     pub fn add_second_source(&mut self, database: &str, name: &str) {
         let columns = json!({"Name": new_column("title", "Name", "title", json!({}))});
         let columns = columns.as_object().unwrap().clone();
-        let second = Source { id: SECOND_SOURCE.to_owned(), name: name.to_owned(), columns };
+        let second = Source {
+            id: SECOND_SOURCE.to_owned(),
+            name: name.to_owned(),
+            columns,
+        };
         self.database_mut(database).sources.push(second);
     }
 
-    /// Adds a row as a person would; values in write form, as `{"Phone":{"phone_number":"+1…"}}`. Gives its id.
+    /// Adds a row as a person would; values in write form, as `{"Phone":{"phone_number":"+1…"}}`.
+    /// Gives its id.
     pub fn add_page(&mut self, database: &str, properties: &Value) -> String {
         super::notion::add_page(self, database, properties)
     }
 
-    /// Adds Rosa Delgado's page with its blocks, a trashed one and one call page, with the ids of the samples.
+    /// Adds Rosa Delgado's page with its blocks, a trashed one and one call page, with the ids of
+    /// the samples.
     pub fn seed_fixture_pages(&mut self) {
         demo::seed_fixture_pages(self);
     }
@@ -330,7 +368,9 @@ pub fn new_column(id: &str, name: &str, kind: &str, config: Value) -> Value {
 
 /// Cut down to the minute, as Notion shows `created_time` and its kin.
 pub fn minute(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:00.000Z").to_string()
+    time.to_zoned(TimeZone::UTC)
+        .strftime("%Y-%m-%dT%H:%M:00.000Z")
+        .to_string()
 }
 
 fn mix(n: u64) -> u64 {

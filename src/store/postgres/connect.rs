@@ -1,7 +1,7 @@
 //! The database's address, and a connection to it that is made when it is needed.
 //!
-//! An address may hold a password, so no part of it is shown but host and database, and these only if nothing in them
-//! can be a piece of a wrongly written password.
+//! An address may hold a password, so no part of it is shown but host and database, and these only
+//! if nothing in them can be a piece of a wrongly written password.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -27,7 +27,8 @@ use super::error;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the server may take for a statement, where it can be told at the start.
 const STATEMENT_MS: u32 = 30_000;
-/// How long sent bytes may stay without an answer of the network, and a silent connection without a look at it.
+/// How long sent bytes may stay without an answer of the network, and a silent connection without a
+/// look at it.
 const NETWORK: Duration = Duration::from_secs(30);
 /// Port of Supabase's pooler in transaction mode.
 const POOLER_PORT: u16 = 6543;
@@ -66,14 +67,25 @@ impl Address {
         };
         let options = options(&config, &extras)?;
         config.connect_timeout(config.get_connect_timeout().copied().unwrap_or(CONNECT));
-        config.tcp_user_timeout(NETWORK).keepalives(true).keepalives_idle(NETWORK);
-        config.keepalives_interval(Duration::from_secs(10)).keepalives_retries(3);
+        config
+            .tcp_user_timeout(NETWORK)
+            .keepalives(true)
+            .keepalives_idle(NETWORK);
+        config
+            .keepalives_interval(Duration::from_secs(10))
+            .keepalives_retries(3);
         if config.get_application_name().is_none() {
             config.application_name("quotion");
         }
-        // A notice ("already exists, skipping") is nobody's concern; the library would log it as news.
+        // A notice ("already exists, skipping") is nobody's concern; the library would log it as
+        // news.
         config.notice_callback(|notice| log::debug!("PostgreSQL: {}", notice.message()));
-        Ok(Self { config, tls, options, name })
+        Ok(Self {
+            config,
+            tls,
+            options,
+            name,
+        })
     }
 
     /// What went wrong, in words that hold no secret.
@@ -87,7 +99,10 @@ impl Address {
         while let Some(inner) = cause.filter(|inner| !inner.is::<postgres::Error>()) {
             cause = inner.source();
         }
-        match cause.and_then(|cause| cause.downcast_ref()).map(|cause| self.error(cause)) {
+        match cause
+            .and_then(|cause| cause.downcast_ref())
+            .map(|cause| self.error(cause))
+        {
             Some(Error::Broken(cause)) => Error::Broken(cause.context("cannot migrate the store")),
             Some(other) => other,
             None => Error::Broken(anyhow!("{self}: cannot migrate the store: {err}")),
@@ -127,10 +142,14 @@ pub struct Link {
 impl Link {
     /// No connection yet.
     pub fn new(address: Arc<Address>) -> Self {
-        Self { address, client: None }
+        Self {
+            address,
+            client: None,
+        }
     }
 
-    /// Runs what may be done twice; and does so once more, when the connection turns out to be lost.
+    /// Runs what may be done twice; and does so once more, when the connection turns out to be
+    /// lost.
     pub fn run<T>(
         &mut self,
         mut work: impl FnMut(&mut Client) -> std::result::Result<T, postgres::Error>,
@@ -181,7 +200,10 @@ fn take_extras(url: &str) -> Result<(String, Extras)> {
     let mut kept = Vec::new();
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, raw) = parameter.split_once('=').ok_or_else(unreadable)?;
-        let value = percent_decode_str(raw).decode_utf8().map_err(|_| unreadable())?.into_owned();
+        let value = percent_decode_str(raw)
+            .decode_utf8()
+            .map_err(|_| unreadable())?
+            .into_owned();
         match name {
             "sslmode" => extras.mode = Some(value),
             "ssl" if value == "true" => extras.mode = Some("require".into()),
@@ -201,32 +223,56 @@ fn take_extras(url: &str) -> Result<(String, Extras)> {
             | "channel_binding"
             | "load_balance_hosts"
             | "sslnegotiation" => kept.push(parameter),
-            "sslcert" | "sslkey" | "sslpassword" | "sslcrl" | "sslcrldir" | "require_auth" | "passfile" | "service" => {
-                return Err(Error::Broken(anyhow!("the address of the database has {name}=, which is not supported")));
+            "sslcert" | "sslkey" | "sslpassword" | "sslcrl" | "sslcrldir" | "require_auth"
+            | "passfile" | "service" => {
+                return Err(Error::Broken(anyhow!(
+                    "the address of the database has {name}=, which is not supported"
+                )));
             }
             // Of other programs: pool_timeout, connection_limit, supa, workaround …
             _ => {}
         }
     }
-    Ok((format!("{address}?{}", kept.join("&")).trim_end_matches('?').to_owned(), extras))
+    Ok((
+        format!("{address}?{}", kept.join("&"))
+            .trim_end_matches('?')
+            .to_owned(),
+        extras,
+    ))
 }
 
 fn unreadable() -> Error {
     Error::Broken(anyhow!(
-        "the address of the PostgreSQL database cannot be read; it is postgres://user:password@host:port/database, with \
+        "the address of the PostgreSQL database cannot be read; it is \
+            postgres://user:password@host:port/database, with \
          special characters of the password percent-encoded (@ is %40, / is %2F, ? is %3F)"
     ))
 }
 
-/// Host and database. One that holds more than names do is not shown but refused: it may be the rest of a password.
+/// Host and database. One that holds more than names do is not shown but refused: it may be the
+/// rest of a password.
 fn shown(config: &Config) -> Result<String> {
-    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:/".contains(c));
+    let is_name = |name: &str| {
+        name.chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".-_:/".contains(c))
+    };
     let hosts: Vec<String> = config.get_hosts().iter().map(host_name).collect();
-    let name = format!("{}/{}", hosts.join(","), config.get_dbname().or(config.get_user()).unwrap_or_default());
+    let name = format!(
+        "{}/{}",
+        hosts.join(","),
+        config
+            .get_dbname()
+            .or(config.get_user())
+            .unwrap_or_default()
+    );
     if hosts.is_empty() || !hosts.iter().all(|host| is_name(host)) {
         return Err(unreadable());
     }
-    Ok(if is_name(&name.replace(',', "")) { name } else { hosts.join(",") })
+    Ok(if is_name(&name.replace(',', "")) {
+        name
+    } else {
+        hosts.join(",")
+    })
 }
 
 fn host_name(host: &Host) -> String {
@@ -236,35 +282,50 @@ fn host_name(host: &Host) -> String {
     }
 }
 
-/// Everything that leaves the machine is encrypted, unless the address says otherwise in so many words.
+/// Everything that leaves the machine is encrypted, unless the address says otherwise in so many
+/// words.
 fn is_encrypted(config: &Config, mode: Option<&str>) -> Result<bool> {
-    let stays = config.get_hosts().iter().all(is_local) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
+    let stays = config.get_hosts().iter().all(is_local)
+        && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
     match mode {
         Some("require" | "verify-ca" | "verify-full") => Ok(true),
         Some("disable") => Ok(false),
         None | Some("prefer" | "allow") => Ok(!stays),
-        Some(_) => Err(Error::Broken(anyhow!("the address of the database has an unknown sslmode"))),
+        Some(_) => Err(Error::Broken(anyhow!(
+            "the address of the database has an unknown sslmode"
+        ))),
     }
 }
 
 fn is_local(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
-        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name
+                    .parse::<IpAddr>()
+                    .is_ok_and(|address| address.is_loopback())
+        }
     }
 }
 
 /// Certificates are always verified, against `root` alone if it is given.
 fn connector(root: Option<&str>) -> Result<MakeRustlsConnect> {
     let roots = match root {
-        None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
-        Some(path) => {
-            read_roots(path).with_context(|| format!("cannot use sslrootcert={path}")).map_err(Error::Broken)?
-        }
+        None => RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        },
+        Some(path) => read_roots(path)
+            .with_context(|| format!("cannot use sslrootcert={path}"))
+            .map_err(Error::Broken)?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|err| Error::Broken(err.into()))?.with_root_certificates(roots).with_no_client_auth();
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config
+        .map_err(|err| Error::Broken(err.into()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
 }
 
@@ -281,15 +342,26 @@ fn read_roots(path: &str) -> anyhow::Result<RootCertStore> {
 fn options(config: &Config, extras: &Extras) -> Result<String> {
     let theirs = config.get_options().unwrap_or_default();
     let is_pooler = |host: &Host| matches!(host, Host::Tcp(name) if name.contains("pooler"));
-    let pooled = extras.pooled || config.get_ports().contains(&POOLER_PORT) || config.get_hosts().iter().any(is_pooler);
+    let pooled = extras.pooled
+        || config.get_ports().contains(&POOLER_PORT)
+        || config.get_hosts().iter().any(is_pooler);
     match &extras.schema {
-        Some(schema) if !schema.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
-            Err(Error::Broken(anyhow!("schema= in the address of the database is no plain name")))
+        Some(schema)
+            if !schema
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_') =>
+        {
+            Err(Error::Broken(anyhow!(
+                "schema= in the address of the database is no plain name"
+            )))
         }
         Some(_) if pooled => Err(Error::Broken(anyhow!(
-            "schema= in the address has no effect behind a pooler; use ALTER ROLE … SET search_path = … instead"
+            "schema= in the address has no effect behind a pooler; use ALTER ROLE … SET \
+                search_path = … instead"
         ))),
-        Some(schema) => Ok(format!("-c statement_timeout={STATEMENT_MS} -c search_path={schema} {theirs}")),
+        Some(schema) => Ok(format!(
+            "-c statement_timeout={STATEMENT_MS} -c search_path={schema} {theirs}"
+        )),
         None if pooled => Ok(theirs.to_owned()),
         None => Ok(format!("-c statement_timeout={STATEMENT_MS} {theirs}")),
     }
@@ -298,7 +370,8 @@ fn options(config: &Config, extras: &Extras) -> Result<String> {
 /// A pooler that cannot be known as one by its address.
 fn refuses_options(err: &postgres::Error) -> bool {
     err.as_db_error().is_some_and(|refusal| {
-        *refusal.code() == SqlState::PROTOCOL_VIOLATION && refusal.message().contains("startup parameter")
+        *refusal.code() == SqlState::PROTOCOL_VIOLATION
+            && refusal.message().contains("startup parameter")
     })
 }
 
@@ -313,7 +386,11 @@ mod tests {
     #[track_caller]
     fn check(url: &str, name: &str, encrypted: bool, options: &str) {
         let address = parse(url).expect("an address");
-        let found = (address.name.as_str(), address.tls.is_some(), address.options.trim());
+        let found = (
+            address.name.as_str(),
+            address.tls.is_some(),
+            address.options.trim(),
+        );
         assert_eq!(found, (name, encrypted, options), "{url}");
     }
 
@@ -322,20 +399,51 @@ mod tests {
     #[test]
     fn addresses_of_all_providers_are_read() {
         check("postgres://u:p@localhost/db", "localhost/db", false, TIMED);
-        check("postgresql://u:p@db.example.com:5432/db", "db.example.com/db", true, TIMED);
-        check("postgres://u:p@db.example.com/db?sslmode=disable", "db.example.com/db", false, TIMED);
+        check(
+            "postgresql://u:p@db.example.com:5432/db",
+            "db.example.com/db",
+            true,
+            TIMED,
+        );
+        check(
+            "postgres://u:p@db.example.com/db?sslmode=disable",
+            "db.example.com/db",
+            false,
+            TIMED,
+        );
         check(
             "postgres://u:p@db.example.com/db?sslmode=verify-full&channel_binding=require",
             "db.example.com/db",
             true,
             TIMED,
         );
-        check("postgres://u:p@10.0.0.7/db?sslmode=prefer", "10.0.0.7/db", true, TIMED);
-        check("postgres://u:p@127.0.0.1/db?sslmode=prefer", "127.0.0.1/db", false, TIMED);
-        check("postgres://u:p@[::1]:5432/db?sslmode=require", "::1/db", true, TIMED);
-        check("postgres://u@%2Fvar%2Frun%2Fpostgresql/db", "/var/run/postgresql/db", false, TIMED);
         check(
-            "postgres://u:p@aws-0-eu.pooler.supabase.com:6543/postgres?pgbouncer=true&connection_limit=1&pool_timeout=20&supa=base-pooler.x",
+            "postgres://u:p@10.0.0.7/db?sslmode=prefer",
+            "10.0.0.7/db",
+            true,
+            TIMED,
+        );
+        check(
+            "postgres://u:p@127.0.0.1/db?sslmode=prefer",
+            "127.0.0.1/db",
+            false,
+            TIMED,
+        );
+        check(
+            "postgres://u:p@[::1]:5432/db?sslmode=require",
+            "::1/db",
+            true,
+            TIMED,
+        );
+        check(
+            "postgres://u@%2Fvar%2Frun%2Fpostgresql/db",
+            "/var/run/postgresql/db",
+            false,
+            TIMED,
+        );
+        check(
+            "postgres://u:p@aws-0-eu.pooler.supabase.com:6543/postgres?\
+             pgbouncer=true&connection_limit=1&pool_timeout=20&supa=base-pooler.x",
             "aws-0-eu.pooler.supabase.com/postgres",
             true,
             "",
@@ -367,15 +475,23 @@ mod tests {
             "postgres://user:geheim@host:6543/db?schema=heim",
             "postgres://",
         ] {
-            let Err(refusal) = parse(url) else { panic!("{url}") };
-            assert!(!format!("{refusal} {refusal:?}").contains("heim"), "{refusal:?}");
+            let Err(refusal) = parse(url) else {
+                panic!("{url}")
+            };
+            assert!(
+                !format!("{refusal} {refusal:?}").contains("heim"),
+                "{refusal:?}"
+            );
         }
     }
 
     #[test]
     fn root_certificate_must_be_one() {
         let file = tempfile::NamedTempFile::new().expect("file");
-        let url = format!("postgres://u:p@h.example/db?sslrootcert={}", file.path().display());
+        let url = format!(
+            "postgres://u:p@h.example/db?sslrootcert={}",
+            file.path().display()
+        );
         let refusal = parse(&url).err().expect("refused").to_string();
         assert!(refusal.contains("it holds no certificate"), "{refusal}");
     }

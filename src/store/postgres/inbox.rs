@@ -10,27 +10,43 @@ use postgres::types::Type;
 use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
-use super::super::{Arrival, Error, Finish, Patience, Result, Selection, Standing, Trouble, Waiting};
+use super::super::{
+    Arrival, Error, Finish, Patience, Result, Selection, Standing, Trouble, Waiting,
+};
 use super::{Db, Value, text};
 
 impl Db {
     pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
-        // Each a moment after the one before, so that their order is kept; and in the order of their ids, so that two
-        // processes never wait for each other crosswise.
+        // Each a moment after the one before, so that their order is kept; and in the order of
+        // their ids, so that two processes never wait for each other crosswise.
         let sql = "INSERT INTO quotion_inbox
-                   (event_id, event_type, activity_id, payload, state, next_try_at, received_at, updated_at)
-                   SELECT id, type, activity, payload, 'queued', now() + delay * interval '1 millisecond',
+                   (event_id, event_type, activity_id, payload, state, next_try_at, received_at, \
+                   updated_at)
+                   SELECT id, type, activity, payload, 'queued', now() + delay * interval '1 \
+                   millisecond',
                      now() + place * interval '1 microsecond', now()
                    FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bigint[])
-                     WITH ORDINALITY AS arrival (id, type, activity, payload, delay, place) ORDER BY id
+                     WITH ORDINALITY AS arrival (id, type, activity, payload, delay, place) ORDER \
+                     BY id
                    ON CONFLICT (event_id) DO NOTHING RETURNING event_id";
         let ids: Vec<&str> = arrivals.iter().map(|arrival| arrival.id.as_str()).collect();
-        let types: Vec<Cow<str>> = arrivals.iter().map(|arrival| text(&arrival.event_type)).collect();
+        let types: Vec<Cow<str>> = arrivals
+            .iter()
+            .map(|arrival| text(&arrival.event_type))
+            .collect();
         let types: Vec<&str> = types.iter().map(AsRef::as_ref).collect();
-        let activities: Vec<Option<&str>> =
-            arrivals.iter().map(|arrival| arrival.activity.as_ref().map(ActivityId::as_str)).collect();
-        let payloads: Vec<&[u8]> = arrivals.iter().map(|arrival| arrival.payload.as_slice()).collect();
-        let delays: Vec<i64> = arrivals.iter().map(|arrival| millis(arrival.delay)).collect();
+        let activities: Vec<Option<&str>> = arrivals
+            .iter()
+            .map(|arrival| arrival.activity.as_ref().map(ActivityId::as_str))
+            .collect();
+        let payloads: Vec<&[u8]> = arrivals
+            .iter()
+            .map(|arrival| arrival.payload.as_slice())
+            .collect();
+        let delays: Vec<i64> = arrivals
+            .iter()
+            .map(|arrival| millis(arrival.delay))
+            .collect();
         let values: [Value; 5] = [
             (&ids, Type::TEXT_ARRAY),
             (&types, Type::TEXT_ARRAY),
@@ -38,10 +54,19 @@ impl Db {
             (&payloads, Type::BYTEA_ARRAY),
             (&delays, Type::INT8_ARRAY),
         ];
-        // A row that was made just now is as it was made; only of the others the rest is of interest.
-        let made: BTreeSet<String> = self.write_returning(sql, &values)?.iter().map(|row| row.get(0)).collect();
+        // A row that was made just now is as it was made; only of the others the rest is of
+        // interest.
+        let made: BTreeSet<String> = self
+            .write_returning(sql, &values)?
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
         let standing = |arrival: &Arrival| {
-            let known = if made.contains(arrival.id.as_str()) { None } else { self.standing(&arrival.id)? };
+            let known = if made.contains(arrival.id.as_str()) {
+                None
+            } else {
+                self.standing(&arrival.id)?
+            };
             Ok(known.unwrap_or(Standing::Waiting { attempts: 0 }))
         };
         arrivals.iter().map(standing).collect()
@@ -53,7 +78,9 @@ impl Db {
         let read = |row: &Row| match row.get::<_, &str>(0) {
             "done" => Standing::Done(read_pages(row.get(2))),
             "dead" => Standing::Dead,
-            _ => Standing::Waiting { attempts: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX) },
+            _ => Standing::Waiting {
+                attempts: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX),
+            },
         };
         Ok(rows.first().map(read))
     }
@@ -63,7 +90,13 @@ impl Db {
         match self.finish_and_tell(id, finish) {
             Err(Error::Broken(err)) => {
                 log::warn!("the history is not kept: {err:#}");
-                self.write(DONE, &[(&id.as_str(), Type::TEXT), (&write_pages(&finish.pages), Type::TEXT)])?;
+                self.write(
+                    DONE,
+                    &[
+                        (&id.as_str(), Type::TEXT),
+                        (&write_pages(&finish.pages), Type::TEXT),
+                    ],
+                )?;
                 Ok(())
             }
             done => done,
@@ -71,11 +104,17 @@ impl Db {
     }
 
     fn finish_and_tell(&self, id: &EventId, finish: &Finish) -> Result<()> {
-        let sql = format!("WITH done AS ({DONE}), counted AS ({COUNT}), told AS ({HISTORY}) {METRIC}");
+        let sql =
+            format!("WITH done AS ({DONE}), counted AS ({COUNT}), told AS ({HISTORY}) {METRIC}");
         let line = finish.activity.as_ref();
-        let pages: Vec<Option<&str>> =
-            finish.pages.iter().map(|(_, page, _)| page.as_ref().map(PageId::as_str)).collect();
-        let number = line.and_then(|line| line.number.as_ref()).map(NumberId::as_str);
+        let pages: Vec<Option<&str>> = finish
+            .pages
+            .iter()
+            .map(|(_, page, _)| page.as_ref().map(PageId::as_str))
+            .collect();
+        let number = line
+            .and_then(|line| line.number.as_ref())
+            .map(NumberId::as_str);
         let values: [Value; 9] = [
             (&id.as_str(), Type::TEXT),
             (&write_pages(&finish.pages), Type::TEXT),
@@ -94,10 +133,13 @@ impl Db {
     pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: Patience) -> Result<bool> {
         let sql = "SELECT attempts FROM quotion_inbox WHERE event_id = $1";
         let rows = self.read(sql, &[(&id.as_str(), Type::TEXT)])?;
-        let before = rows.first().map_or(0, |row| u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX));
+        let before = rows.first().map_or(0, |row| {
+            u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX)
+        });
         let attempts = before.saturating_add(1);
         let wait = patience.wait(attempts);
-        let sql = "UPDATE quotion_inbox SET state = $2, attempts = $3, error_kind = $4, error_message = $5,
+        let sql = "UPDATE quotion_inbox SET state = $2, attempts = $3, error_kind = $4, \
+            error_message = $5,
                    next_try_at = now() + $6 * interval '1 millisecond', updated_at = now()
                    WHERE event_id = $1 AND state <> 'done'";
         let values: [Value; 6] = [
@@ -121,33 +163,47 @@ impl Db {
     pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
         let (condition, id) = condition(selection);
         let sql = format!(
-            "SELECT event_id FROM quotion_inbox WHERE {condition} ORDER BY received_at, event_id COLLATE \"C\" LIMIT $2"
+            "SELECT event_id FROM quotion_inbox WHERE {condition} ORDER BY received_at, event_id \
+                COLLATE \"C\" LIMIT $2"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.read(&sql, &[(&id, Type::TEXT), (&limit, Type::INT8)])?;
-        Ok(rows.iter().filter_map(|row| EventId::parse(row.get(0)).ok()).collect())
+        Ok(rows
+            .iter()
+            .filter_map(|row| EventId::parse(row.get(0)).ok())
+            .collect())
     }
 
     pub fn count(&self, selection: &Selection) -> Result<usize> {
         let (condition, id) = condition(selection);
         let sql = format!("SELECT count(*) FROM quotion_inbox WHERE {condition}");
         let rows = self.read(&sql, &[(&id, Type::TEXT)])?;
-        Ok(rows.first().map_or(0, |row| usize::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+        Ok(rows.first().map_or(0, |row| {
+            usize::try_from(row.get::<_, i64>(0)).unwrap_or_default()
+        }))
     }
 
-    /// The event's lock is what claims it, for as long as it is worked on; a row lock would end with this statement.
+    /// The event's lock is what claims it, for as long as it is worked on; a row lock would end
+    /// with this statement.
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
         let (condition, value) = condition(selection);
-        let sql =
-            format!("SELECT payload FROM quotion_inbox WHERE {condition} AND event_id = $2 AND payload IS NOT NULL");
+        let sql = format!(
+            "SELECT payload FROM quotion_inbox WHERE {condition} AND event_id = $2 AND payload IS \
+                NOT NULL"
+        );
         let rows = self.read(&sql, &[(&value, Type::TEXT), (&id.as_str(), Type::TEXT)])?;
-        Ok(rows.first().map(|row| Waiting { id: id.clone(), payload: row.get(0) }))
+        Ok(rows.first().map(|row| Waiting {
+            id: id.clone(),
+            payload: row.get(0),
+        }))
     }
 
     pub fn expire(&self, keep: Duration, limit: usize) -> Result<usize> {
-        let sql = "UPDATE quotion_inbox SET payload = NULL, result = NULL, error_message = NULL WHERE event_id IN
+        let sql = "UPDATE quotion_inbox SET payload = NULL, result = NULL, error_message = NULL \
+            WHERE event_id IN
                    (SELECT event_id FROM quotion_inbox WHERE state = 'done' AND payload IS NOT NULL
-                    AND updated_at < now() - $1 * interval '1 millisecond' LIMIT $2 FOR UPDATE SKIP LOCKED)";
+                    AND updated_at < now() - $1 * interval '1 millisecond' LIMIT $2 FOR UPDATE \
+                    SKIP LOCKED)";
         // Longer than anybody can have kept something, and short enough for the server's calendar.
         let keep = millis(keep).min(MILLENNIUM_MS);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -160,32 +216,40 @@ const MILLENNIUM_MS: i64 = 1000 * 365 * 24 * 60 * 60 * 1000;
 
 /// `$1` the event, `$2` its clients' pages.
 const DONE: &str =
-    "UPDATE quotion_inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, error_message = NULL,
+    "UPDATE quotion_inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, \
+        error_message = NULL,
     result = $2, updated_at = now() WHERE event_id = $1";
 
-/// Counts a synced activity for the workspace's number. `$3` the number, `$4` what kind of activity.
-const COUNT: &str = "INSERT INTO phone_numbers AS known (id, first_seen_at, created_at, updated_at, last_call_sync_at,
+/// Counts a synced activity for the workspace's number. `$3` the number, `$4` what kind of
+/// activity.
+const COUNT: &str = "INSERT INTO phone_numbers AS known (id, first_seen_at, created_at, \
+    updated_at, last_call_sync_at,
     last_message_sync_at, total_calls_synced, total_messages_synced)
-    SELECT $3, now(), now(), now(), CASE $4 WHEN 'call' THEN now() END, CASE $4 WHEN 'message' THEN now() END,
+    SELECT $3, now(), now(), now(), CASE $4 WHEN 'call' THEN now() END, CASE $4 WHEN 'message' \
+    THEN now() END,
     ($4 = 'call')::int, ($4 = 'message')::int WHERE $3 IS NOT NULL
     ON CONFLICT (id) DO UPDATE SET updated_at = now(),
     last_call_sync_at = coalesce(excluded.last_call_sync_at, known.last_call_sync_at),
     last_message_sync_at = coalesce(excluded.last_message_sync_at, known.last_message_sync_at),
     total_calls_synced = coalesce(known.total_calls_synced, 0) + excluded.total_calls_synced,
-    total_messages_synced = coalesce(known.total_messages_synced, 0) + excluded.total_messages_synced";
+    total_messages_synced = coalesce(known.total_messages_synced, 0) + \
+    excluded.total_messages_synced";
 
 /// A line for each page. `$5` the activity, `$6` its direction, `$7` the pages, `$8` milliseconds.
 const HISTORY: &str =
-    "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, notion_page_id,
+    "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, \
+        notion_page_id,
     canvas_id, sync_status, processing_time_ms, synced_at)
-    SELECT $3, $4, $5, $6, page, page, 'success', $8, now() FROM unnest($7) AS page WHERE $5 IS NOT NULL";
+    SELECT $3, $4, $5, $6, page, page, 'success', $8, now() FROM unnest($7) AS page WHERE $5 IS \
+    NOT NULL";
 
 /// `$9` what was done.
-const METRIC: &str = "INSERT INTO performance_metrics (metric_type, operation, duration_ms, success, phone_number_id,
+const METRIC: &str = "INSERT INTO performance_metrics (metric_type, operation, duration_ms, \
+    success, phone_number_id,
     \"timestamp\") VALUES ('sync', $9, $8, true, $3, now())";
 
-/// The condition of a selection, with `$1` in it, and that value. Each names the condition of the index, or an id: what
-/// is done is not read.
+/// The condition of a selection, with `$1` in it, and that value. Each names the condition of the
+/// index, or an id: what is done is not read.
 fn condition(selection: &Selection) -> (&'static str, &str) {
     match selection {
         Selection::Due => ("state <> 'done' AND next_try_at <= now() AND $1 = ''", ""),

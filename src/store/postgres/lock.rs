@@ -1,11 +1,13 @@
-//! Locks between processes and machines: advisory locks of PostgreSQL, which die with the connection.
+//! Locks between processes and machines: advisory locks of PostgreSQL, which die with the
+//! connection.
 //!
-//! They are held by a connection of their own, in one transaction that stays open as long as a lock is held: behind a
-//! pooler a lock of the session would be lost, or left behind for ever. Within a transaction locks cannot be given
-//! back one by one, but those taken after a savepoint can; so there is a savepoint before each. A lock that is given
-//! back while a later one is held therefore stays until that one goes too. Nobody waits longer for that than he must
-//! as long as locks are given back in the reverse order, which those of one event, then its clients', then the
-//! contacts' are; and in whatever order they go, all are free when the last one is.
+//! They are held by a connection of their own, in one transaction that stays open as long as a lock
+//! is held: behind a pooler a lock of the session would be lost, or left behind for ever. Within a
+//! transaction locks cannot be given back one by one, but those taken after a savepoint can; so
+//! there is a savepoint before each. A lock that is given back while a later one is held therefore
+//! stays until that one goes too. Nobody waits longer for that than he must as long as locks are
+//! given back in the reverse order, which those of one event, then its clients', then the contacts'
+//! are; and in whatever order they go, all are free when the last one is.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -25,8 +27,10 @@ use super::{Access, Db, held};
 const TRUSTED: Duration = Duration::from_secs(3);
 /// How long the server has to say that it still knows us.
 const ANSWER: Duration = Duration::from_secs(5);
-/// A process that does nothing for so long has lost its locks; and one that was cut off, after a minute.
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '1h'; \
+/// A process that does nothing for so long has lost its locks; and one that was cut off, after a
+/// minute.
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL \
+    idle_in_transaction_session_timeout = '1h'; \
                      SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10; \
                      SET LOCAL tcp_keepalives_count = 3; ";
 
@@ -89,13 +93,24 @@ pub fn while_migrating() -> String {
 
 impl Chain {
     pub fn new(address: Arc<Address>, store: i64) -> Self {
-        Self { link: Link::new(address), store, links: Vec::new(), next: 0, heard: Instant::now(), lost: false }
+        Self {
+            link: Link::new(address),
+            store,
+            links: Vec::new(),
+            next: 0,
+            heard: Instant::now(),
+            lost: false,
+        }
     }
 
     fn take(&mut self, lock: &Lock, deadline: Deadline) -> Result<Option<u64>> {
         let key = key(&format!("quotion {} {}", self.store, lock.name()));
         // This process has it, and would wait for itself.
-        if self.links.iter().any(|taken| taken.wanted && taken.key == key) {
+        if self
+            .links
+            .iter()
+            .any(|taken| taken.wanted && taken.key == key)
+        {
             return Ok(None);
         }
         let wait = match deadline.left() {
@@ -109,7 +124,11 @@ impl Chain {
         }
         let id = self.next;
         self.next += 1;
-        self.links.push(Taken { id, key, wanted: true });
+        self.links.push(Taken {
+            id,
+            key,
+            wanted: true,
+        });
         Ok(Some(id))
     }
 
@@ -120,9 +139,14 @@ impl Chain {
         let ask = match wait {
             Wait::Not => format!("SELECT pg_try_advisory_xact_lock({key})"),
             Wait::For(left) => {
-                format!("SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({key})", lock_timeout(*left))
+                format!(
+                    "SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({key})",
+                    lock_timeout(*left)
+                )
             }
-            Wait::Forever => format!("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({key})"),
+            Wait::Forever => {
+                format!("SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({key})")
+            }
         };
         let sql = format!("{begin}SAVEPOINT lock_{place}; {ask}");
         let asked = self.converse(|link| {
@@ -131,7 +155,11 @@ impl Chain {
                 Err(err) if err.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
                 answer => answer.map(|rows| !rows.iter().any(is_refusal)),
             };
-            if place == 0 { link.run(send) } else { link.run_once(send) }
+            if place == 0 {
+                link.run(send)
+            } else {
+                link.run_once(send)
+            }
         });
         if asked.is_err() {
             self.cut(place);
@@ -143,13 +171,18 @@ impl Chain {
         for taken in &mut self.links {
             taken.wanted &= taken.id != id;
         }
-        let keep = self.links.iter().rposition(|taken| taken.wanted).map_or(0, |last| last + 1);
+        let keep = self
+            .links
+            .iter()
+            .rposition(|taken| taken.wanted)
+            .map_or(0, |last| last + 1);
         if keep < self.links.len() {
             self.cut(keep);
         }
     }
 
-    /// Gives back all locks but the first `keep`. Hangs up where that fails: then the server does it.
+    /// Gives back all locks but the first `keep`. Hangs up where that fails: then the server does
+    /// it.
     fn cut(&mut self, keep: usize) {
         self.links.truncate(keep);
         let sql = match keep {
@@ -158,7 +191,9 @@ impl Chain {
         };
         if !self.lost
             && !self.link.is_down()
-            && self.converse(|link| link.run_once(|client| client.batch_execute(&sql))).is_err()
+            && self
+                .converse(|link| link.run_once(|client| client.batch_execute(&sql)))
+                .is_err()
         {
             self.link.hang_up();
         }
@@ -178,7 +213,11 @@ impl Chain {
                     return client.is_valid(ANSWER);
                 }
                 // Nothing is asked; but if the connection has ended, that was said already.
-                client.notifications().timeout_iter(Duration::from_millis(1)).next().map(|_| ())
+                client
+                    .notifications()
+                    .timeout_iter(Duration::from_millis(1))
+                    .next()
+                    .map(|_| ())
             })
         })
     }
@@ -188,7 +227,9 @@ impl Chain {
         let holds = !self.links.is_empty();
         if holds && (self.lost || self.link.is_down()) {
             self.lost = true;
-            return Err(Error::Busy("the connection that held this process's locks is lost".into()));
+            return Err(Error::Busy(
+                "the connection that held this process's locks is lost".into(),
+            ));
         }
         let said = talk(&mut self.link);
         self.lost |= holds && self.link.is_down();
@@ -196,7 +237,9 @@ impl Chain {
             self.heard = Instant::now();
         }
         if self.lost && said.is_ok() {
-            return Err(Error::Busy("the connection that held this process's locks is lost".into()));
+            return Err(Error::Busy(
+                "the connection that held this process's locks is lost".into(),
+            ));
         }
         said
     }
@@ -214,5 +257,8 @@ fn lock_timeout(left: Duration) -> i32 {
 /// Others use advisory locks too, by small numbers: ours are spread over all that there are.
 fn key(name: &str) -> i64 {
     let digest = Sha256::digest(name.as_bytes());
-    digest.iter().take(8).fold(0, |key, byte| (key << 8) | i64::from(*byte))
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |key, byte| (key << 8) | i64::from(*byte))
 }

@@ -1,4 +1,5 @@
-//! Rate windows that all processes and machines of one store share: one call of a function of the database.
+//! Rate windows that all processes and machines of one store share: one call of a function of the
+//! database.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,7 +36,10 @@ impl SharedWindow for Rates {
         let row = held(&self.0).run(|client| {
             let types = [Type::TEXT, Type::INT8, Type::INT8, Type::INT8];
             let [a, b, c, d] = types;
-            client.query_typed_one(sql, &[(&vendor, a), (&requests, b), (&period, c), (&patience, d)])
+            client.query_typed_one(
+                sql,
+                &[(&vendor, a), (&requests, b), (&period, c), (&patience, d)],
+            )
         })?;
         let wait = duration(row.get(1));
         Ok(if row.get(0) { Ok(wait) } else { Err(wait) })
@@ -45,17 +49,22 @@ impl SharedWindow for Rates {
         let sql = "INSERT INTO quotion_rate_windows (vendor, closed_until)
                    VALUES ($1, clock_timestamp() + $2 * interval '1 microsecond')
                    ON CONFLICT (vendor) DO UPDATE
-                   SET closed_until = greatest(quotion_rate_windows.closed_until, excluded.closed_until)";
+                   SET closed_until = greatest(quotion_rate_windows.closed_until, \
+                   excluded.closed_until)";
         let wait = micros(wait).min(DAY_US);
-        held(&self.0).run(|client| client.execute_typed(sql, &[(&vendor, Type::TEXT), (&wait, Type::INT8)]))?;
+        held(&self.0).run(|client| {
+            client.execute_typed(sql, &[(&vendor, Type::TEXT), (&wait, Type::INT8)])
+        })?;
         Ok(())
     }
 
     fn closed_for(&self, vendor: &str) -> anyhow::Result<Duration> {
-        let sql = "SELECT ceil(extract(epoch FROM closed_until - clock_timestamp()) * 1000000)::bigint
+        let sql =
+            "SELECT ceil(extract(epoch FROM closed_until - clock_timestamp()) * 1000000)::bigint
                    FROM quotion_rate_windows WHERE vendor = $1 AND closed_until > clock_timestamp()
                    AND closed_until <= clock_timestamp() + interval '1 day'";
-        let row = held(&self.0).run(|client| client.query_typed_opt(sql, &[(&vendor, Type::TEXT)]))?;
+        let row =
+            held(&self.0).run(|client| client.query_typed_opt(sql, &[(&vendor, Type::TEXT)]))?;
         Ok(row.map_or(Duration::ZERO, |row| duration(row.get(0))))
     }
 }

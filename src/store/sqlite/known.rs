@@ -15,10 +15,27 @@ impl Db {
     pub fn page(&self, phone: &Phone) -> Result<Option<(KnownPage, SignedDuration)>> {
         let sql = "SELECT canvas_id, canvas_name, body, cached_at FROM canvas_cache
                    WHERE lookup_type = 'phone' AND lookup_key = ?1";
-        let read = |row: &Row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?));
-        let found = self.connection.query_row(sql, [phone.as_str()], read).optional()?;
+        let read = |row: &Row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get::<_, String>(3)?,
+            ))
+        };
+        let found = self
+            .connection
+            .query_row(sql, [phone.as_str()], read)
+            .optional()?;
         let known = |(id, title, body, at): (String, String, String, String)| {
-            Some((KnownPage { id: PageId::parse(&id).ok()?, title, body }, self.since(&at)))
+            Some((
+                KnownPage {
+                    id: PageId::parse(&id).ok()?,
+                    title,
+                    body,
+                },
+                self.since(&at),
+            ))
         };
         Ok(found.and_then(known))
     }
@@ -35,19 +52,26 @@ impl Db {
     }
 
     pub fn forget_page(&self, phone: &Phone) -> Result<()> {
-        self.write("DELETE FROM canvas_cache WHERE lookup_type = 'phone' AND lookup_key = ?1", [phone.as_str()])
+        self.write(
+            "DELETE FROM canvas_cache WHERE lookup_type = 'phone' AND lookup_key = ?1",
+            [phone.as_str()],
+        )
     }
 
     pub fn snapshot(&self, key: &str) -> Result<Option<Snapshot>> {
         let read = |row: &Row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
         let sql = "SELECT body, fetched_at FROM snapshots WHERE key = ?1";
         let found = self.connection.query_row(sql, [key], read).optional()?;
-        Ok(found.map(|(body, at)| Snapshot { body, age: self.since(&at) }))
+        Ok(found.map(|(body, at)| Snapshot {
+            body,
+            age: self.since(&at),
+        }))
     }
 
     pub fn save_snapshot(&self, key: &str, body: &str) -> Result<()> {
         let sql = "INSERT INTO snapshots (key, body, fetched_at) VALUES (?1, ?2, ?3)
-                   ON CONFLICT (key) DO UPDATE SET body = excluded.body, fetched_at = excluded.fetched_at";
+                   ON CONFLICT (key) DO UPDATE SET body = excluded.body, fetched_at = \
+                   excluded.fetched_at";
         self.write(sql, params![key, body, self.now()])
     }
 
@@ -56,7 +80,8 @@ impl Db {
     }
 
     pub fn contacts_near(&self, phone: &Phone) -> Result<Vec<String>> {
-        let sql = "SELECT body FROM contacts JOIN contact_phones ON contact_id = id WHERE tail = ?1 ORDER BY id";
+        let sql = "SELECT body FROM contacts JOIN contact_phones ON contact_id = id WHERE tail = \
+            ?1 ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([phone.tail()], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -65,14 +90,18 @@ impl Db {
     pub fn replace_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
         self.transaction(|connection| {
             connection.execute("DELETE FROM contacts", [])?;
-            contacts.iter().try_for_each(|contact| insert_contact(connection, contact))
+            contacts
+                .iter()
+                .try_for_each(|contact| insert_contact(connection, contact))
         })
     }
 
     pub fn save_contacts(&self, contacts: &[IndexedContact]) -> Result<()> {
         self.transaction(|connection| {
             contacts.iter().try_for_each(|contact| {
-                connection.prepare_cached("DELETE FROM contacts WHERE id = ?1")?.execute([contact.id.as_str()])?;
+                connection
+                    .prepare_cached("DELETE FROM contacts WHERE id = ?1")?
+                    .execute([contact.id.as_str()])?;
                 insert_contact(connection, contact)
             })
         })
@@ -88,32 +117,52 @@ impl Db {
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([activity.as_str()], RawEntry::read)?;
         let rows: Vec<RawEntry> = rows.collect::<rusqlite::Result<_>>()?;
-        Ok(rows.into_iter().filter_map(|raw| self.entry(activity, raw)).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|raw| self.entry(activity, raw))
+            .collect())
     }
 
     pub fn page_intended(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
-        let sql = "SELECT max(intended_at) FROM entries WHERE phone = ?1 AND page_id IS NULL AND state = 'intended'";
-        let last: Option<String> = self.connection.query_row(sql, [phone.as_str()], |row| row.get(0))?;
+        let sql = "SELECT max(intended_at) FROM entries WHERE phone = ?1 AND page_id IS NULL AND \
+            state = 'intended'";
+        let last: Option<String> = self
+            .connection
+            .query_row(sql, [phone.as_str()], |row| row.get(0))?;
         Ok(last.map(|last| self.since(&last)))
     }
 
     pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
         let sql = "SELECT max(cached_at) FROM canvas_cache
                    WHERE lookup_type = 'phone' AND lookup_key = ?1 AND body = 'null'";
-        let last: Option<String> = self.connection.query_row(sql, [phone.as_str()], |row| row.get(0))?;
+        let last: Option<String> = self
+            .connection
+            .query_row(sql, [phone.as_str()], |row| row.get(0))?;
         Ok(last.map(|last| self.since(&last)))
     }
 
     pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
         let now = self.now();
-        self.transaction(|connection| entries.iter().try_for_each(|entry| save_entry(connection, entry, &now)))
+        self.transaction(|connection| {
+            entries
+                .iter()
+                .try_for_each(|entry| save_entry(connection, entry, &now))
+        })
     }
 
-    pub fn intend(&self, page: Option<(&Phone, &KnownPage)>, entries: &[EntryRecord]) -> Result<()> {
+    pub fn intend(
+        &self,
+        page: Option<(&Phone, &KnownPage)>,
+        entries: &[EntryRecord],
+    ) -> Result<()> {
         let now = self.now();
         let save = |connection: &Connection| {
-            page.map_or(Ok(()), |(phone, page)| save_page(connection, (phone, page), &now))?;
-            entries.iter().try_for_each(|entry| save_entry(connection, entry, &now))
+            page.map_or(Ok(()), |(phone, page)| {
+                save_page(connection, (phone, page), &now)
+            })?;
+            entries
+                .iter()
+                .try_for_each(|entry| save_entry(connection, entry, &now))
         };
         self.durably(|| self.transaction(save))
     }
@@ -133,11 +182,17 @@ impl Db {
     }
 }
 
-fn save_page(connection: &Connection, (phone, page): (&Phone, &KnownPage), now: &str) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, body, cached_at)
+fn save_page(
+    connection: &Connection,
+    (phone, page): (&Phone, &KnownPage),
+    now: &str,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, body, \
+        cached_at)
                VALUES ('phone', ?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (lookup_type, lookup_key) DO UPDATE SET canvas_id = excluded.canvas_id,
-               canvas_name = excluded.canvas_name, body = excluded.body, cached_at = excluded.cached_at";
+               canvas_name = excluded.canvas_name, body = excluded.body, cached_at = \
+               excluded.cached_at";
     let values = params![phone.as_str(), page.id.as_str(), page.title, page.body, now];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
@@ -172,23 +227,32 @@ impl RawEntry {
 
 fn save_entry(connection: &Connection, entry: &EntryRecord, now: &str) -> rusqlite::Result<()> {
     let sql =
-        "INSERT INTO entries (activity_id, phone, page_id, block_id, line, state, artifacts, pending, intended_at)
+        "INSERT INTO entries (activity_id, phone, page_id, block_id, line, state, artifacts, \
+            pending, intended_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                ON CONFLICT (activity_id, phone) DO UPDATE SET page_id = excluded.page_id,
                block_id = excluded.block_id, line = excluded.line, state = excluded.state,
-               artifacts = excluded.artifacts, pending = excluded.pending, intended_at = excluded.intended_at";
+               artifacts = excluded.artifacts, pending = excluded.pending, intended_at = \
+               excluded.intended_at";
     let state = if entry.written { "done" } else { "intended" };
-    let (page, block) = (entry.page.as_ref().map(PageId::as_str), entry.block.as_ref().map(BlockId::as_str));
+    let (page, block) = (
+        entry.page.as_ref().map(PageId::as_str),
+        entry.block.as_ref().map(BlockId::as_str),
+    );
     let (artifacts, pending) = (write_kinds(&entry.artifacts), write_kinds(&entry.pending));
     let (activity, phone) = (entry.activity.as_str(), entry.phone.as_str());
-    let values = params![activity, phone, page, block, entry.line, state, artifacts, pending, now];
+    let values = params![
+        activity, phone, page, block, entry.line, state, artifacts, pending, now
+    ];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
 fn insert_contact(connection: &Connection, contact: &IndexedContact) -> rusqlite::Result<()> {
     let insert = "INSERT OR REPLACE INTO contacts (id, body) VALUES (?1, ?2)";
-    connection.prepare_cached(insert)?.execute([contact.id.as_str(), &contact.body])?;
+    connection
+        .prepare_cached(insert)?
+        .execute([contact.id.as_str(), &contact.body])?;
     let insert = "INSERT OR IGNORE INTO contact_phones (tail, contact_id) VALUES (?1, ?2)";
     let mut phones = connection.prepare_cached(insert)?;
     for tail in &contact.tails {

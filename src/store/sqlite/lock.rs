@@ -1,7 +1,9 @@
-//! Locks between processes: a fixed set of lock files in a folder beside the store, which die with their holder.
+//! Locks between processes: a fixed set of lock files in a folder beside the store, which die with
+//! their holder.
 //!
-//! Two names may share a file; then one waits for the other without need. That cannot become a deadlock: an event's
-//! lock is always taken before those of its clients, these are of another set, and taken in the order of their files.
+//! Two names may share a file; then one waits for the other without need. That cannot become a
+//! deadlock: an event's lock is always taken before those of its clients, these are of another set,
+//! and taken in the order of their files.
 
 use std::fs::{File, TryLockError};
 use std::time::Duration;
@@ -30,7 +32,8 @@ impl Db {
         }
         let folder = self.path.with_extension("locks");
         make_folder(&folder)?;
-        let file = private_file(&folder.join(place_of(lock))).map_err(|err| Error::Broken(err.into()))?;
+        let file =
+            private_file(&folder.join(place_of(lock))).map_err(|err| Error::Broken(err.into()))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Held { _file: Some(file) })),

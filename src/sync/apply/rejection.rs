@@ -1,6 +1,8 @@
-//! Writing properties although Notion refuses some: those are dropped, each with a warning, and the rest is written.
+//! Writing properties although Notion refuses some: those are dropped, each with a warning, and the
+//! rest is written.
 //!
-//! A refusal means that nothing was saved, so sending again without the refused ones repeats nothing.
+//! A refusal means that nothing was saved, so sending again without the refused ones repeats
+//! nothing.
 
 use serde_json::Value as Json;
 
@@ -12,9 +14,10 @@ use crate::notion::rejection::{Blame, blame, message};
 /// Most times that properties are dropped; the last time all that are not essential.
 const ROUNDS: usize = 4;
 
-/// Sends `properties`, without those that Notion refuses. `essential` are ids of columns without which the write has
-/// no sense (a client without phone number would be made again next time); a refusal of those stays an error.
-/// With nothing left to send (and nothing essential) the answer is `None`-like: the closure is not called again.
+/// Sends `properties`, without those that Notion refuses. `essential` are ids of columns without
+/// which the write has no sense (a client without phone number would be made again next time); a
+/// refusal of those stays an error. With nothing left to send (and nothing essential) the answer is
+/// `None`-like: the closure is not called again.
 pub fn without_refused<T: Nothing>(
     properties: &[Property],
     essential: &[&str],
@@ -27,16 +30,27 @@ pub fn without_refused<T: Nothing>(
             Ok(value) => return Ok((value, warnings)),
             Err(err) => err,
         };
-        let Some(body) = err.refusal(400).filter(|_| round < ROUNDS) else { return Err(err) };
-        let Some(dropped) = to_drop(body, &kept, (essential, round)) else { return Err(err) };
+        let Some(body) = err.refusal(400).filter(|_| round < ROUNDS) else {
+            return Err(err);
+        };
+        let Some(dropped) = to_drop(body, &kept, (essential, round)) else {
+            return Err(err);
+        };
         let said = message(body).to_owned();
         let mut index = 0;
         kept.retain(|property| {
             let stays = !dropped.contains(&index);
             index += 1;
             if !stays {
-                log::warn!("notion refuses the property {:?}: {said}", property.column.name);
-                warnings.push(Warning::property("property_rejected", &property.column.name, said.clone()));
+                log::warn!(
+                    "notion refuses the property {:?}: {said}",
+                    property.column.name
+                );
+                warnings.push(Warning::property(
+                    "property_rejected",
+                    &property.column.name,
+                    said.clone(),
+                ));
             }
             stays
         });
@@ -53,11 +67,18 @@ pub trait Nothing: Sized {
     fn nothing() -> Option<Self>;
 }
 
-/// Positions to leave out: the blamed ones; if nobody is blamed, or in the last round, all that are not essential.
-fn to_drop(body: &Json, kept: &[Property], (essential, round): (&[&str], usize)) -> Option<Vec<usize>> {
+/// Positions to leave out: the blamed ones; if nobody is blamed, or in the last round, all that are
+/// not essential.
+fn to_drop(
+    body: &Json,
+    kept: &[Property],
+    (essential, round): (&[&str], usize),
+) -> Option<Vec<usize>> {
     let is_essential = |index: &usize| essential.contains(&kept[*index].column.id.as_str());
     let optional = || {
-        let optional: Vec<usize> = (0..kept.len()).filter(|index| !is_essential(index)).collect();
+        let optional: Vec<usize> = (0..kept.len())
+            .filter(|index| !is_essential(index))
+            .collect();
         Some(optional).filter(|optional| !optional.is_empty())
     };
     match blame(message(body), kept) {

@@ -1,6 +1,7 @@
 //! Entries on a page: found by the activity id that their line carries.
 //!
-//! This is how an unknown outcome is settled: what the store only intends is looked for before it is written again.
+//! This is how an unknown outcome is settled: what the store only intends is looked for before it
+//! is written again.
 
 use std::collections::BTreeSet;
 
@@ -25,10 +26,17 @@ pub struct Standing {
 }
 
 /// Settles what the store says of an entry. `None`: it does not stand on the page.
-pub fn settle(sync: &Sync, record: EntryRecord, page: Option<&PageId>) -> Result<Option<Standing>, Error> {
+pub fn settle(
+    sync: &Sync,
+    record: EntryRecord,
+    page: Option<&PageId>,
+) -> Result<Option<Standing>, Error> {
     let same_page = record.page.is_none() || record.page.as_ref() == page;
     if record.written && record.pending.is_empty() && same_page {
-        return Ok(Some(Standing { record, inside: Vec::new() }));
+        return Ok(Some(Standing {
+            record,
+            inside: Vec::new(),
+        }));
     }
     let Some(page) = page else { return Ok(None) };
     let found = find(sync, &record, page)?;
@@ -40,8 +48,8 @@ pub fn settle(sync: &Sync, record: EntryRecord, page: Option<&PageId>) -> Result
     find(sync, &record, page)
 }
 
-/// Makes sure that the entry's block is known, which it is not when the entry was written together with its page, or
-/// while its line was being rewritten.
+/// Makes sure that the entry's block is known, which it is not when the entry was written together
+/// with its page, or while its line was being rewritten.
 pub fn locate(sync: &Sync, standing: Standing) -> Result<Option<Standing>, Error> {
     match (&standing.record.block, &standing.record.page) {
         (Some(_), _) => Ok(Some(standing)),
@@ -70,8 +78,8 @@ pub fn unheard_of(
     find(sync, &record, page)
 }
 
-/// Waits until a look that finds nothing can be believed, after a write that may still be under way. `false` when
-/// that time is over already.
+/// Waits until a look that finds nothing can be believed, after a write that may still be under
+/// way. `false` when that time is over already.
 pub fn wait_until_settled(sync: &Sync, age: SignedDuration) -> Result<bool, Error> {
     let left = sync.settings.settle.saturating_sub(age.unsigned_abs());
     if left.is_zero() {
@@ -81,7 +89,9 @@ pub fn wait_until_settled(sync: &Sync, age: SignedDuration) -> Result<bool, Erro
     if http::pause(left, sync.deadline) {
         return Ok(true);
     }
-    Err(Error::Unsettled("the outcome of an earlier write is not known yet".into()))
+    Err(Error::Unsettled(
+        "the outcome of an earlier write is not known yet".into(),
+    ))
 }
 
 /// Looks for an entry on a page, and for what is inside it; keeps what it finds.
@@ -93,14 +103,22 @@ fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Stand
         }
         listed => listed?,
     };
-    let Some(block) = blocks.into_iter().rev().find(|block| carries(block, &record.activity)) else {
+    let Some(block) = blocks
+        .into_iter()
+        .rev()
+        .find(|block| carries(block, &record.activity))
+    else {
         if record.written {
             // A person deleted it: without this, its call would not be read again.
             sync.store.save_entries(&[record.clone().lost()])?;
         }
         return Ok(None);
     };
-    let inside = if block.has_children { sync.notion.list(&block.id, sync.deadline)? } else { Vec::new() };
+    let inside = if block.has_children {
+        sync.notion.list(&block.id, sync.deadline)?
+    } else {
+        Vec::new()
+    };
     let inside: Vec<String> = inside.into_iter().map(|child| child.text).collect();
     // Of what is pending the beginning may be there and the end missing: that stays to be compared.
     let whole = |kind: &crate::domain::event::ArtifactKind| !record.pending.contains(kind);
@@ -109,18 +127,24 @@ fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Stand
         block: Some(block.id),
         line: first_line(&block.text),
         written: true,
-        artifacts: inside.iter().filter_map(|text| entry::kind_of(text)).filter(whole).collect(),
+        artifacts: inside
+            .iter()
+            .filter_map(|text| entry::kind_of(text))
+            .filter(whole)
+            .collect(),
         ..record.clone()
     };
     sync.store.save_entries(std::slice::from_ref(&record))?;
     Ok(Some(Standing { record, inside }))
 }
 
-/// True if the first line of the block carries the activity's id, as a whole word and set off as in an entry: a
-/// person may mention it in a note, or go on writing behind it.
+/// True if the first line of the block carries the activity's id, as a whole word and set off as in
+/// an entry: a person may mention it in a note, or go on writing behind it.
 fn carries(block: &ListedBlock, activity: &ActivityId) -> bool {
     let word = |part: &str| {
-        part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').next() == Some(activity.as_str())
+        part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+            .next()
+            == Some(activity.as_str())
     };
     first_line(&block.text).split(DOT).skip(1).any(word)
 }

@@ -14,8 +14,8 @@ use super::super::facts::PageFact;
 use super::super::{Error, Sync};
 use super::table::ClientsTable;
 
-/// How long the values that Notion gave are believed where they only say what is there already: a date that stands
-/// later, the title. What is empty there is looked at again before it is filled.
+/// How long the values that Notion gave are believed where they only say what is there already: a
+/// date that stands later, the title. What is empty there is looked at again before it is filled.
 pub const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is needed to look for a page, and may cross threads.
@@ -39,15 +39,24 @@ pub struct Found {
 }
 
 impl Look<'_> {
-    /// The page that the store knows, without a request if its values are known too; else by search.
+    /// The page that the store knows, without a request if its values are known too; else by
+    /// search.
     pub fn find(&self, phone: &Phone, known: Option<&KnownPage>) -> notion::Result<Found> {
         if let Some(known) = known {
             if let Some(row) = kept_row(known) {
-                return Ok(Found { page: PageFact::Known { row, fresh: false }, read: None, warnings: vec![] });
+                return Ok(Found {
+                    page: PageFact::Known { row, fresh: false },
+                    read: None,
+                    warnings: vec![],
+                });
             }
             let read = self.notion.fetch_page(&known.id, self.deadline)?;
             if let Some((row, json)) = read.filter(|(row, _)| !row.trashed) {
-                return Ok(Found { page: PageFact::Known { row, fresh: true }, read: Some(json), warnings: vec![] });
+                return Ok(Found {
+                    page: PageFact::Known { row, fresh: true },
+                    read: Some(json),
+                    warnings: vec![],
+                });
             }
         }
         self.search(phone)
@@ -55,22 +64,43 @@ impl Look<'_> {
 
     fn search(&self, phone: &Phone) -> notion::Result<Found> {
         let column = &self.table.phone;
-        let rows = self.notion.find_by_phone(&self.table.table, (phone, column), self.deadline)?;
-        let matches = |(row, _): &ReadRow| row.cell(column).is_some_and(|cell| phone.matches(&cell.text));
+        let rows = self
+            .notion
+            .find_by_phone(&self.table.table, (phone, column), self.deadline)?;
+        let matches = |(row, _): &ReadRow| {
+            row.cell(column)
+                .is_some_and(|cell| phone.matches(&cell.text))
+        };
         let mut rows: Vec<ReadRow> = rows.into_iter().filter(matches).collect();
         rows.sort_by_key(|(row, _)| (row.created_at, row.id.clone()));
         rows.dedup_by_key(|(row, _)| row.id.clone());
         let mut rows = rows.into_iter();
         let Some((row, json)) = rows.next() else {
-            return Ok(Found { page: PageFact::Absent, read: None, warnings: vec![] });
+            return Ok(Found {
+                page: PageFact::Absent,
+                read: None,
+                warnings: vec![],
+            });
         };
         let others: Vec<String> = rows.map(|(row, _)| row.id.to_string()).collect();
         let warning = || {
-            let message = format!("{phone} also stands on {}; the oldest page, {}, is used", others.join(", "), row.id);
+            let message = format!(
+                "{phone} also stands on {}; the oldest page, {}, is used",
+                others.join(", "),
+                row.id
+            );
             Warning::property("several_pages", &column.name, message)
         };
-        let warnings = if others.is_empty() { vec![] } else { vec![warning()] };
-        Ok(Found { page: PageFact::Known { row, fresh: true }, read: Some(json), warnings })
+        let warnings = if others.is_empty() {
+            vec![]
+        } else {
+            vec![warning()]
+        };
+        Ok(Found {
+            page: PageFact::Known { row, fresh: true },
+            read: Some(json),
+            warnings,
+        })
     }
 }
 
@@ -86,7 +116,11 @@ pub fn remember(sync: &Sync, phone: &Phone, found: &Found) -> Result<(), Error> 
 
 /// Keeps a page as Notion gave it.
 pub fn save(sync: &Sync, phone: &Phone, (row, json): (&Row, &Json)) -> Result<(), Error> {
-    let known = KnownPage { id: row.id.clone(), title: row.title().to_owned(), body: json.to_string() };
+    let known = KnownPage {
+        id: row.id.clone(),
+        title: row.title().to_owned(),
+        body: json.to_string(),
+    };
     Ok(sync.store.save_page(phone, &known)?)
 }
 

@@ -1,7 +1,8 @@
-//! Profiles: contacts by the ids that the delivery names, else from the local index, which is rebuilt when it is old.
+//! Profiles: contacts by the ids that the delivery names, else from the local index, which is
+//! rebuilt when it is old.
 //!
-//! In three parts, because only the middle one may run beside the page look-up: what to ask (store), asking
-//! (network), and what came of it (store).
+//! In three parts, because only the middle one may run beside the page look-up: what to ask
+//! (store), asking (network), and what came of it (store).
 
 use std::time::Duration;
 
@@ -86,8 +87,13 @@ pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
     }
     for phone in indexed_only {
         if indexed(sync, phone)?.is_none() {
-            let right = sync.store.lock(&Lock::Contacts, Deadline::within(Duration::ZERO))?;
-            let next = sync.store.snapshot(NEXT)?.filter(|next| next.age < NEXT_FRESH);
+            let right = sync
+                .store
+                .lock(&Lock::Contacts, Deadline::within(Duration::ZERO))?;
+            let next = sync
+                .store
+                .snapshot(NEXT)?
+                .filter(|next| next.age < NEXT_FRESH);
             let next = next.and_then(|next| serde_json::from_str(&next.body).ok());
             wanted.index = right.map(|right| (right, next));
             break;
@@ -111,7 +117,11 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
         }
     }
     if let Some((_, from)) = &wanted.index {
-        let mut read = Read { records: Vec::new(), from_the_start: from.is_none(), next: from.clone() };
+        let mut read = Read {
+            records: Vec::new(),
+            from_the_start: from.is_none(),
+            next: from.clone(),
+        };
         for page in quo.fetch_contacts(from.clone()) {
             match page {
                 Ok(page) => {
@@ -140,7 +150,11 @@ pub fn settle(
         keep(sync, read, answer.failure.as_ref())?;
     }
     let records = answer.index.into_iter().flat_map(|read| read.records);
-    let fetched: Vec<Contact> = answer.contacts.into_iter().chain(records.map(|record| record.contact)).collect();
+    let fetched: Vec<Contact> = answer
+        .contacts
+        .into_iter()
+        .chain(records.map(|record| record.contact))
+        .collect();
     let mut profiles = Vec::new();
     for phone in phones {
         let profile = Profile::of(phone, &fetched, &sync.settings.tags_field);
@@ -152,7 +166,8 @@ pub fn settle(
     Ok(profiles)
 }
 
-/// Keeps what was read for the index; of a large workspace the next event reads on where this one had to stop.
+/// Keeps what was read for the index; of a large workspace the next event reads on where this one
+/// had to stop.
 fn keep(sync: &Sync, read: &Read, failure: Option<&quo::Error>) -> Result<(), Error> {
     let contacts: Vec<IndexedContact> = read.records.iter().map(indexable).collect();
     match (failure, &read.next) {
@@ -162,7 +177,8 @@ fn keep(sync: &Sync, read: &Read, failure: Option<&quo::Error>) -> Result<(), Er
             } else {
                 sync.store.save_contacts(&contacts)?;
             }
-            sync.store.save_snapshot(INDEX, &contacts.len().to_string())?;
+            sync.store
+                .save_snapshot(INDEX, &contacts.len().to_string())?;
             sync.store.forget_snapshot(NEXT)?;
         }
         // Nothing was read; the next event begins anew.
@@ -173,16 +189,20 @@ fn keep(sync: &Sync, read: &Read, failure: Option<&quo::Error>) -> Result<(), Er
             if matches!(failure, quo::Error::Refused(_)) {
                 sync.store.forget_snapshot(NEXT)?;
             } else {
-                sync.store.save_snapshot(NEXT, &serde_json::Value::from(next.as_str()).to_string())?;
+                sync.store
+                    .save_snapshot(NEXT, &serde_json::Value::from(next.as_str()).to_string())?;
             }
         }
     }
     Ok(())
 }
 
-/// Renews one contact of the index: read from Quo again, because a delivery carries less than the API.
+/// Renews one contact of the index: read from Quo again, because a delivery carries less than the
+/// API.
 pub fn renew(sync: &Sync, contact: &Contact, outcome: &mut Outcome) -> Result<(), Error> {
-    let Some(quo) = sync.quo_for_enrichment() else { return Ok(()) };
+    let Some(quo) = sync.quo_for_enrichment() else {
+        return Ok(());
+    };
     match quo.fetch_contact(&contact.id) {
         Ok(Some(record)) => sync.store.save_contacts(&[indexable(&record)])?,
         Ok(None) => sync.store.drop_contact(&contact.id)?,
@@ -195,7 +215,12 @@ pub fn renew(sync: &Sync, contact: &Contact, outcome: &mut Outcome) -> Result<()
 fn indexable(record: &Record) -> IndexedContact {
     IndexedContact {
         id: record.contact.id.clone(),
-        tails: record.contact.phones.iter().filter_map(|written| tail_of(written)).collect(),
+        tails: record
+            .contact
+            .phones
+            .iter()
+            .filter_map(|written| tail_of(written))
+            .collect(),
         body: record.raw.clone(),
     }
 }
@@ -203,6 +228,9 @@ fn indexable(record: &Record) -> IndexedContact {
 /// The profile that the index gives.
 fn indexed(sync: &Sync, phone: &Phone) -> Result<Option<Profile>, Error> {
     let bodies = sync.store.contacts_near(phone)?;
-    let near: Vec<Contact> = bodies.iter().filter_map(|body| contacts::parse_contact(body).ok()).collect();
+    let near: Vec<Contact> = bodies
+        .iter()
+        .filter_map(|body| contacts::parse_contact(body).ok())
+        .collect();
     Ok(Profile::of(phone, &near, &sync.settings.tags_field))
 }

@@ -26,23 +26,40 @@ pub struct ClientsTable {
 /// The Clients table. Remembers the columns' ids, so that a renamed one is still known.
 pub fn gather(sync: &Sync) -> Result<ClientsTable, Error> {
     let database = &sync.settings.clients_database;
-    let kept = sync.store.snapshot(&key(database))?.filter(|kept| kept.age < FRESH);
+    let kept = sync
+        .store
+        .snapshot(&key(database))?
+        .filter(|kept| kept.age < FRESH);
     let kept = kept.and_then(|kept| read(&serde_json::from_str(&kept.body).ok()?));
     let (table, object) = match kept {
         Some(found) => found,
         None => fetch(sync, database)?,
     };
     let names = &sync.settings.columns;
-    let columns = columns(sync, &object)?
-        .ok_or_else(|| Error::Misconfigured(format!("Notion says nothing of the columns of database {database}")))?;
-    let phone = columns.phone(names).filter(|column| crate::notion::query::can_hold_phone(column.kind)).cloned();
-    let phone = phone.ok_or_else(|| {
-        Error::Misconfigured(format!("the Clients database has no phone or text column called {:?}", names.phone))
+    let columns = columns(sync, &object)?.ok_or_else(|| {
+        Error::Misconfigured(format!(
+            "Notion says nothing of the columns of database {database}"
+        ))
     })?;
-    Ok(ClientsTable { table, columns, phone })
+    let phone = columns
+        .phone(names)
+        .filter(|column| crate::notion::query::can_hold_phone(column.kind))
+        .cloned();
+    let phone = phone.ok_or_else(|| {
+        Error::Misconfigured(format!(
+            "the Clients database has no phone or text column called {:?}",
+            names.phone
+        ))
+    })?;
+    Ok(ClientsTable {
+        table,
+        columns,
+        phone,
+    })
 }
 
-/// The columns as they were last seen, however long ago; nobody is asked. `None` if that is not known.
+/// The columns as they were last seen, however long ago; nobody is asked. `None` if that is not
+/// known.
 pub fn kept_columns(sync: &Sync) -> Result<Option<Columns>, Error> {
     let kept = sync.store.snapshot(&key(&sync.settings.clients_database))?;
     match kept.and_then(|kept| read(&serde_json::from_str(&kept.body).ok()?)) {
@@ -52,20 +69,28 @@ pub fn kept_columns(sync: &Sync) -> Result<Option<Columns>, Error> {
 }
 
 fn columns(sync: &Sync, object: &Json) -> Result<Option<Columns>, Error> {
-    let Some(schema) = database::read_schema(object) else { return Ok(None) };
+    let Some(schema) = database::read_schema(object) else {
+        return Ok(None);
+    };
     let ids_key = format!("columns:{}", sync.settings.clients_database);
-    let before: RememberedIds =
-        sync.store.snapshot(&ids_key)?.and_then(|ids| serde_json::from_str(&ids.body).ok()).unwrap_or_default();
+    let before: RememberedIds = sync
+        .store
+        .snapshot(&ids_key)?
+        .and_then(|ids| serde_json::from_str(&ids.body).ok())
+        .unwrap_or_default();
     let columns = Columns::new(schema, &sync.settings.columns, before.clone());
     if *columns.ids() != before {
-        sync.store.save_snapshot(&ids_key, &json!(columns.ids()).to_string())?;
+        sync.store
+            .save_snapshot(&ids_key, &json!(columns.ids()).to_string())?;
     }
     Ok(Some(columns))
 }
 
 /// Forgets the schema: something that it says has turned out wrong.
 pub fn forget(sync: &Sync) -> Result<(), Error> {
-    Ok(sync.store.forget_snapshot(&key(&sync.settings.clients_database))?)
+    Ok(sync
+        .store
+        .forget_snapshot(&key(&sync.settings.clients_database))?)
 }
 
 fn key(database: &DatabaseId) -> String {
@@ -73,13 +98,16 @@ fn key(database: &DatabaseId) -> String {
 }
 
 fn fetch(sync: &Sync, database: &DatabaseId) -> Result<(Table, Json), Error> {
-    let (table, object) = sync.notion.fetch_table(database, &sync.settings.columns.phone, sync.deadline)?;
+    let (table, object) =
+        sync.notion
+            .fetch_table(database, &sync.settings.columns.phone, sync.deadline)?;
     let source = match &table {
         Table::Database(_) => None,
         Table::DataSource(id) => Some(id.as_str()),
     };
     let kept = json!({"database": database.as_str(), "data_source": source, "object": object});
-    sync.store.save_snapshot(&key(database), &kept.to_string())?;
+    sync.store
+        .save_snapshot(&key(database), &kept.to_string())?;
     Ok((table, object))
 }
 

@@ -1,4 +1,5 @@
-//! The real receivers with the repository's own files, each on a port of its own, and a client that sends bytes as given.
+//! The real receivers with the repository's own files, each on a port of its own, and a client that
+//! sends bytes as given.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -63,8 +64,18 @@ impl Receiver {
         };
         let log = fs::File::create(files.path().join("log")).expect("a log");
         let both = log.try_clone().expect("a log");
-        let process = command.stdin(Stdio::null()).stdout(log).stderr(both).spawn().expect("it starts");
-        let mut receiver = Self { kind, port, process, files };
+        let process = command
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(both)
+            .spawn()
+            .expect("it starts");
+        let mut receiver = Self {
+            kind,
+            port,
+            process,
+            files,
+        };
         receiver.wait();
         receiver
     }
@@ -73,8 +84,17 @@ impl Receiver {
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             let log = fs::read_to_string(self.files.path().join("log")).unwrap_or_default();
-            assert_eq!(self.process.try_wait().expect("a state"), None, "{:?} has ended: {log}", self.kind);
-            assert!(began.elapsed() < Duration::from_secs(20), "{:?} does not listen: {log}", self.kind);
+            assert_eq!(
+                self.process.try_wait().expect("a state"),
+                None,
+                "{:?} has ended: {log}",
+                self.kind
+            );
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{:?} does not listen: {log}",
+                self.kind
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -103,24 +123,39 @@ impl Receiver {
         }
         chunks.extend_from_slice(b"0\r\n\r\n");
         let encoding = ("Transfer-Encoding", b"chunked".to_vec());
-        self.request("POST", self.path(), &([headers, &[encoding]].concat(), &chunks))
+        self.request(
+            "POST",
+            self.path(),
+            &([headers, &[encoding]].concat(), &chunks),
+        )
     }
 
     /// One request on a connection of its own.
-    pub fn request(&self, method: &str, path: &str, (headers, body): &(Vec<Header>, &[u8])) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: receiver\r\nConnection: close\r\n").into_bytes();
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        (headers, body): &(Vec<Header>, &[u8]),
+    ) -> Answer {
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: receiver\r\nConnection: close\r\n")
+                .into_bytes();
         for (name, value) in headers {
             head.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }
         head.extend(b"Content-Type: application/json\r\n\r\n");
         let mut connection = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        connection.set_read_timeout(Some(Duration::from_mins(1))).expect("a limit");
+        connection
+            .set_read_timeout(Some(Duration::from_mins(1)))
+            .expect("a limit");
         let mut sending = connection.try_clone().expect("both ways");
         let mut answer = Vec::new();
         std::thread::scope(|scope| {
             // A receiver may answer, and hang up, before it has read everything.
             scope.spawn(move || {
-                let _ = sending.write_all(&head).and_then(|()| sending.write_all(body));
+                let _ = sending
+                    .write_all(&head)
+                    .and_then(|()| sending.write_all(body));
             });
             let _ = connection.read_to_end(&mut answer);
             let _ = connection.shutdown(Shutdown::Both);
@@ -139,16 +174,36 @@ impl Drop for Receiver {
 impl Answer {
     fn read(bytes: &[u8]) -> Self {
         let text = String::from_utf8(bytes.to_vec()).expect("an answer is UTF-8");
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        let body = if head.contains("chunked") { unchunked(body) } else { body.to_owned() };
-        Self { status, head: head.to_owned(), body }
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .expect("a status");
+        let body = if head.contains("chunked") {
+            unchunked(body)
+        } else {
+            body.to_owned()
+        };
+        Self {
+            status,
+            head: head.to_owned(),
+            body,
+        }
     }
 
     /// The result line that is the body.
     #[track_caller]
     pub fn json(&self) -> Json {
-        assert!(self.head.to_ascii_lowercase().contains("content-type: application/json"), "{}", self.head);
+        assert!(
+            self.head
+                .to_ascii_lowercase()
+                .contains("content-type: application/json"),
+            "{}",
+            self.head
+        );
         serde_json::from_str(&self.body).unwrap_or_else(|err| panic!("{err}: {self:?}"))
     }
 
@@ -156,17 +211,31 @@ impl Answer {
     #[track_caller]
     pub fn expect_success(&self) -> String {
         let json = self.json();
-        assert_eq!((self.status, json["status"].as_str()), (200, Some("success")), "{self:?}");
+        assert_eq!(
+            (self.status, json["status"].as_str()),
+            (200, Some("success")),
+            "{self:?}"
+        );
         json["action"].as_str().expect("an action").to_owned()
     }
 
-    /// Asserts status and, in the result line, `status`, action and kind of error, as in "200 success created".
+    /// Asserts status and, in the result line, `status`, action and kind of error, as in "200
+    /// success created".
     #[track_caller]
     pub fn expect(&self, want: &str) -> Json {
         let json = self.json();
-        let words = [&json["status"], &json["action"], &json["reason"], &json["error"]["kind"]];
+        let words = [
+            &json["status"],
+            &json["action"],
+            &json["reason"],
+            &json["error"]["kind"],
+        ];
         let words: Vec<&str> = words.into_iter().filter_map(Json::as_str).collect();
-        assert_eq!(format!("{} {}", self.status, words.join(" ")), want, "{self:?}");
+        assert_eq!(
+            format!("{} {}", self.status, words.join(" ")),
+            want,
+            "{self:?}"
+        );
         json
     }
 }
@@ -181,7 +250,10 @@ fn lighttpd(user: &User, files: &Path, (port, mode): (u16, &str)) -> Command {
         "lighttpd.conf",
         &[
             ("\"/var/lib/quotion\"", &quoted(user.home.path())),
-            ("\"/usr/local/share/quotion/receivers\"", &quoted(Path::new(SCRIPTS))),
+            (
+                "\"/usr/local/share/quotion/receivers\"",
+                &quoted(Path::new(SCRIPTS)),
+            ),
             ("/usr/local/bin:", &format!("{}:", files.display())),
             ("= 8080", &format!("= {port}")),
             ("=> \"sync\"", &format!("=> \"{mode}\"")),
@@ -208,16 +280,27 @@ fn webhook(user: &User, files: &Path, (port, mode): (u16, &str)) -> Command {
     let path = files.join("hooks.json");
     fs::write(&path, hooks).expect("a file");
     let mut command = Command::new("/usr/bin/webhook");
-    command.arg("-hooks").arg(path).args(["-ip", "127.0.0.1", "-port", &port.to_string(), "-verbose"]).env_clear();
-    command.env("PATH", format!("{}:/usr/bin:/bin", files.display())).env("QUOTION_MODE", mode);
+    command
+        .arg("-hooks")
+        .arg(path)
+        .args(["-ip", "127.0.0.1", "-port", &port.to_string(), "-verbose"])
+        .env_clear();
+    command
+        .env("PATH", format!("{}:/usr/bin:/bin", files.display()))
+        .env("QUOTION_MODE", mode);
     command
 }
 
-/// A file of the recipes with the machine's own paths; each must be there once, or the recipe is another one by now.
+/// A file of the recipes with the machine's own paths; each must be there once, or the recipe is
+/// another one by now.
 fn filled(name: &str, values: &[(&str, &str)]) -> String {
     let mut text = fs::read_to_string(Path::new(SCRIPTS).join(name)).expect("a recipe");
     for (placeholder, value) in values {
-        assert_eq!(text.matches(placeholder).count(), 1, "{placeholder} in {name}");
+        assert_eq!(
+            text.matches(placeholder).count(),
+            1,
+            "{placeholder} in {name}"
+        );
         text = text.replace(placeholder, value);
     }
     text
@@ -230,9 +313,13 @@ fn quoted(path: &Path) -> String {
 /// The user's settings as the file that quotion reads in its folder.
 pub fn write_settings(user: &User) -> PathBuf {
     let command = user.command::<&str>(&[]);
-    let lines = command
-        .get_envs()
-        .filter_map(|(name, value)| Some(format!("{}='{}'\n", name.to_string_lossy(), value?.to_string_lossy())));
+    let lines = command.get_envs().filter_map(|(name, value)| {
+        Some(format!(
+            "{}='{}'\n",
+            name.to_string_lossy(),
+            value?.to_string_lossy()
+        ))
+    });
     let path = user.path(".env");
     fs::write(&path, lines.collect::<String>()).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");

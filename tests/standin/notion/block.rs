@@ -26,7 +26,10 @@ pub(super) fn retrieve(notion: &NotionState, call: &Call<'_>, id: &str) -> Answe
     if let Ok(page) = page::visible(notion, id) {
         return Ok(page_as_block(notion, page, call.version));
     }
-    let block = notion.blocks.get(id).ok_or_else(|| Refusal::missing("block", id))?;
+    let block = notion
+        .blocks
+        .get(id)
+        .ok_or_else(|| Refusal::missing("block", id))?;
     Ok(object(notion, block, call.version))
 }
 
@@ -45,14 +48,21 @@ pub(super) fn append(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Ans
         return Err(Refusal::capability());
     }
     let map = body::object("body", &call.body)?;
-    let place_key = if call.version == Version::V2026 { "position" } else { "after" };
+    let place_key = if call.version == Version::V2026 {
+        "position"
+    } else {
+        "after"
+    };
     body::only("body", map, &["children", place_key])?;
     let children = body::required("body", map, "children")?;
     check_children("body.children", children)?;
     let siblings = living_children(notion, id)?;
     check_editable(notion, id)?;
     if let Some(parent) = notion.blocks.get(id).filter(|b| !may_hold(b)) {
-        return Err(Refusal::invalid(format!("Block of type {} does not support children.", parent.kind)));
+        return Err(Refusal::invalid(format!(
+            "Block of type {} does not support children.",
+            parent.kind
+        )));
     }
     check_references(notion, children)?;
     let at = position(map, &siblings)?;
@@ -62,8 +72,11 @@ pub(super) fn append(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Ans
     let tail = siblings[at.unwrap_or(siblings.len())..].iter().cloned();
     let ids: Vec<String> = new.into_iter().chain(tail).collect();
     let results = objects(notion, &ids, call.version);
-    Ok(json!({"object": "list", "results": results, "next_cursor": null, "has_more": false, "type": "block",
-              "block": {}}))
+    Ok(
+        json!({"object": "list", "results": results, "next_cursor": null, "has_more": false,
+            "type": "block",
+              "block": {}}),
+    )
 }
 
 pub(super) fn update(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Answer {
@@ -71,15 +84,33 @@ pub(super) fn update(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Ans
         return Err(Refusal::capability());
     }
     let map = body::object("body", &call.body)?;
-    let block = notion.blocks.get(id).cloned().ok_or_else(|| Refusal::missing("block", id))?;
-    let trash = ["archived", "in_trash"].iter().find_map(|k| map.get(*k).and_then(Value::as_bool));
-    let kinds: Vec<&String> =
-        map.keys().filter(|k| !["archived", "in_trash", "type", "object"].contains(&k.as_str())).collect();
+    let block = notion
+        .blocks
+        .get(id)
+        .cloned()
+        .ok_or_else(|| Refusal::missing("block", id))?;
+    let trash = ["archived", "in_trash"]
+        .iter()
+        .find_map(|k| map.get(*k).and_then(Value::as_bool));
+    let kinds: Vec<&String> = map
+        .keys()
+        .filter(|k| !["archived", "in_trash", "type", "object"].contains(&k.as_str()))
+        .collect();
     if let Some(other) = kinds.into_iter().find(|k| **k != block.kind) {
-        if !TEXTS.contains(&other.as_str()) && !MEDIA.contains(&other.as_str()) && !OTHERS.contains(&other.as_str()) {
-            return Err(body::wrong(&format!("body.{other}"), "not present", &map[other.as_str()]));
+        if !TEXTS.contains(&other.as_str())
+            && !MEDIA.contains(&other.as_str())
+            && !OTHERS.contains(&other.as_str())
+        {
+            return Err(body::wrong(
+                &format!("body.{other}"),
+                "not present",
+                &map[other.as_str()],
+            ));
         }
-        return Err(Refusal::invalid(format!("Expected block type {} in request body", block.kind)));
+        return Err(Refusal::invalid(format!(
+            "Expected block type {} in request body",
+            block.kind
+        )));
     }
     if trash != Some(false) {
         check_editable(notion, id)?;
@@ -89,7 +120,11 @@ pub(super) fn update(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Ans
         let place = format!("body.{}", block.kind);
         let fields = body::object(&place, change)?;
         if let Some(children) = fields.get("children") {
-            return Err(body::wrong(&format!("{place}.children"), "not present", children));
+            return Err(body::wrong(
+                &format!("{place}.children"),
+                "not present",
+                children,
+            ));
         }
         check_data(&place, &block.kind, fields, Need::Update)?;
         for (key, value) in read_form(&block.kind, fields) {
@@ -109,7 +144,11 @@ pub(super) fn delete(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Ans
     if !notion.can_update {
         return Err(Refusal::capability());
     }
-    if let Some(database) = notion.databases.iter_mut().find(|d| d.id == id && !d.unshared) {
+    if let Some(database) = notion
+        .databases
+        .iter_mut()
+        .find(|d| d.id == id && !d.unshared)
+    {
         database.in_trash = true;
         return Ok(super::database::old_object(database));
     }
@@ -139,7 +178,12 @@ pub fn check_children(place: &str, children: &Value) -> Result<(), Refusal> {
 
 /// How many blocks a list holds, all generations.
 pub fn count(children: &Value) -> usize {
-    children.as_array().into_iter().flatten().map(|b| 1 + count(children_of(b))).sum()
+    children
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|b| 1 + count(children_of(b)))
+        .sum()
 }
 
 fn children_of(block: &Value) -> &Value {
@@ -148,7 +192,11 @@ fn children_of(block: &Value) -> &Value {
 }
 
 fn kind_of(block: &Value) -> Option<&'static str> {
-    TEXTS.into_iter().chain(MEDIA).chain(OTHERS).find(|k| block.get(*k).is_some())
+    TEXTS
+        .into_iter()
+        .chain(MEDIA)
+        .chain(OTHERS)
+        .find(|k| block.get(*k).is_some())
 }
 
 fn check_level(place: &str, children: &Value, depth: usize) -> Result<(), Refusal> {
@@ -156,21 +204,43 @@ fn check_level(place: &str, children: &Value, depth: usize) -> Result<(), Refusa
         let place = format!("{place}[{number}]");
         let map = body::object(&place, block)?;
         let Some(kind) = kind_of(block) else {
-            let kinds = ["embed", "bookmark", "paragraph", "toggle", "heading_3", "divider", "audio"];
-            let lines = kinds.map(|k| format!("{place}.{k} should be defined, instead was `undefined`."));
-            return Err(Refusal::invalid(format!("body failed validation. Fix one:\n{}", lines.join("\n"))));
+            let kinds = [
+                "embed",
+                "bookmark",
+                "paragraph",
+                "toggle",
+                "heading_3",
+                "divider",
+                "audio",
+            ];
+            let lines =
+                kinds.map(|k| format!("{place}.{k} should be defined, instead was `undefined`."));
+            return Err(Refusal::invalid(format!(
+                "body failed validation. Fix one:\n{}",
+                lines.join("\n")
+            )));
         };
         body::only(&place, map, &["object", "type", kind])?;
         if let Some(other) = map.get("type").filter(|t| **t != kind) {
-            return Err(body::wrong(&format!("{place}.type"), &format!("`\"{kind}\"` or `undefined`"), other));
+            return Err(body::wrong(
+                &format!("{place}.type"),
+                &format!("`\"{kind}\"` or `undefined`"),
+                other,
+            ));
         }
         if let Some(other) = map.get("object").filter(|o| **o != "block") {
-            return Err(body::wrong(&format!("{place}.object"), "`\"block\"` or `undefined`", other));
+            return Err(body::wrong(
+                &format!("{place}.object"),
+                "`\"block\"` or `undefined`",
+                other,
+            ));
         }
         let place = format!("{place}.{kind}");
         let data = body::object(&place, &map[kind])?;
         check_data(&place, kind, data, Need::Create)?;
-        let Some(inner) = data.get("children") else { continue };
+        let Some(inner) = data.get("children") else {
+            continue;
+        };
         let place = format!("{place}.children");
         if depth == 2 {
             return Err(body::wrong(&place, "not present", inner));
@@ -186,9 +256,16 @@ enum Need {
     Update,
 }
 
-fn check_data(place: &str, kind: &str, data: &Map<String, Value>, need: Need) -> Result<(), Refusal> {
+fn check_data(
+    place: &str,
+    kind: &str,
+    data: &Map<String, Value>,
+    need: Need,
+) -> Result<(), Refusal> {
     let allowed: &[&str] = match kind {
-        "heading_1" | "heading_2" | "heading_3" => &["rich_text", "color", "children", "is_toggleable"],
+        "heading_1" | "heading_2" | "heading_3" => {
+            &["rich_text", "color", "children", "is_toggleable"]
+        }
         "callout" => &["rich_text", "color", "children", "icon"],
         "to_do" => &["rich_text", "color", "children", "checked"],
         "code" => &["rich_text", "caption", "language"],
@@ -208,18 +285,33 @@ fn check_data(place: &str, kind: &str, data: &Map<String, Value>, need: Need) ->
         body::required(place, data, key)?;
     }
     for key in ["rich_text", "caption"] {
-        data.get(key).map_or(Ok(()), |t| body::rich_text(&format!("{place}.{key}"), t))?;
+        data.get(key)
+            .map_or(Ok(()), |t| body::rich_text(&format!("{place}.{key}"), t))?;
     }
-    data.get("color").map_or(Ok(()), |c| body::color(&format!("{place}.color"), c))?;
-    data.get("url").map_or(Ok(""), |u| body::url(&format!("{place}.url"), u))?;
+    data.get("color")
+        .map_or(Ok(()), |c| body::color(&format!("{place}.color"), c))?;
+    data.get("url")
+        .map_or(Ok(""), |u| body::url(&format!("{place}.url"), u))?;
     if kind == "code" && need == Need::Create && !data.contains_key("language") {
-        return Err(Refusal::body(&format!("{place}.language should be defined, instead was `undefined`.")));
+        return Err(Refusal::body(&format!(
+            "{place}.language should be defined, instead was `undefined`."
+        )));
     }
-    if let Some(key) = ["checked", "is_toggleable"].into_iter().find(|k| data.get(*k).is_some_and(|v| !v.is_boolean()))
+    if let Some(key) = ["checked", "is_toggleable"]
+        .into_iter()
+        .find(|k| data.get(*k).is_some_and(|v| !v.is_boolean()))
     {
-        return Err(body::wrong(&format!("{place}.{key}"), "a boolean or `undefined`", &data[key]));
+        return Err(body::wrong(
+            &format!("{place}.{key}"),
+            "a boolean or `undefined`",
+            &data[key],
+        ));
     }
-    if MEDIA.contains(&kind) { check_media(place, data) } else { Ok(()) }
+    if MEDIA.contains(&kind) {
+        check_media(place, data)
+    } else {
+        Ok(())
+    }
 }
 
 fn check_media(place: &str, data: &Map<String, Value>) -> Result<(), Refusal> {
@@ -235,9 +327,15 @@ fn check_media(place: &str, data: &Map<String, Value>) -> Result<(), Refusal> {
             let map = body::object(&place, upload)?;
             let id = body::required(&place, map, "id")?;
             let sound = id.as_str().and_then(uuid).is_some();
-            if sound { Ok(()) } else { Err(body::wrong(&format!("{place}.id"), "a valid uuid", id)) }
+            if sound {
+                Ok(())
+            } else {
+                Err(body::wrong(&format!("{place}.id"), "a valid uuid", id))
+            }
         }
-        _ => Err(Refusal::body(&format!("{place}.external should be defined, instead was `undefined`."))),
+        _ => Err(Refusal::body(&format!(
+            "{place}.external should be defined, instead was `undefined`."
+        ))),
     }
 }
 
@@ -262,7 +360,10 @@ fn position(map: &Map<String, Value>, siblings: &[String]) -> Result<Option<usiz
             match place.get("type").and_then(Value::as_str) {
                 Some("start") => return Ok(Some(0)),
                 Some("end") => None,
-                Some("after_block") => Some(("body.position.after_block.id", &position["after_block"]["id"])),
+                Some("after_block") => Some((
+                    "body.position.after_block.id",
+                    &position["after_block"]["id"],
+                )),
                 _ => {
                     return Err(body::wrong(
                         "body.position.type",
@@ -274,15 +375,27 @@ fn position(map: &Map<String, Value>, siblings: &[String]) -> Result<Option<usiz
         }
         (None, None) => None,
     };
-    let Some((place, after)) = wanted else { return Ok(None) };
-    let id = after.as_str().and_then(uuid).ok_or_else(|| body::wrong(place, "a valid uuid", after))?;
+    let Some((place, after)) = wanted else {
+        return Ok(None);
+    };
+    let id = after
+        .as_str()
+        .and_then(uuid)
+        .ok_or_else(|| body::wrong(place, "a valid uuid", after))?;
     let index = siblings.iter().position(|s| *s == id);
     let message = "The block to append children after is not a direct child of the parent block.";
-    index.map(|i| Some(i + 1)).ok_or_else(|| Refusal::invalid(message))
+    index
+        .map(|i| Some(i + 1))
+        .ok_or_else(|| Refusal::invalid(message))
 }
 
 /// Stores checked blocks and gives the ids of the first generation.
-pub fn insert(notion: &mut NotionState, parent: &str, children: &Value, at: Option<usize>) -> Vec<String> {
+pub fn insert(
+    notion: &mut NotionState,
+    parent: &str,
+    children: &Value,
+    at: Option<usize>,
+) -> Vec<String> {
     let now = notion.now();
     let mut ids = Vec::new();
     for json in children.as_array().into_iter().flatten() {
@@ -295,16 +408,26 @@ pub fn insert(notion: &mut NotionState, parent: &str, children: &Value, at: Opti
         ids.push(id);
     }
     let all = notion.children_mut(parent).clone();
-    let living: Vec<String> =
-        all.iter().filter(|c| notion.blocks.get(*c).is_some_and(|b| !b.in_trash)).cloned().collect();
-    let index = at.and_then(|i| living.get(i)).and_then(|next| all.iter().position(|c| c == next));
+    let living: Vec<String> = all
+        .iter()
+        .filter(|c| notion.blocks.get(*c).is_some_and(|b| !b.in_trash))
+        .cloned()
+        .collect();
+    let index = at
+        .and_then(|i| living.get(i))
+        .and_then(|next| all.iter().position(|c| c == next));
     let list = notion.children_mut(parent);
     let index = index.unwrap_or(list.len());
     list.splice(index..index, ids.iter().cloned());
     ids
 }
 
-fn new_block(id: &str, (parent, kind): (&str, &str), written: &Map<String, Value>, now: Timestamp) -> Block {
+fn new_block(
+    id: &str,
+    (parent, kind): (&str, &str),
+    written: &Map<String, Value>,
+    now: Timestamp,
+) -> Block {
     let mut data = defaults(kind);
     for (key, value) in read_form(kind, written) {
         data[key] = value;
@@ -323,7 +446,9 @@ fn new_block(id: &str, (parent, kind): (&str, &str), written: &Map<String, Value
 
 fn defaults(kind: &str) -> Value {
     match kind {
-        "heading_1" | "heading_2" | "heading_3" => json!({"color": "default", "is_toggleable": false}),
+        "heading_1" | "heading_2" | "heading_3" => {
+            json!({"color": "default", "is_toggleable": false})
+        }
         "to_do" => json!({"color": "default", "checked": false}),
         "bookmark" | "embed" => json!({"caption": []}),
         "code" => json!({"caption": []}),
@@ -337,10 +462,23 @@ fn read_form(kind: &str, written: &Map<String, Value>) -> Vec<(String, Value)> {
     let mut fields: Vec<(String, Value)> = written
         .iter()
         .filter(|(k, _)| *k != "children")
-        .map(|(k, v)| (k.clone(), if k == "rich_text" || k == "caption" { value::rich_text(v) } else { v.clone() }))
+        .map(|(k, v)| {
+            (
+                k.clone(),
+                if k == "rich_text" || k == "caption" {
+                    value::rich_text(v)
+                } else {
+                    v.clone()
+                },
+            )
+        })
         .collect();
     if MEDIA.contains(&kind) && !written.contains_key("type") {
-        let source = if written.contains_key("external") { "external" } else { "file_upload" };
+        let source = if written.contains_key("external") {
+            "external"
+        } else {
+            "file_upload"
+        };
         fields.push(("type".to_owned(), json!(source)));
     }
     fields
@@ -360,7 +498,11 @@ fn living_children(notion: &NotionState, parent: &str) -> Result<Vec<String>, Re
         (Err(_), Some(block)) => &block.children,
         (Err(_), None) => return Err(Refusal::missing("block", parent)),
     };
-    Ok(all.iter().filter(|c| notion.blocks.get(*c).is_some_and(|b| !b.in_trash)).cloned().collect())
+    Ok(all
+        .iter()
+        .filter(|c| notion.blocks.get(*c).is_some_and(|b| !b.in_trash))
+        .cloned()
+        .collect())
 }
 
 /// Refuses what is in the trash itself, or lies under something that is.
@@ -391,17 +533,26 @@ fn touch(notion: &mut NotionState, id: &str) {
 }
 
 fn objects(notion: &NotionState, ids: &[String], version: Version) -> Vec<Value> {
-    ids.iter().filter_map(|id| notion.blocks.get(id)).map(|b| object(notion, b, version)).collect()
+    ids.iter()
+        .filter_map(|id| notion.blocks.get(id))
+        .map(|b| object(notion, b, version))
+        .collect()
 }
 
 fn object(notion: &NotionState, block: &Block, version: Version) -> Value {
     let under_page = notion.page(&block.parent).is_some();
     let kind = if under_page { "page_id" } else { "block_id" };
-    let has_children = block.children.iter().any(|c| notion.blocks.get(c).is_some_and(|b| !b.in_trash));
+    let has_children = block
+        .children
+        .iter()
+        .any(|c| notion.blocks.get(c).is_some_and(|b| !b.in_trash));
     let user = json!({"object": "user", "id": BOT_USER});
-    let mut object = json!({"object": "block", "id": block.id, "parent": {"type": kind, kind: block.parent},
-        "created_time": minute(block.created), "last_edited_time": minute(block.edited), "created_by": user,
-        "last_edited_by": user, "has_children": has_children, "in_trash": block.in_trash, "type": block.kind,
+    let mut object = json!({"object": "block", "id": block.id, "parent": {"type": kind,
+        kind: block.parent},
+        "created_time": minute(block.created), "last_edited_time": minute(block.edited),
+        "created_by": user,
+        "last_edited_by": user, "has_children": has_children, "in_trash": block.in_trash,
+        "type": block.kind,
         block.kind.as_str(): block.data});
     if version < Version::V2026 {
         object["archived"] = json!(block.in_trash);
@@ -409,10 +560,20 @@ fn object(notion: &NotionState, block: &Block, version: Version) -> Value {
     object
 }
 
-fn page_as_block(notion: &NotionState, page: &super::super::world::Page, version: Version) -> Value {
+fn page_as_block(
+    notion: &NotionState,
+    page: &super::super::world::Page,
+    version: Version,
+) -> Value {
     let mut object = page::object(notion, page, version);
-    let title = object["properties"].as_object().into_iter().flatten().find(|(_, p)| p["type"] == "title");
-    let title = title.map(|(_, p)| super::super::render::plain(&p["title"])).unwrap_or_default();
+    let title = object["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .find(|(_, p)| p["type"] == "title");
+    let title = title
+        .map(|(_, p)| super::super::render::plain(&p["title"]))
+        .unwrap_or_default();
     let has_children = !page.children.is_empty();
     let map = object.as_object_mut().unwrap();
     for key in ["properties", "url", "public_url", "cover", "icon"] {

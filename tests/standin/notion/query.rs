@@ -1,4 +1,5 @@
-//! Queries: filters are compiled against the columns first, so that a wrong one is refused even without rows.
+//! Queries: filters are compiled against the columns first, so that a wrong one is refused even
+//! without rows.
 
 use std::cmp::Ordering;
 
@@ -20,38 +21,77 @@ pub(super) fn source(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Ans
     run(notion, call, id)
 }
 
+/// What a query may say.
+const KEYS: &[&str] = &[
+    "filter",
+    "sorts",
+    "page_size",
+    "start_cursor",
+    "archived",
+    "in_trash",
+    "result_type",
+];
+
 fn run(notion: &mut NotionState, call: &Call<'_>, source: &str) -> Answer {
     if !notion.can_read {
         return Err(Refusal::capability());
     }
     let empty = json!({});
-    let body = if call.body.is_null() { &empty } else { &call.body };
+    let body = if call.body.is_null() {
+        &empty
+    } else {
+        &call.body
+    };
     let map = body::object("body", body)?;
-    body::only("body", map, &["filter", "sorts", "page_size", "start_cursor", "archived", "in_trash", "result_type"])?;
-    let columns = notion.source(source).cloned().ok_or_else(|| Refusal::missing("data_source", source))?;
+    body::only("body", map, KEYS)?;
+    let columns = notion
+        .source(source)
+        .cloned()
+        .ok_or_else(|| Refusal::missing("data_source", source))?;
     let paging = Paging::of_body(body, call.version)?;
-    let filter = map.get("filter").map(|f| compile(&columns, f, ("body.filter", 0), call.version)).transpose()?;
-    let sorts = map.get("sorts").map(|s| compile_sorts(&columns, s)).transpose()?.unwrap_or_default();
+    let filter = map
+        .get("filter")
+        .map(|f| compile(&columns, f, ("body.filter", 0), call.version))
+        .transpose()?;
+    let sorts = map
+        .get("sorts")
+        .map(|s| compile_sorts(&columns, s))
+        .transpose()?
+        .unwrap_or_default();
     let mut rows: Vec<&Page> = notion
         .pages
         .iter()
-        .rev() // without sorts nothing is promised: newest first, so that nobody relies on the oldest
+        // Without sorts nothing is promised: newest first, so that nobody relies on the oldest.
+        .rev()
         .filter(|p| p.source == source && !p.in_trash && !p.unshared)
         .filter(|p| p.born.is_none_or(|b| b.elapsed() >= notion.hide_new_pages))
         .filter(|p| filter.as_ref().is_none_or(|f| f.accepts(p)))
         .collect();
-    rows.sort_by(|a, b| sorts.iter().map(|s| s.compare(a, b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal));
+    rows.sort_by(|a, b| {
+        sorts
+            .iter()
+            .map(|s| s.compare(a, b))
+            .find(|o| o.is_ne())
+            .unwrap_or(Ordering::Equal)
+    });
     let over = rows.len() > notion.query_cap;
     rows.truncate(notion.query_cap);
     let ids: Vec<String> = rows.iter().map(|p| p.id.clone()).collect();
     let cut = paging.cut(notion, &ids, call.version)?;
     let keep = call.request.all("filter_properties");
     let found = cut.ids.iter().filter_map(|id| notion.page(id));
-    let results = found.map(|p| trim(page::object(notion, p, call.version), &keep)).collect();
-    let kind = if call.version == Version::V2022 { "page_or_database" } else { "page_or_data_source" };
+    let results = found
+        .map(|p| trim(page::object(notion, p, call.version), &keep))
+        .collect();
+    let kind = if call.version == Version::V2022 {
+        "page_or_database"
+    } else {
+        "page_or_data_source"
+    };
     let mut list = cut.envelope(kind, results);
     if over && cut.last {
-        list["request_status"] = json!({"type": "incomplete", "incomplete_reason": "query_result_limit_reached"});
+        list["request_status"] =
+            json!({"type": "incomplete", "incomplete_reason": "query_result_limit_reached"});
     }
     Ok(list)
 }
@@ -63,7 +103,9 @@ fn trim(mut object: Value, keep: &[String]) -> Value {
     {
         properties.retain(|name, p| {
             let id = p["id"].as_str().unwrap_or_default();
-            let decoded = percent_encoding::percent_decode_str(id).decode_utf8_lossy().into_owned();
+            let decoded = percent_encoding::percent_decode_str(id)
+                .decode_utf8_lossy()
+                .into_owned();
             keep.iter().any(|k| k == id || *k == decoded || k == name)
         });
     }
@@ -73,7 +115,12 @@ fn trim(mut object: Value, keep: &[String]) -> Value {
 enum Filter {
     And(Vec<Filter>),
     Or(Vec<Filter>),
-    Leaf { subject: Subject, kind: String, operator: String, argument: Value },
+    Leaf {
+        subject: Subject,
+        kind: String,
+        operator: String,
+        argument: Value,
+    },
 }
 
 #[derive(Clone)]
@@ -104,7 +151,15 @@ const ORDER: [&str; 8] = [
     "is_empty",
     "is_not_empty",
 ];
-const DATE: [&str; 7] = ["equals", "before", "after", "on_or_before", "on_or_after", "is_empty", "is_not_empty"];
+const DATE: [&str; 7] = [
+    "equals",
+    "before",
+    "after",
+    "on_or_before",
+    "on_or_after",
+    "is_empty",
+    "is_not_empty",
+];
 
 fn operators(kind: &str) -> &'static [&'static str] {
     match kind {
@@ -118,7 +173,12 @@ fn operators(kind: &str) -> &'static [&'static str] {
     }
 }
 
-fn compile(source: &Source, json: &Value, (place, depth): (&str, usize), version: Version) -> Result<Filter, Refusal> {
+fn compile(
+    source: &Source,
+    json: &Value,
+    (place, depth): (&str, usize),
+    version: Version,
+) -> Result<Filter, Refusal> {
     let map = body::object(place, json)?;
     for key in ["and", "or"] {
         let Some(list) = map.get(key) else { continue };
@@ -128,9 +188,14 @@ fn compile(source: &Source, json: &Value, (place, depth): (&str, usize), version
             return Err(body::wrong(&place, "not present", list));
         }
         let items = body::list(&place, list, 100)?.iter().enumerate();
-        let compiled: Result<Vec<Filter>, Refusal> =
-            items.map(|(n, f)| compile(source, f, (&format!("{place}[{n}]"), depth + 1), version)).collect();
-        return Ok(if key == "and" { Filter::And(compiled?) } else { Filter::Or(compiled?) });
+        let compiled: Result<Vec<Filter>, Refusal> = items
+            .map(|(n, f)| compile(source, f, (&format!("{place}[{n}]"), depth + 1), version))
+            .collect();
+        return Ok(if key == "and" {
+            Filter::And(compiled?)
+        } else {
+            Filter::Or(compiled?)
+        });
     }
     leaf(source, (place, map), version)
 }
@@ -148,24 +213,37 @@ fn leaf(
             (Subject::Column(column.clone()), text("type"))
         }
         (None, Some(t)) if t == "created_time" => (Subject::Created, "created_time".to_owned()),
-        (None, Some(t)) if t == "last_edited_time" => (Subject::Edited, "last_edited_time".to_owned()),
+        (None, Some(t)) if t == "last_edited_time" => {
+            (Subject::Edited, "last_edited_time".to_owned())
+        }
         (None, Some(t)) => {
-            return Err(body::wrong(&format!("{place}.timestamp"), "`\"created_time\"` or `\"last_edited_time\"`", t));
+            return Err(body::wrong(
+                &format!("{place}.timestamp"),
+                "`\"created_time\"` or `\"last_edited_time\"`",
+                t,
+            ));
         }
         _ => {
             let lines = ["or", "and", "property", "timestamp"]
                 .map(|k| format!("{place}.{k} should be defined, instead was `undefined`."));
-            return Err(Refusal::invalid(format!("body failed validation. Fix one:\n{}", lines.join("\n"))));
+            return Err(Refusal::invalid(format!(
+                "body failed validation. Fix one:\n{}",
+                lines.join("\n")
+            )));
         }
     };
-    let keys: Vec<&String> = map.keys().filter(|k| !["property", "timestamp", "type"].contains(&k.as_str())).collect();
+    let keys: Vec<&String> = map
+        .keys()
+        .filter(|k| !["property", "timestamp", "type"].contains(&k.as_str()))
+        .collect();
     let [kind] = keys.as_slice() else {
         let problem = format!("{place}.{own} should be defined, instead was `undefined`.");
         return Err(Refusal::body(&problem));
     };
     if !accepted(kind, &own, version) {
         return Err(Refusal::invalid(format!(
-            "The property type in the database does not match the property type of the filter provided: database \
+            "The property type in the database does not match the property type of the filter \
+                provided: database \
              property {own} does not match filter {kind}"
         )));
     }
@@ -175,30 +253,56 @@ fn leaf(
     body::only(&place, condition, known)?;
     let mut conditions = condition.iter();
     let (Some((operator, argument)), None) = (conditions.next(), conditions.next()) else {
-        return Err(Refusal::body(&format!("{place}.{} should be defined, instead was `undefined`.", known[0])));
+        return Err(Refusal::body(&format!(
+            "{place}.{} should be defined, instead was `undefined`.",
+            known[0]
+        )));
     };
     check_argument(&format!("{place}.{operator}"), (&own, operator), argument)?;
-    Ok(Filter::Leaf { subject, kind: own, operator: operator.clone(), argument: argument.clone() })
+    Ok(Filter::Leaf {
+        subject,
+        kind: own,
+        operator: operator.clone(),
+        argument: argument.clone(),
+    })
 }
 
 /// The key must be the column's type; `rich_text` also serves what was seen to be accepted.
 fn accepted(kind: &str, own: &str, version: Version) -> bool {
-    let text: &[&str] = if version == Version::V2026 { &["title", "phone_number", "email", "url"] } else { &["title"] };
+    let text: &[&str] = if version == Version::V2026 {
+        &["title", "phone_number", "email", "url"]
+    } else {
+        &["title"]
+    };
     kind == own || (kind == "rich_text" && text.contains(&own))
 }
 
-fn check_argument(place: &str, (own, operator): (&str, &str), argument: &Value) -> Result<(), Refusal> {
+fn check_argument(
+    place: &str,
+    (own, operator): (&str, &str),
+    argument: &Value,
+) -> Result<(), Refusal> {
     if operator.starts_with("is_") {
-        return if argument == true { Ok(()) } else { Err(body::wrong(place, "`true`", argument)) };
+        return if argument == true {
+            Ok(())
+        } else {
+            Err(body::wrong(place, "`true`", argument))
+        };
     }
     match own {
-        "number" | "unique_id" if !argument.is_number() => Err(body::wrong(place, "a number", argument)),
+        "number" | "unique_id" if !argument.is_number() => {
+            Err(body::wrong(place, "a number", argument))
+        }
         "number" | "unique_id" => Ok(()),
         "checkbox" if !argument.is_boolean() => Err(body::wrong(place, "a boolean", argument)),
         "checkbox" => Ok(()),
         "date" | "created_time" | "last_edited_time" => {
             let sound = argument.as_str().and_then(instant).is_some();
-            if sound { Ok(()) } else { Err(body::wrong(place, "a valid ISO 8601 date string", argument)) }
+            if sound {
+                Ok(())
+            } else {
+                Err(body::wrong(place, "a valid ISO 8601 date string", argument))
+            }
         }
         _ => body::text(place, argument, 2000).map(|_| ()),
     }
@@ -209,7 +313,12 @@ impl Filter {
         match self {
             Filter::And(all) => all.iter().all(|f| f.accepts(page)),
             Filter::Or(any) => any.iter().any(|f| f.accepts(page)),
-            Filter::Leaf { subject, kind, operator, argument } => holds(kind, &subject.of(page), operator, argument),
+            Filter::Leaf {
+                subject,
+                kind,
+                operator,
+                argument,
+            } => holds(kind, &subject.of(page), operator, argument),
         }
     }
 }
@@ -226,12 +335,24 @@ impl Subject {
 
 fn holds(kind: &str, value: &Value, operator: &str, argument: &Value) -> bool {
     match kind {
-        "title" | "rich_text" | "url" | "email" | "phone_number" => text_holds(&words(value), operator, argument),
-        "select" | "status" => text_holds(value["name"].as_str().unwrap_or_default(), operator, argument),
-        "date" => order_holds(value["start"].as_str().and_then(instant), operator, argument.as_str().and_then(instant)),
-        "created_time" | "last_edited_time" => {
-            order_holds(value.as_str().and_then(instant), operator, argument.as_str().and_then(instant))
+        "title" | "rich_text" | "url" | "email" | "phone_number" => {
+            text_holds(&words(value), operator, argument)
         }
+        "select" | "status" => text_holds(
+            value["name"].as_str().unwrap_or_default(),
+            operator,
+            argument,
+        ),
+        "date" => order_holds(
+            value["start"].as_str().and_then(instant),
+            operator,
+            argument.as_str().and_then(instant),
+        ),
+        "created_time" | "last_edited_time" => order_holds(
+            value.as_str().and_then(instant),
+            operator,
+            argument.as_str().and_then(instant),
+        ),
         "number" => order_holds(value.as_f64(), operator, argument.as_f64()),
         "unique_id" => order_holds(value["number"].as_f64(), operator, argument.as_f64()),
         "checkbox" => (value == argument) == (operator == "equals"),
@@ -240,8 +361,14 @@ fn holds(kind: &str, value: &Value, operator: &str, argument: &Value) -> bool {
 }
 
 fn words(value: &Value) -> String {
-    let segments = value.as_array().into_iter().flatten().filter_map(|s| s["plain_text"].as_str());
-    value.as_str().map_or_else(|| segments.collect(), str::to_owned)
+    let segments = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|s| s["plain_text"].as_str());
+    value
+        .as_str()
+        .map_or_else(|| segments.collect(), str::to_owned)
 }
 
 fn text_holds(text: &str, operator: &str, argument: &Value) -> bool {
@@ -275,7 +402,9 @@ fn order_holds<T: PartialOrd>(value: Option<T>, operator: &str, argument: Option
 
 fn list_holds(value: &Value, operator: &str, argument: &Value) -> bool {
     let items = value.as_array().map_or(&[][..], Vec::as_slice);
-    let has = items.iter().any(|i| i["name"] == *argument || i["id"] == *argument);
+    let has = items
+        .iter()
+        .any(|i| i["name"] == *argument || i["id"] == *argument);
     match operator {
         "contains" => has,
         "does_not_contain" => !has,
@@ -289,7 +418,9 @@ fn instant(text: &str) -> Option<Timestamp> {
     if text.len() == 10 {
         return format!("{text}T00:00:00Z").parse().ok();
     }
-    text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
+    text.parse()
+        .ok()
+        .or_else(|| format!("{text}Z").parse().ok())
 }
 
 struct Sort {
@@ -301,16 +432,25 @@ impl Sort {
     fn compare(&self, a: &Page, b: &Page) -> Ordering {
         let key = |page: &Page| {
             let value = self.subject.of(page);
-            value.as_f64().map_or_else(|| super::super::render::plain(&value), |n| format!("{n:020.6}"))
+            value.as_f64().map_or_else(
+                || super::super::render::plain(&value),
+                |n| format!("{n:020.6}"),
+            )
         };
         let order = key(a).cmp(&key(b));
-        if self.descending { order.reverse() } else { order }
+        if self.descending {
+            order.reverse()
+        } else {
+            order
+        }
     }
 }
 
 fn compile_sorts(source: &Source, json: &Value) -> Result<Vec<Sort>, Refusal> {
     let items = body::list("body.sorts", json, 100)?.iter().enumerate();
-    items.map(|(n, item)| compile_sort(source, &format!("body.sorts[{n}]"), item)).collect()
+    items
+        .map(|(n, item)| compile_sort(source, &format!("body.sorts[{n}]"), item))
+        .collect()
 }
 
 fn compile_sort(source: &Source, place: &str, item: &Value) -> Result<Sort, Refusal> {
@@ -321,10 +461,17 @@ fn compile_sort(source: &Source, place: &str, item: &Value) -> Result<Sort, Refu
         Some("descending") => true,
         _ => {
             let found = map.get("direction").cloned().unwrap_or(Value::Null);
-            return Err(body::wrong(&format!("{place}.direction"), "`\"ascending\"` or `\"descending\"`", &found));
+            return Err(body::wrong(
+                &format!("{place}.direction"),
+                "`\"ascending\"` or `\"descending\"`",
+                &found,
+            ));
         }
     };
-    let subject = match (map.get("timestamp").and_then(Value::as_str), map.get("property")) {
+    let subject = match (
+        map.get("timestamp").and_then(Value::as_str),
+        map.get("property"),
+    ) {
         (Some("created_time"), _) => Subject::Created,
         (Some("last_edited_time"), _) => Subject::Edited,
         (_, Some(Value::String(key))) => {
@@ -332,7 +479,14 @@ fn compile_sort(source: &Source, place: &str, item: &Value) -> Result<Sort, Refu
             let column = page::column(source, key).ok_or_else(|| Refusal::invalid(message))?;
             Subject::Column(column.clone())
         }
-        _ => return Err(Refusal::body(&format!("{place}.property should be defined, instead was `undefined`."))),
+        _ => {
+            return Err(Refusal::body(&format!(
+                "{place}.property should be defined, instead was `undefined`."
+            )));
+        }
     };
-    Ok(Sort { subject, descending })
+    Ok(Sort {
+        subject,
+        descending,
+    })
 }

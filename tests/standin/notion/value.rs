@@ -1,4 +1,5 @@
-//! Property values: shape of what is written, fit to the column, and what reads back. One function per concern.
+//! Property values: shape of what is written, fit to the column, and what reads back. One function
+//! per concern.
 
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -26,8 +27,8 @@ pub const WRITABLE: [&str; 14] = [
     "status",
 ];
 
-/// The type a written value is of; a value of no known type, or of the wrong JSON kind, is refused as Notion does
-/// for unions: one line per variant.
+/// The type a written value is of; a value of no known type, or of the wrong JSON kind, is refused
+/// as Notion does for unions: one line per variant.
 pub fn kind_of(place: &str, written: &Value) -> Result<&'static str, Refusal> {
     let map = body::object(place, written)?;
     let kind = WRITABLE.into_iter().find(|k| map.contains_key(*k));
@@ -35,23 +36,36 @@ pub fn kind_of(place: &str, written: &Value) -> Result<&'static str, Refusal> {
     let Some(kind) = kind.filter(|_| fits) else {
         let lines = WRITABLE.iter().map(|k| match map.get(*k) {
             Some(value) => {
-                format!("{place}.{k} should be {}, instead was `{}`.", wanted(k), body::shown(Some(value)))
+                format!(
+                    "{place}.{k} should be {}, instead was `{}`.",
+                    wanted(k),
+                    body::shown(Some(value))
+                )
             }
             None => format!("{place}.{k} should be defined, instead was `undefined`."),
         });
         let lines: Vec<String> = lines.collect();
-        return Err(Refusal::invalid(format!("body failed validation. Fix one:\n{}", lines.join("\n"))));
+        return Err(Refusal::invalid(format!(
+            "body failed validation. Fix one:\n{}",
+            lines.join("\n")
+        )));
     };
     body::only(place, map, &["id", "type", "name", kind])?;
     match map.get("type") {
-        Some(t) if t != kind => Err(body::wrong(&format!("{place}.type"), &format!("`\"{kind}\"`"), t)),
+        Some(t) if t != kind => Err(body::wrong(
+            &format!("{place}.type"),
+            &format!("`\"{kind}\"`"),
+            t,
+        )),
         Some(_) | None => Ok(kind),
     }
 }
 
 fn fits(kind: &str, value: &Value) -> bool {
     match kind {
-        "title" | "rich_text" | "multi_select" | "people" | "relation" | "files" => value.is_array(),
+        "title" | "rich_text" | "multi_select" | "people" | "relation" | "files" => {
+            value.is_array()
+        }
         "number" => value.is_number() || value.is_null(),
         "checkbox" => value.is_boolean(),
         "url" | "email" | "phone_number" => value.is_string() || value.is_null(),
@@ -96,9 +110,9 @@ pub fn check(place: &str, kind: &str, value: &Value) -> Result<(), Refusal> {
 fn string(place: &str, value: &Value, most: usize) -> Result<(), Refusal> {
     match value {
         Value::Null => Ok(()),
-        Value::String(s) if s.is_empty() => {
-            Err(Refusal::body(&format!("{place}.length should be ≥ `1`, instead was `0`.")))
-        }
+        Value::String(s) if s.is_empty() => Err(Refusal::body(&format!(
+            "{place}.length should be ≥ `1`, instead was `0`."
+        ))),
         other => body::text(place, other, most).map(|_| ()),
     }
 }
@@ -107,9 +121,13 @@ fn option(place: &str, value: &Value) -> Result<(), Refusal> {
     let map = body::object(place, value)?;
     body::only(place, map, &["id", "name", "color", "description"])?;
     match (map.get("name"), map.get("id")) {
-        (None, None) => Err(Refusal::body(&format!("{place}.name should be defined, instead was `undefined`."))),
+        (None, None) => Err(Refusal::body(&format!(
+            "{place}.name should be defined, instead was `undefined`."
+        ))),
         (Some(name), _) if body::text(&format!("{place}.name"), name, 100)?.is_empty() => {
-            Err(Refusal::body(&format!("{place}.name.length should be ≥ `1`, instead was `0`.")))
+            Err(Refusal::body(&format!(
+                "{place}.name.length should be ≥ `1`, instead was `0`."
+            )))
         }
         (Some(_) | None, _) => Ok(()),
     }
@@ -119,20 +137,32 @@ fn reference(place: &str, value: &Value) -> Result<(), Refusal> {
     let map = body::object(place, value)?;
     let id = body::required(place, map, "id")?;
     let sound = id.as_str().is_some_and(|id| uuid(id).is_some());
-    if sound { Ok(()) } else { Err(body::wrong(&format!("{place}.id"), "a valid uuid", id)) }
+    if sound {
+        Ok(())
+    } else {
+        Err(body::wrong(&format!("{place}.id"), "a valid uuid", id))
+    }
 }
 
 fn file(place: &str, value: &Value) -> Result<(), Refusal> {
     let map = body::object(place, value)?;
-    body::only(place, map, &["name", "type", "external", "file", "file_upload"])?;
+    body::only(
+        place,
+        map,
+        &["name", "type", "external", "file", "file_upload"],
+    )?;
     match (map.get("external"), map.get("file_upload"), map.get("file")) {
         (Some(external), _, _) => {
-            body::text(&format!("{place}.name"), body::required(place, map, "name")?, 100)?;
+            body::text(
+                &format!("{place}.name"),
+                body::required(place, map, "name")?,
+                100,
+            )?;
             body::url(&format!("{place}.external.url"), &external["url"]).map(|_| ())
         }
-        (None, None, None) => {
-            Err(Refusal::body(&format!("{place}.external should be defined, instead was `undefined`.")))
-        }
+        (None, None, None) => Err(Refusal::body(&format!(
+            "{place}.external should be defined, instead was `undefined`."
+        ))),
         (None, _, _) => Ok(()),
     }
 }
@@ -145,7 +175,9 @@ fn date(place: &str, value: &Value) -> Result<Value, Refusal> {
         None | Some(Value::Null) => None,
         Some(zone) => {
             let known = zone.as_str().and_then(|z| TimeZone::get(z).ok());
-            Some(known.ok_or_else(|| body::wrong(&format!("{place}.time_zone"), "a valid time zone", zone))?)
+            Some(known.ok_or_else(|| {
+                body::wrong(&format!("{place}.time_zone"), "a valid time zone", zone)
+            })?)
         }
     };
     let moment = |key: &str, value: &Value| {
@@ -186,7 +218,13 @@ pub fn read_form(kind: &str, value: &Value, options: &[Value]) -> Value {
         "select" | "status" => find_option(value, options).map_or(Value::Null, short),
         "multi_select" => {
             let mut out: Vec<Value> = Vec::new();
-            for found in value.as_array().into_iter().flatten().filter_map(|v| find_option(v, options)).map(short) {
+            for found in value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|v| find_option(v, options))
+                .map(short)
+            {
                 if !out.contains(&found) {
                     out.push(found);
                 }
@@ -194,10 +232,19 @@ pub fn read_form(kind: &str, value: &Value, options: &[Value]) -> Value {
             Value::Array(out)
         }
         "relation" => {
-            let ids = value.as_array().into_iter().flatten().filter_map(|v| uuid(v["id"].as_str()?));
+            let ids = value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|v| uuid(v["id"].as_str()?));
             ids.map(|id| json!({"id": id})).collect()
         }
-        "people" => value.as_array().into_iter().flatten().map(|v| json!({"object": "user", "id": v["id"]})).collect(),
+        "people" => value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|v| json!({"object": "user", "id": v["id"]}))
+            .collect(),
         "date" if !value.is_null() => date("", value).unwrap_or(Value::Null),
         _ => value.clone(),
     }
@@ -205,10 +252,12 @@ pub fn read_form(kind: &str, value: &Value, options: &[Value]) -> Value {
 
 /// The option that a written `{name}` or `{id}` means.
 pub fn find_option<'a>(written: &Value, options: &'a [Value]) -> Option<&'a Value> {
-    options.iter().find(|o| match (&written["id"], &written["name"]) {
-        (Value::String(id), _) => o["id"] == *id,
-        (_, name) => o["name"] == *name,
-    })
+    options
+        .iter()
+        .find(|o| match (&written["id"], &written["name"]) {
+            (Value::String(id), _) => o["id"] == *id,
+            (_, name) => o["name"] == *name,
+        })
 }
 
 fn short(option: &Value) -> Value {
@@ -229,12 +278,17 @@ pub fn empty(column: &Value) -> Value {
 pub fn default_status(config: &Value) -> Value {
     let first = &config["groups"][0]["option_ids"][0];
     let options = config["options"].as_array().map_or(&[][..], Vec::as_slice);
-    options.iter().find(|o| o["id"] == *first).or(options.first()).map_or(Value::Null, short)
+    options
+        .iter()
+        .find(|o| o["id"] == *first)
+        .or(options.first())
+        .map_or(Value::Null, short)
 }
 
 /// The read form of texts: every field that Notion adds.
 pub fn rich_text(written: &Value) -> Value {
-    let plain = json!({"bold": false, "italic": false, "strikethrough": false, "underline": false, "code": false,
+    let plain = json!({"bold": false, "italic": false, "strikethrough": false,
+        "underline": false, "code": false,
                        "color": "default"});
     let segment = |s: &Value| {
         let mut annotations = plain.clone();
@@ -248,11 +302,21 @@ pub fn rich_text(written: &Value) -> Value {
             return out;
         }
         let url = &s["text"]["link"]["url"];
-        let link = if url.is_string() { json!({"url": url}) } else { Value::Null };
-        json!({"type": "text", "text": {"content": s["text"]["content"], "link": link}, "annotations": annotations,
+        let link = if url.is_string() {
+            json!({"url": url})
+        } else {
+            Value::Null
+        };
+        json!({"type": "text", "text": {"content": s["text"]["content"], "link": link},
+            "annotations": annotations,
                "plain_text": s["text"]["content"], "href": url})
     };
-    written.as_array().into_iter().flatten().map(segment).collect()
+    written
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(segment)
+        .collect()
 }
 
 /// The read form of one plain text.
@@ -292,9 +356,10 @@ pub fn check_upload(notion: &NotionState, attachment: &Value) -> Result<(), Refu
     let id = attachment["id"].as_str().and_then(uuid).unwrap_or_default();
     match notion.uploads.get(&id) {
         None => Err(Refusal::missing("file_upload", &id)),
-        Some(u) if u["status"] != "uploaded" => {
-            Err(Refusal::invalid(format!("File upload with ID {id} has status `{}`.", u["status"])))
-        }
+        Some(u) if u["status"] != "uploaded" => Err(Refusal::invalid(format!(
+            "File upload with ID {id} has status `{}`.",
+            u["status"]
+        ))),
         Some(_) => Ok(()),
     }
 }

@@ -6,7 +6,14 @@ use serde_json::{Map, Value, json};
 use super::super::world::QuoState;
 use super::{Answer, CONTACT, Refusal, flat};
 
-const RESERVED: [&str; 6] = ["openphone", "device", "csv", "zapier", "google-people", "other"];
+const RESERVED: [&str; 6] = [
+    "openphone",
+    "device",
+    "csv",
+    "zapier",
+    "google-people",
+    "other",
+];
 
 pub(super) fn create(quo: &mut QuoState, body: &Value) -> Answer {
     check(quo, body)?;
@@ -15,7 +22,11 @@ pub(super) fn create(quo: &mut QuoState, body: &Value) -> Answer {
         return Err(CONTACT.invalid("/defaultFields", "Required property", fields));
     }
     if fields.get("firstName").is_none() {
-        return Err(CONTACT.invalid("/defaultFields/firstName", "Required property", &Value::Null));
+        return Err(CONTACT.invalid(
+            "/defaultFields/firstName",
+            "Required property",
+            &Value::Null,
+        ));
     }
     let external = &body["externalId"];
     let taken = external.is_string() && quo.contacts.iter().any(|c| c["externalId"] == *external);
@@ -24,18 +35,29 @@ pub(super) fn create(quo: &mut QuoState, body: &Value) -> Answer {
     }
     quo.counter += 1;
     let id = format!("66f1a2b3c4d5e6f7{:08x}", 0xa000_0000_u64 + quo.counter);
-    let source = body.get("source").cloned().unwrap_or_else(|| json!("public-api"));
+    let source = body
+        .get("source")
+        .cloned()
+        .unwrap_or_else(|| json!("public-api"));
     let now = Timestamp::now().to_string();
-    let contact = json!({"id": id, "externalId": external, "source": source, "sourceUrl": body["sourceUrl"],
-        "defaultFields": default_fields(quo, fields, &Value::Null), "customFields": custom_fields(quo, body),
+    let creator = body
+        .get("createdByUserId")
+        .cloned()
+        .unwrap_or_else(|| json!("USmarta001"));
+    let contact = json!({"id": id, "externalId": external, "source": source,
+        "sourceUrl": body["sourceUrl"],
+        "defaultFields": default_fields(quo, fields, &Value::Null),
+        "customFields": custom_fields(quo, body),
         "createdAt": now, "updatedAt": now,
-        "createdByUserId": body.get("createdByUserId").cloned().unwrap_or_else(|| json!("USmarta001"))});
+        "createdByUserId": creator});
     quo.contacts.push(contact.clone());
     Ok((201, json!({"data": contact})))
 }
 
 pub(super) fn update(quo: &mut QuoState, id: &str, body: &Value) -> Answer {
-    let Some(old) = quo.contact(id).cloned() else { return Err(CONTACT.missing()) };
+    let Some(old) = quo.contact(id).cloned() else {
+        return Err(CONTACT.missing());
+    };
     check(quo, body)?;
     let mut contact = old.clone();
     contact["defaultFields"] = default_fields(quo, &body["defaultFields"], &old["defaultFields"]);
@@ -55,7 +77,11 @@ pub(super) fn update(quo: &mut QuoState, id: &str, body: &Value) -> Answer {
 pub(super) fn delete(quo: &mut QuoState, id: &str) -> Answer {
     let before = quo.contacts.len();
     quo.contacts.retain(|c| c["id"] != id);
-    if quo.contacts.len() == before { Err(CONTACT.missing()) } else { Ok((204, Value::Null)) }
+    if quo.contacts.len() == before {
+        Err(CONTACT.missing())
+    } else {
+        Ok((204, Value::Null))
+    }
 }
 
 fn check(quo: &QuoState, body: &Value) -> Result<(), Refusal> {
@@ -74,7 +100,11 @@ fn check(quo: &QuoState, body: &Value) -> Result<(), Refusal> {
     for key in ["firstName", "lastName", "company", "role"] {
         let value = &body["defaultFields"][key];
         if !value.is_null() && !value.is_string() {
-            return Err(CONTACT.invalid(&format!("/defaultFields/{key}"), "Expected string", value));
+            return Err(CONTACT.invalid(
+                &format!("/defaultFields/{key}"),
+                "Expected string",
+                value,
+            ));
         }
     }
     for key in ["emails", "phoneNumbers"] {
@@ -86,21 +116,38 @@ fn check(quo: &QuoState, body: &Value) -> Result<(), Refusal> {
 fn check_list(key: &str, list: &Value) -> Result<(), Refusal> {
     let path = format!("/defaultFields/{key}");
     let Some(items) = list.as_array() else {
-        return if list.is_null() { Ok(()) } else { Err(CONTACT.invalid(&path, "Expected array", list)) };
+        return if list.is_null() {
+            Ok(())
+        } else {
+            Err(CONTACT.invalid(&path, "Expected array", list))
+        };
     };
     let bad = items
         .iter()
         .enumerate()
         .find(|(_, i)| !i["name"].is_string() || !(i["value"].is_string() || i["value"].is_null()));
-    bad.map_or(Ok(()), |(n, i)| Err(CONTACT.invalid(&format!("{path}/{n}"), "Expected object with name and value", i)))
+    bad.map_or(Ok(()), |(n, i)| {
+        Err(CONTACT.invalid(
+            &format!("{path}/{n}"),
+            "Expected object with name and value",
+            i,
+        ))
+    })
 }
 
 fn check_custom(quo: &QuoState, list: &Value) -> Result<(), Refusal> {
     let Some(items) = list.as_array() else {
-        return if list.is_null() { Ok(()) } else { Err(CONTACT.invalid("/customFields", "Expected array", list)) };
+        return if list.is_null() {
+            Ok(())
+        } else {
+            Err(CONTACT.invalid("/customFields", "Expected array", list))
+        };
     };
     for item in items {
-        let field = quo.custom_fields.iter().find(|f| f["key"] == item["key"] && item["key"].is_string());
+        let field = quo
+            .custom_fields
+            .iter()
+            .find(|f| f["key"] == item["key"] && item["key"].is_string());
         let value = &item["value"];
         let fits = field.is_some_and(|f| match f["type"].as_str() {
             _ if value.is_null() => true,
@@ -138,9 +185,13 @@ fn custom_fields(quo: &mut QuoState, body: &Value) -> Vec<Value> {
     let mut out = Vec::new();
     for item in items {
         let id = quo.next_id("cf");
-        let Some(field) = quo.custom_fields.iter().find(|f| f["key"] == item["key"]) else { continue };
-        out.push(json!({"name": field["name"], "key": field["key"], "id": id, "type": field["type"],
-                        "value": item["value"]}));
+        let Some(field) = quo.custom_fields.iter().find(|f| f["key"] == item["key"]) else {
+            continue;
+        };
+        out.push(
+            json!({"name": field["name"], "key": field["key"], "id": id, "type": field["type"],
+                        "value": item["value"]}),
+        );
     }
     out
 }
