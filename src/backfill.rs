@@ -18,12 +18,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
-use crate::domain::event::{ArtifactKind, Party};
+use crate::domain::call::ArtifactKind;
+use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
-use crate::http::{BaseUrl, Deadline, Vendor};
+use crate::http::{BaseUrl, Vendor};
 use crate::quo::history::{Activity, MOST_PARTICIPANTS, Query, State, Thread};
 use crate::quo::{self, OwnNumber, Quo, announcement, paging};
 use crate::store::{self, Store};
+use crate::time::Deadline;
 
 use mark::{Mark, Span};
 

@@ -16,10 +16,11 @@ use jiff::tz::TimeZone;
 use crate::cli::{Args, SyncArgs};
 use crate::domain::id::DatabaseId;
 use crate::failure::{Failure, Kind};
-use crate::http::{BaseUrl, Deadline, Window};
+use crate::http::{BaseUrl, Window};
 use crate::secret::Secret;
 use crate::store::{Patience, Place};
 use crate::sync;
+use crate::time::Deadline;
 use crate::webhook::signature::{Headers, Tolerance};
 
 use file::File;

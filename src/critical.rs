@@ -4,17 +4,17 @@
 //! Apart because it must work when little else does; its own troubles are only logged. No secrets
 //! and no message text come here: failures carry none.
 
-use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::http::{Agent, BaseUrl, Deadline, Request, Vendor, VendorSpec, Window};
+use crate::files;
+use crate::http::{Agent, BaseUrl, Request, Vendor, VendorSpec, Window};
 use crate::json_line;
+use crate::time::Deadline;
 
 /// Files that get each line; the first is the owner's, the second what systems before this one
 /// wrote.
@@ -83,11 +83,6 @@ pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
 }
 
 fn append(dir: &Path, name: &str, line: &[u8]) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(dir.join(name))?;
-    file.write_all(line)
+    files::make_folder(dir)?;
+    files::open(&dir.join(name))?.write_all(line)
 }

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::event::{ArtifactKind, Event, FOLLOW_UP, FollowUp, Subject};
+use crate::domain::call::{ArtifactKind, FOLLOW_UP, FollowUp};
+use crate::domain::event::{Event, Subject};
 use crate::domain::id::{ActivityId, EventId, PageId};
 use crate::domain::outcome::{Action, Outcome, Reason, Synced, Warning};
 use crate::domain::phone::Phone;
 use crate::failure::Failure;
-use crate::http::Deadline;
 use crate::store::{
     self, Arrival, Finish, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble,
 };
 use crate::sync::{self, Sync, Work};
+use crate::time::Deadline;
 
 /// Wait before Quo is asked for what no delivery announces.
 const FOLLOW_UP_AFTER: Duration = Duration::from_secs(30);
@@ -336,7 +337,7 @@ fn write_follow_up(follow_up: &FollowUp) -> Vec<u8> {
         kind,
         link,
     } = follow_up;
-    let json = json!({"type": FOLLOW_UP, "activity": activity.as_str(), "artifact": kind.label(),
+    let json = json!({"type": FOLLOW_UP, "activity": activity.as_str(), "artifact": kind.word(),
         "link": link});
     json.to_string().into_bytes()
 }
@@ -345,9 +346,7 @@ fn read_follow_up(payload: &[u8]) -> Option<FollowUp> {
     let json: Json = serde_json::from_slice(payload)
         .ok()
         .filter(|json: &Json| json["type"] == FOLLOW_UP)?;
-    let kind = ArtifactKind::ALL
-        .into_iter()
-        .find(|kind| json["artifact"] == kind.label())?;
+    let kind = ArtifactKind::of_word(json["artifact"].as_str()?)?;
     let link = json["link"].as_str().map(Into::into);
     Some(FollowUp {
         activity: ActivityId::parse(json["activity"].as_str()?).ok()?,

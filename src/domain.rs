@@ -3,11 +3,17 @@
 //! Apart from everything else so that the rules can be read and tested alone. Nothing here does
 //! I/O, reads the clock, or knows how a vendor spells things in JSON.
 
+pub mod block;
+pub mod call;
+pub mod context;
 pub mod entry;
 pub mod event;
 pub mod id;
+pub mod link;
+pub mod message;
 pub mod outcome;
+pub mod parties;
 pub mod phone;
-pub mod plan;
 pub mod profile;
+pub mod step;
 pub mod table;

@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::error::Error;
-pub use self::gate::{Deadline, SharedWindow, Window, pause};
+pub use self::gate::{SharedWindow, Window};
 pub use self::request::{Effect, Method, Request};
 pub use self::url::BaseUrl;
 pub use self::wire::{Agent, agent};
@@ -38,6 +38,7 @@ use self::gate::{Gate, wait_within};
 use self::verdict::{Again, Origin, Pace, Scrub, Verdict, judge};
 use self::wire::{Limit, Outgoing, exchange};
 use crate::secret::Secret;
+use crate::time::Deadline;
 
 /// Tries after the first one.
 const RETRIES: u32 = 3;

@@ -1,11 +1,14 @@
 //! JSON on one line that is safe to show.
 //!
-//! Apart because results, logs and critical lines all end up on terminals, and JSON itself leaves
-//! DEL and the C1 controls (U+009B begins a terminal sequence) as they are.
+//! Apart because results, logs and critical lines all end up on terminals and in readers of lines,
+//! and JSON itself leaves DEL, the C1 controls (U+009B begins a terminal sequence), marks of direction
+//! and the line ends of Unicode as they are.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
+
+use crate::text;
 
 /// Writes a value with every control character escaped; one that cannot be JSON (a map without
 /// texts as keys) as null.
@@ -26,8 +29,9 @@ pub fn render(value: &impl Serialize) -> String {
     safe
 }
 
+/// What JSON leaves as it is: DEL, C1, marks of direction, the line ends of Unicode.
 fn is_left_raw(c: char) -> bool {
-    matches!(c, '\u{7f}'..='\u{9f}')
+    c >= '\u{7f}' && text::is_control(c)
 }
 
 #[cfg(test)]
@@ -36,9 +40,12 @@ mod tests {
 
     #[test]
     fn every_control_character_is_escaped_and_nothing_else() {
-        let text = "\u{1b}\u{7f}\u{80}\u{9b}\u{9f}\u{a0}é😀\n";
+        let text = "\u{1b}\u{7f}\u{80}\u{9b}\u{9f}\u{a0}é😀\n\u{2028}\u{202e}";
         let json = render(&text);
-        assert_eq!(json, "\"\\u001b\\u007f\\u0080\\u009b\\u009f\u{a0}é😀\\n\"");
+        assert_eq!(
+            json,
+            "\"\\u001b\\u007f\\u0080\\u009b\\u009f\u{a0}é😀\\n\\u2028\\u202e\""
+        );
         assert_eq!(
             serde_json::from_str::<String>(&json).ok().as_deref(),
             Some(text)

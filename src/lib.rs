@@ -16,19 +16,20 @@
 //! Floors: a file uses floors below its own, and never one beside it. `tests/it/tidy.rs` holds this
 //! table and fails on anything else.
 //!
-//! - 7: `lib` this map; `main` hands over arguments, streams and the clock
-//! - 6: [`app`] the program: documents in, lines out
-//! - 5: [`config`] settings, the only reader of the environment; [`delivery`] events from arrival
+//! - 8: `lib` this map; `main` hands over arguments, streams and the clock
+//! - 7: [`app`] the program: documents in, lines out
+//! - 6: [`config`] settings, the only reader of the environment; [`delivery`] events from arrival
 //!   to end; [`logs`]; [`report`] the result JSON
-//! - 4: [`cli`] the command line as typed; [`failure`] bad endings, the only place that knows exit
+//! - 5: [`cli`] the command line as typed; [`failure`] bad endings, the only place that knows exit
 //!   codes
-//! - 3: [`sync`] the main job: gather, plan, apply; [`backfill`] what Quo has had, as events
-//! - 2: [`quo`], [`notion`] a vendor's words each; [`store`] what is remembered; [`critical`] what
+//! - 4: [`sync`] the main job: gather, plan, apply; [`backfill`] what Quo has had, as events
+//! - 3: [`quo`], [`notion`] a vendor's words each; [`store`] what is remembered; [`critical`] what
 //!   the operator must see
-//! - 1: [`webhook`] raw bytes to events; [`http`] the only place that sends, waits and retries;
-//!   [`documents`]
-//! - 0: [`domain`] plain values and the rules about them; [`secret`] what never prints;
-//!   [`surrogate`] half characters of a text cut; [`json_line`] JSON that is safe to show
+//! - 2: [`webhook`] raw bytes to events; [`http`] the only place that sends, waits and retries;
+//!   [`documents`]; [`files`] that are the owner's alone
+//! - 1: [`domain`] plain values and the rules about them; [`json_line`] JSON that is safe to show
+//! - 0: [`secret`] what never prints; [`surrogate`] half characters of a text cut; [`text`] foreign
+//!   words made fit to be shown; [`time`] deadlines, waits and work at once
 //!
 //! Absent on purpose: no I/O, clock or vendor's JSON in `domain` and `sync::plan`; no write to
 //! Notion without its intent in the store, and none repeated without a look first; no bare string
@@ -43,6 +44,7 @@ pub mod delivery;
 pub mod documents;
 pub mod domain;
 pub mod failure;
+pub mod files;
 pub mod http;
 pub mod json_line;
 pub mod logs;
@@ -53,4 +55,6 @@ pub mod secret;
 pub mod store;
 pub mod surrogate;
 pub mod sync;
+pub mod text;
+pub mod time;
 pub mod webhook;

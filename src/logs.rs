@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli::{LogFormat, LogTo};
 use crate::json_line;
+use crate::text;
 
 pub use env_logger::Target;
 
@@ -69,18 +70,16 @@ fn as_json(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
     writeln!(out, "{}", json_line::render(&line))
 }
 
-/// Text of a payload is data: its control characters are shown, never obeyed by the terminal.
+/// Text of a payload is data: what a terminal would obey is shown.
 fn escaped(message: &str) -> String {
-    message
-        .chars()
-        .flat_map(|c| {
-            if c.is_control() && c != '\n' {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    let escape = |c: char| {
+        if text::is_control(c) && c != '\n' {
+            c.escape_default().collect()
+        } else {
+            vec![c]
+        }
+    };
+    message.chars().flat_map(escape).collect()
 }
 
 impl From<LogTo> for Target {

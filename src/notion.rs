@@ -15,11 +15,12 @@ use std::fmt;
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::entry::Block;
+use crate::domain::block::Block;
 use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
 use crate::domain::phone::Phone;
 use crate::domain::table::{Column, Property, Row};
-use crate::http::{self, Answer, Deadline, Effect, Method, Request, Vendor};
+use crate::http::{self, Answer, Effect, Method, Request, Vendor};
+use crate::time::Deadline;
 
 use blocks::ListedBlock;
 use database::Table;

@@ -30,9 +30,11 @@ use serde_json::Value;
 
 use self::conversations::Conversation;
 use self::history::{Activity, Query};
-use crate::domain::event::{Artifact, ArtifactKind, CallNews, Message};
+use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
 use crate::domain::id::{ActivityId, ContactId, NumberId, UserId};
-use crate::http::{BaseUrl, Deadline, Request, Vendor};
+use crate::domain::message::Message;
+use crate::http::{BaseUrl, Request, Vendor};
+use crate::time::Deadline;
 
 /// Asks Quo, until a deadline. Cheap to make: one for each task that has a deadline of its own.
 pub struct Quo<'a> {
@@ -80,7 +82,7 @@ impl<'a> Quo<'a> {
     }
 
     /// Fetches a call of any number of parties; `None` when Quo does not have it.
-    pub fn fetch_call(&self, id: &ActivityId) -> Result<Option<CallNews>, Error> {
+    pub fn fetch_call(&self, id: &ActivityId) -> Result<Option<CallUpdate>, Error> {
         calls::fetch(id, |surface, request| self.send(surface, request))
     }
 

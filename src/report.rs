@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::domain::id::{ActivityId, PageId};
 use crate::domain::outcome::{Action, Outcome, PlannedStep, Reason, Synced, Warning};
-use crate::domain::plan::{NewEntry, Step};
+use crate::domain::step::{NewEntry, Step};
 use crate::failure::Failure;
 use crate::json_line;
 use crate::notion::{blocks, property};

@@ -21,8 +21,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::id::{ActivityId, ContactId, EventId};
 use crate::domain::phone::Phone;
-use crate::http::{Deadline, SharedWindow};
+use crate::http::SharedWindow;
 use crate::secret::Secret;
+use crate::time::Deadline;
 
 pub use record::{
     Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience,

@@ -20,7 +20,6 @@ mod group;
 mod news;
 pub mod people;
 pub mod plan;
-mod side_by_side;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,13 +29,15 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use crate::domain::event::{Event, FOLLOW_UP, FollowUp, Subject};
+use crate::domain::call::{FOLLOW_UP, FollowUp};
+use crate::domain::event::{Event, Subject};
 use crate::domain::id::{DatabaseId, EventId};
 use crate::domain::outcome::{Action, Alarm, Outcome, Reason, Synced, Warning};
-use crate::http::{BaseUrl, Deadline, Vendor};
+use crate::http::{BaseUrl, Vendor};
 use crate::notion::Notion;
 use crate::quo::{self, Quo};
 use crate::store::Store;
+use crate::time::Deadline;
 
 use client::Task;
 use columns::ColumnNames;

@@ -15,8 +15,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use self::wire::{Body, Notes, read};
-use crate::domain::event::{Direction, Event, Subject};
+use crate::domain::event::{Event, Subject};
 use crate::domain::id::EventId;
+use crate::domain::parties::Direction;
 use crate::surrogate;
 
 mod artifact;

@@ -9,55 +9,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::event::{
-    Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Context, Direction, Message, Party,
+use super::block::{Block, DOT, Span, bold, faint, joined, link, plain};
+use super::call::{
+    Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Speaker, Summary, Utterance,
 };
-use super::event::{Speaker, Summary, Utterance};
+use super::context::Context;
 use super::id::UserId;
+use super::message::Message;
+use super::parties::{Direction, Parties, Party};
 use super::phone::Phone;
-use super::plan::Part;
-
-/// Between the parts of a line.
-pub const DOT: &str = " · ";
-
-/// A block, before the vendor's limits are met.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Block {
-    /// A paragraph.
-    Paragraph(Vec<Span>),
-    /// A line that opens to show what is inside.
-    Toggle(Vec<Span>),
-}
-
-impl Block {
-    /// Its text without formatting.
-    pub fn plain(&self) -> String {
-        let (Self::Paragraph(spans) | Self::Toggle(spans)) = self;
-        spans.iter().map(|span| span.text.as_str()).collect()
-    }
-}
-
-/// A piece of text with one look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
-    /// The text.
-    pub text: String,
-    /// Its look.
-    pub look: Look,
-}
-
-/// How a text looks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
-    /// As usual.
-    Plain,
-    /// Bold.
-    Bold,
-    /// Grey: for programs rather than people.
-    Faint,
-    /// A link.
-    Link(String),
-}
+use super::step::Part;
 
 /// How people and numbers are called, and where the reader's clock stands.
 #[derive(Debug, Clone)]
@@ -163,10 +124,10 @@ pub fn message(message: &Message, members: &[Party], names: &Names) -> Block {
     Block::Paragraph(line)
 }
 
-/// The blocks that show an artifact; they begin with its [`ArtifactKind::label`].
+/// The blocks that show an artifact; they begin with its heading.
 pub fn part(artifact: &Artifact, names: &Names) -> Part {
     let kind = artifact.kind();
-    let mut spans = vec![bold(kind.label())];
+    let mut spans = vec![bold(heading(kind))];
     match artifact {
         Artifact::Recording(parts) => parts.iter().for_each(|audio| push_audio(&mut spans, audio)),
         Artifact::Voicemail { audio, transcript } => {
@@ -193,9 +154,19 @@ pub fn part(artifact: &Artifact, names: &Names) -> Part {
 /// Which artifact a block inside an entry shows, told by its first word.
 pub fn kind_of(text: &str) -> Option<ArtifactKind> {
     ArtifactKind::ALL.into_iter().find(|kind| {
-        let rest = text.strip_prefix(kind.label());
+        let rest = text.strip_prefix(heading(*kind));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('\n') || rest.starts_with(DOT))
     })
+}
+
+/// The words that begin an artifact's block, by which it is recognised on a page.
+fn heading(kind: ArtifactKind) -> &'static str {
+    match kind {
+        ArtifactKind::Summary => "Summary",
+        ArtifactKind::Voicemail => "Voicemail",
+        ArtifactKind::Transcript => "Transcript",
+        ArtifactKind::Recording => "Recording",
+    }
 }
 
 /// Seconds as people say them: `42 s`, `5 min 12 s`, `1 h 4 min`.
@@ -224,7 +195,7 @@ fn outcome(outcome: &CallOutcome, names: &Names) -> String {
 }
 
 fn sender(context: &Context, names: &Names) -> String {
-    let super::event::Parties::Sides { from, .. } = &context.parties else {
+    let Parties::Sides { from, .. } = &context.parties else {
         return "from somebody".into();
     };
     let user = context
@@ -299,51 +270,13 @@ fn spoken(utterance: &Utterance, names: &Names) -> String {
     format!("{speaker}: {}", utterance.text)
 }
 
-/// Neighbours of one look become one span, so that a long transcript needs few segments.
-fn joined(spans: Vec<Span>) -> Vec<Span> {
-    let mut joined: Vec<Span> = Vec::new();
-    for span in spans {
-        match joined.last_mut() {
-            Some(last) if last.look == span.look => last.text.push_str(&span.text),
-            Some(_) | None => joined.push(span),
-        }
-    }
-    joined
-}
-
-fn plain(text: impl Into<String>) -> Span {
-    Span {
-        text: text.into(),
-        look: Look::Plain,
-    }
-}
-
-fn bold(text: impl Into<String>) -> Span {
-    Span {
-        text: text.into(),
-        look: Look::Bold,
-    }
-}
-
-fn faint(text: impl Into<String>) -> Span {
-    Span {
-        text: text.into(),
-        look: Look::Faint,
-    }
-}
-
-fn link(text: impl Into<String>, url: &str) -> Span {
-    Span {
-        text: text.into(),
-        look: Look::Link(url.to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::{ContactLookup, Media, Parties};
+    use crate::domain::context::ContactLookup;
     use crate::domain::id::ActivityId;
+    use crate::domain::message::Media;
+    use crate::domain::parties::Parties;
 
     fn names() -> Names {
         let marta = (

@@ -2,7 +2,7 @@
 
 use super::id::{ActivityId, PageId};
 use super::phone::Phone;
-use super::plan::Step;
+use super::step::Step;
 
 /// What came of one document that could be read.
 #[derive(Debug, Clone, PartialEq, Default)]

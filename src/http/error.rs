@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::text;
+
 /// Bytes of a foreign text that an error keeps.
 const KEPT: usize = 2048;
 /// Characters of a vendor's message that an error line shows.
@@ -134,28 +136,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// The text cut to what an error keeps, at a character boundary.
-pub(super) fn kept(text: &str) -> String {
-    let mut end = text.len().min(KEPT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+pub(super) fn kept(body: &str) -> String {
+    text::cut(body, KEPT).to_owned()
 }
 
-/// A foreign text fit for one line on a terminal: cut, control characters shown escaped.
-pub(super) fn one_line(text: &str) -> String {
-    let mut line = String::new();
-    for c in text.trim().chars().take(SHOWN) {
-        if c.is_control() {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    if text.trim().chars().nth(SHOWN).is_some() {
-        line.push('…');
-    }
-    line
+/// A foreign text fit for one line of an error.
+pub(super) fn one_line(foreign: &str) -> String {
+    text::one_line(foreign, SHOWN)
 }
 
 #[cfg(test)]

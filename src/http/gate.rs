@@ -1,51 +1,12 @@
-//! When a call may go out: deadlines, the vendor's rate window, and the pause after "too many
-//! requests".
+//! When a call may go out: the vendor's rate window, and the pause after "too many requests".
 //!
-//! Apart because all threads of the process share it per vendor. It must not know what is sent. The
-//! only place of the program that sleeps.
+//! Apart because all threads of the process share it per vendor. It must not know what is sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The moment by which something must be over, or no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline(Option<Instant>);
-
-impl Deadline {
-    /// A deadline that far from now; one too far to express is none.
-    pub fn within(duration: Duration) -> Self {
-        Self(Instant::now().checked_add(duration))
-    }
-
-    /// No limit.
-    pub fn none() -> Self {
-        Self(None)
-    }
-
-    /// The earlier of this deadline and one that far from now.
-    #[must_use]
-    pub fn earlier(self, duration: Duration) -> Self {
-        let other = Self::within(duration);
-        Self(self.0.into_iter().chain(other.0).min())
-    }
-
-    /// Time left, zero once passed; `None` without a limit.
-    pub fn left(self) -> Option<Duration> {
-        self.0
-            .map(|at| at.saturating_duration_since(Instant::now()))
-    }
-
-    /// True once the moment is reached.
-    pub fn passed(self) -> bool {
-        self.left().is_some_and(|left| left.is_zero())
-    }
-
-    /// True when a wait of that length ends before the deadline.
-    pub(super) fn allows(self, wait: Duration) -> bool {
-        self.left().is_none_or(|left| wait < left)
-    }
-}
+use crate::time::{self, Deadline};
 
 /// A vendor's rate limit: so many requests in any period of that length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +79,7 @@ impl Gate {
             }
             let patience = deadline.left().unwrap_or(Duration::MAX);
             let wait = self.reserve(patience)?;
-            sleep(wait);
+            time::sleep(wait);
             // Closed while we waited for the slot: that slot is forfeited, else all who waited
             // would burst out together when the gate opens.
             let closed_meanwhile = !wait.is_zero() && !self.closed_by_others().is_zero();
@@ -218,28 +179,12 @@ impl Slots {
     }
 }
 
-/// Sleeps for that long if it ends before the deadline, else returns the wait as an error at once.
+/// Waits that long if it ends before the deadline, else returns the wait as an error at once.
 pub(super) fn wait_within(deadline: Deadline, wait: Duration) -> Result<(), Duration> {
-    if !deadline.allows(wait) {
-        return Err(wait);
-    }
-    sleep(wait);
-    Ok(())
-}
-
-/// Waits that long for something outside of this process. `false`, at once, when the deadline would
-/// pass meanwhile.
-pub fn pause(wait: Duration, deadline: Deadline) -> bool {
-    wait_within(deadline, wait).is_ok()
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the one place of the program that sleeps"
-)]
-fn sleep(duration: Duration) {
-    if !duration.is_zero() {
-        std::thread::sleep(duration);
+    if time::pause(wait, deadline) {
+        Ok(())
+    } else {
+        Err(wait)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::entry::Block;
+use crate::domain::block::Block;
 use crate::domain::id::BlockId;
-use crate::domain::plan::{NewEntry, Part};
+use crate::domain::step::{NewEntry, Part};
 
 use super::text;
 
@@ -174,8 +174,8 @@ fn children(block: &Json) -> &[Json] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Look, Span};
-    use crate::domain::event::ArtifactKind;
+    use crate::domain::block::{Look, Span};
+    use crate::domain::call::ArtifactKind;
     use crate::domain::id::ActivityId;
 
     fn paragraph(text: String) -> Block {

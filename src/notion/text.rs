@@ -5,7 +5,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::entry::{Look, Span};
+use crate::domain::block::{Look, Span};
 
 /// Most UTF-16 units of one text and of one link.
 pub const UNITS: usize = 2000;

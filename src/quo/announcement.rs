@@ -8,7 +8,8 @@
 use serde_json::{Map, Value, json};
 
 use super::history::{Activity, State, Thread};
-use crate::domain::event::{ArtifactKind, Direction};
+use crate::domain::call::ArtifactKind;
+use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
 /// The event of a call or text; `None` for one that is not over or did not get through.
@@ -146,7 +147,8 @@ mod tests {
     use super::super::history::{parse_calls, parse_messages};
     use super::super::tests::sample;
     use super::*;
-    use crate::domain::event::{ArtifactKind::*, Event, Subject};
+    use crate::domain::call::ArtifactKind::*;
+    use crate::domain::event::{Event, Subject};
     use crate::domain::id::{ConversationId, NumberId};
     use crate::webhook;
 
@@ -183,10 +185,10 @@ mod tests {
         let mut subject = event.subject;
         match &mut subject {
             Subject::Call(news) => {
-                news.context.contacts = crate::domain::event::ContactLookup::None;
+                news.context.contacts = crate::domain::context::ContactLookup::None;
             }
             Subject::Message(message) => {
-                message.context.contacts = crate::domain::event::ContactLookup::None;
+                message.context.contacts = crate::domain::context::ContactLookup::None;
             }
             Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => {}
         }

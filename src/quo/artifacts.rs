@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::refusal::Error;
 use super::{Surface, wire};
-use crate::domain::event::{Artifact, ArtifactKind, Audio, Party, Speaker, Summary, Utterance};
+use crate::domain::call::{Artifact, ArtifactKind, Audio, Speaker, Summary, Utterance};
 use crate::domain::id::{ActivityId, UserId};
+use crate::domain::parties::Party;
 use crate::domain::profile::non_blank;
 use crate::http::Request;
 
@@ -108,7 +109,7 @@ fn or_absent<T>(
         Err(Error::Refused(refusal) | Error::Denied(refusal))
             if matches!(refusal.status, 403 | 404) =>
         {
-            log::debug!("quo: no {} of {id}: {refusal}", kind.label().to_lowercase());
+            log::debug!("quo: no {} of {id}: {refusal}", kind.word().to_lowercase());
             Ok(Availability::Absent)
         }
         other => other,

@@ -12,11 +12,10 @@ use super::artifacts::{self, Availability, WireSummary, WireVoicemail};
 use super::messages::direction;
 use super::refusal::{Error, found};
 use super::{Surface, wire};
-use crate::domain::event::{
-    Artifact, CallFacts, CallNews, CallOutcome, CallSigns, ContactLookup, Context, Direction,
-    Parties, Party,
-};
+use crate::domain::call::{Artifact, CallFacts, CallOutcome, CallSigns, CallUpdate};
+use crate::domain::context::{ContactLookup, Context};
 use crate::domain::id::{ActivityId, NumberId, UserId};
+use crate::domain::parties::{Direction, Parties, Party};
 use crate::http::Request;
 
 /// `GET /v1/calls/{id}`; the same path on the dated surface.
@@ -25,7 +24,7 @@ pub fn get(id: &ActivityId) -> Request {
 }
 
 /// Fetches a call, from the dated surface when it has too many parties for v1.
-pub(super) fn fetch<F>(id: &ActivityId, send: F) -> Result<Option<CallNews>, Error>
+pub(super) fn fetch<F>(id: &ActivityId, send: F) -> Result<Option<CallUpdate>, Error>
 where
     F: Fn(Surface, Request) -> Result<Vec<u8>, Error>,
 {
@@ -39,7 +38,7 @@ where
 }
 
 /// Reads the reply to [`get`] from either surface. Without a direction the call has no facts.
-pub fn parse(body: &[u8]) -> Result<CallNews, Error> {
+pub fn parse(body: &[u8]) -> Result<CallUpdate, Error> {
     let wire: WireCall = wire::data("call", body)?;
     let id = ActivityId::parse(&wire.id).map_err(|bad| Error::unreadable("call", bad, body))?;
     let direction = wire.direction.as_deref().and_then(direction);
@@ -58,7 +57,7 @@ pub fn parse(body: &[u8]) -> Result<CallNews, Error> {
         contacts: ContactLookup::None,
     };
     let artifacts = included(wire.summary, wire.voicemail.as_ref());
-    Ok(CallNews {
+    Ok(CallUpdate {
         context,
         facts,
         artifacts,

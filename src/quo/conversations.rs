@@ -12,8 +12,8 @@ use serde::Deserialize;
 use super::paging::{self, Page};
 use super::refusal::Error;
 use super::wire;
-use crate::domain::event::Party;
 use crate::domain::id::{ConversationId, NumberId};
+use crate::domain::parties::Party;
 use crate::http::Request;
 
 /// Most that Quo gives on one page.

@@ -14,8 +14,8 @@ use super::messages::direction;
 use super::paging::{self, Page};
 use super::refusal::Error;
 use super::wire;
-use crate::domain::event::Direction;
 use crate::domain::id::{ActivityId, ConversationId, NumberId};
+use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 use crate::http::Request;
 

@@ -7,8 +7,10 @@ use serde::Deserialize;
 
 use super::refusal::Error;
 use super::wire;
-use crate::domain::event::{ContactLookup, Context, Direction, Media, Message, Parties, Party};
+use crate::domain::context::{ContactLookup, Context};
 use crate::domain::id::{ActivityId, NumberId, UserId};
+use crate::domain::message::{Media, Message};
+use crate::domain::parties::{Direction, Parties, Party};
 use crate::domain::profile::non_blank;
 use crate::http::Request;
 

@@ -9,6 +9,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::http;
+use crate::text;
 
 /// Longest part of a message or of an unreadable body that is kept, in characters.
 const MAX_MESSAGE: usize = 300;
@@ -52,10 +53,10 @@ impl Error {
     }
 
     pub(super) fn unreadable(what: &'static str, cause: impl fmt::Display, body: &[u8]) -> Self {
-        let body = cut(&String::from_utf8_lossy(body), MAX_BODY);
+        let body = text::cut(&String::from_utf8_lossy(body), MAX_BODY).to_owned();
         Self::Unreadable {
             what,
-            cause: one_line(&cause.to_string()),
+            cause: text::one_line(&cause.to_string(), MAX_MESSAGE),
             body,
         }
     }
@@ -151,10 +152,10 @@ impl Refusal {
             said
         };
         let message = match fields(inner) {
-            Some(fields) => one_line(&format!("{said} ({fields})")),
-            None => one_line(said),
+            Some(fields) => text::one_line(&format!("{said} ({fields})"), MAX_MESSAGE),
+            None => text::one_line(said, MAX_MESSAGE),
         };
-        let mark = |name| word(name).map(one_line);
+        let mark = |name| word(name).map(|word| text::one_line(word, MAX_MESSAGE));
         Self {
             status,
             message,
@@ -208,23 +209,4 @@ fn fields(body: &Value) -> Option<String> {
         .map(|error| format!("{}: {}", word(error, "path"), word(error, "message")))
         .collect();
     (!named.is_empty()).then(|| named.join("; "))
-}
-
-/// A foreign text fit for a terminal and a log: cut, control characters escaped.
-fn one_line(text: &str) -> String {
-    let escaped = |c: char| {
-        if c.is_control() {
-            c.escape_default().to_string()
-        } else {
-            c.to_string()
-        }
-    };
-    cut(text, MAX_MESSAGE).chars().map(escaped).collect()
-}
-
-fn cut(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::domain::event::{ArtifactKind, Direction};
+use crate::domain::call::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, ContactId, EventId, NumberId, PageId};
+use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
 /// A page that is known to be the client's.

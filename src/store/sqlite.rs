@@ -8,8 +8,6 @@ mod known;
 mod lock;
 mod rate;
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +15,8 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use refinery::{Migration, Runner};
 use rusqlite::{Connection, OpenFlags, Params};
+
+use crate::files;
 
 use super::{Error, Mode, Result};
 
@@ -135,7 +135,7 @@ fn open_writable(path: &Path) -> Result<Connection> {
         make_folder(folder)?;
     }
     // Made by us first, so that nobody else can read it.
-    private_file(path)
+    files::open(path)
         .with_context(|| format!("cannot open {}", path.display()))
         .map_err(Error::Broken)?;
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -175,7 +175,7 @@ fn known_version(connection: &Connection) -> Result<i64> {
 /// One process at a time: turning WAL on ignores the busy timeout, and migrations must not race.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     let guard =
-        private_file(&path.with_extension("lock")).map_err(|err| Error::Broken(err.into()))?;
+        files::open(&path.with_extension("lock")).map_err(|err| Error::Broken(err.into()))?;
     guard.lock().map_err(|err| Error::Broken(err.into()))?;
     // Of no effect once there is something in the file.
     connection.pragma_update(None, "page_size", PAGE)?;
@@ -204,21 +204,9 @@ fn run_migrations(connection: &mut Connection) -> Result<()> {
 }
 
 fn make_folder(folder: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder);
+    let made = files::make_folder(folder);
     made.with_context(|| format!("cannot make {}", folder.display()))
         .map_err(Error::Broken)
-}
-
-fn private_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .read(true)
-        .mode(0o600)
-        .open(path)
 }
 
 impl From<rusqlite::Error> for Error {
@@ -235,6 +223,7 @@ impl From<rusqlite::Error> for Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

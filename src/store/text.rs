@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::event::{ArtifactKind, Direction};
+use crate::domain::call::ArtifactKind;
 use crate::domain::id::PageId;
+use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
 use super::{Finish, HistoryLine};
@@ -41,19 +42,14 @@ pub fn read_pages(result: Option<&str>) -> Pages {
 pub fn write_kinds(kinds: &BTreeSet<ArtifactKind>) -> String {
     kinds
         .iter()
-        .map(|kind| kind.label())
+        .map(|kind| kind.word())
         .collect::<Vec<_>>()
         .join(",")
 }
 
 /// Reads them; unknown ones are left out.
-pub fn read_kinds(labels: &str) -> BTreeSet<ArtifactKind> {
-    let kind = |label: &str| {
-        ArtifactKind::ALL
-            .into_iter()
-            .find(|kind| kind.label() == label)
-    };
-    labels.split(',').filter_map(kind).collect()
+pub fn read_kinds(words: &str) -> BTreeSet<ArtifactKind> {
+    words.split(',').filter_map(ArtifactKind::of_word).collect()
 }
 
 /// A direction as the history says it.

@@ -3,18 +3,21 @@
 
 use std::borrow::Cow;
 
+use crate::domain::call::FollowUp;
+use crate::domain::call::{Artifact, CallFacts, CallOutcome, CallUpdate};
+use crate::domain::context::ContactLookup;
+use crate::domain::context::Context;
 use crate::domain::entry::{self, Names};
-use crate::domain::event::{
-    Artifact, CallFacts, CallNews, CallOutcome, Context, Direction, Message, Parties, Party,
-};
-use crate::domain::event::{ContactLookup, FollowUp};
 use crate::domain::id::ActivityId;
+use crate::domain::message::Message;
 use crate::domain::outcome::{Action, Reason, Synced};
+use crate::domain::parties::{Direction, Parties, Party};
 use crate::domain::phone::Phone;
 use crate::store::{EntryRecord, KnownPage};
 
 use super::facts::{Draft, Facts, Moment, PageFact};
 use crate::quo::Availability;
+use crate::text;
 
 use super::client::Task;
 use super::gather::{self, entry::Standing};
@@ -41,7 +44,7 @@ enum Content<'a> {
 /// A call, or what became known about one, for its clients' pages.
 pub fn call<'a>(
     sync: &'a Sync,
-    (news, late): (Cow<'a, CallNews>, bool),
+    (news, late): (Cow<'a, CallUpdate>, bool),
     task: &mut Task<'a>,
 ) -> Result<(), Error> {
     let records = sync.store.entries(&news.context.id)?;
@@ -100,20 +103,20 @@ pub fn call<'a>(
 }
 
 /// Asks Quo for an artifact that no delivery announces. `None` if there is none.
-pub fn answer(sync: &Sync, follow_up: &FollowUp) -> Result<Option<CallNews>, Error> {
+pub fn answer(sync: &Sync, follow_up: &FollowUp) -> Result<Option<CallUpdate>, Error> {
     let Some(quo) = sync.quo_until(sync.deadline) else {
         return Err(Error::Misconfigured(
             "an artifact has to be read from quo, and no OPENPHONE_API_KEY is set".into(),
         ));
     };
     match quo.fetch_artifact(&follow_up.activity, follow_up.kind)? {
-        Availability::Ready(artifact) => Ok(Some(CallNews::late(
+        Availability::Ready(artifact) => Ok(Some(CallUpdate::late(
             &follow_up.activity,
             follow_up.link.clone(),
             artifact,
         ))),
         Availability::Pending => {
-            let kind = follow_up.kind.label().to_lowercase();
+            let kind = follow_up.kind.word().to_lowercase();
             Err(Error::Unknown(format!(
                 "the {kind} of {} is still being made",
                 follow_up.activity
@@ -368,13 +371,13 @@ impl Activity<'_> {
         }
         // The first line of an entry is where it is recognised: no name may break it.
         for name in phones.values_mut() {
-            *name = one_line(name);
+            *name = text::words(name);
         }
         let users = self
             .workspace
             .users
             .iter()
-            .map(|(id, name)| (id.clone(), one_line(name)))
+            .map(|(id, name)| (id.clone(), text::words(name)))
             .collect();
         Names {
             users,
@@ -388,9 +391,9 @@ impl Activity<'_> {
 /// is only intended, or lost, says nothing: its call has to be known as if it were new.
 fn fetch_call(
     sync: &Sync,
-    (news, late): (&CallNews, bool),
+    (news, late): (&CallUpdate, bool),
     records: &[EntryRecord],
-) -> Result<Option<CallNews>, Error> {
+) -> Result<Option<CallUpdate>, Error> {
     let unwritten = records.is_empty() || records.iter().any(|record| !record.written);
     let nobody_named = news.context.parties == Parties::Unknown && unwritten;
     let needed = nobody_named || (news.facts.is_none() && unwritten);
@@ -437,10 +440,6 @@ fn fetch_message(sync: &Sync, news: &Message) -> Result<Message, Error> {
     };
     let found = quo.fetch_message(id)?;
     found.ok_or_else(|| Error::Unknown(format!("quo does not have the message {id} (yet)")))
-}
-
-fn one_line(name: &str) -> String {
-    name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {

@@ -6,22 +6,23 @@
 mod rejection;
 
 use std::collections::BTreeSet;
-use std::thread;
 
 use jiff::SignedDuration;
 use serde_json::Value as Json;
 
-use crate::domain::entry::Block;
-use crate::domain::event::ArtifactKind;
+use crate::domain::block::Block;
+use crate::domain::call::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, PageId};
 use crate::domain::outcome::Warning;
 use crate::domain::phone::Phone;
-use crate::domain::plan::{NewEntry, Part, Step};
+use crate::domain::step::{NewEntry, Part, Step};
 use crate::domain::table::Property;
 use crate::http;
 use crate::notion::blocks::EntryBlocks;
 use crate::notion::{self, blocks, database, page};
 use crate::store::{EntryRecord, KnownPage};
+use crate::text;
+use crate::time::both;
 
 use super::gather;
 use super::gather::entry::{self, Standing};
@@ -197,14 +198,8 @@ impl Writer<'_> {
             .intend(Some((self.phone, &self.uncertain(page))), &intended)?;
         let (notion, deadline) = (self.sync.notion, self.sync.deadline);
         let update = |properties: &[Property]| notion.update_page(page, properties, deadline);
-        let (sent, appended) = thread::scope(|scope| {
-            let sent = scope.spawn(|| rejection::without_refused(properties, &[], update));
-            let appended = self.append_intended(page, &rendered);
-            (
-                sent.join().expect("writing properties does not panic"),
-                appended,
-            )
-        });
+        let writing = || rejection::without_refused(properties, &[], update);
+        let (sent, appended) = both(writing, || self.append_intended(page, &rendered));
         // What came of the one is recorded although the other failed.
         let updated = self.judged(sent).and_then(|(body, warnings)| {
             self.refused(warnings)?;
@@ -301,7 +296,7 @@ impl Writer<'_> {
     fn reword(
         &mut self,
         (block, activity): (&BlockId, &ActivityId),
-        text: &Block,
+        line: &Block,
     ) -> Result<(), Stop> {
         let Some(record) = self.record(activity)? else {
             return Ok(());
@@ -315,10 +310,10 @@ impl Writer<'_> {
                 ..record.clone()
             }],
         )?;
-        let sent = self.sync.notion.reword(block, text, self.sync.deadline);
+        let sent = self.sync.notion.reword(block, line, self.sync.deadline);
         self.entry_judged(sent, activity)?;
         self.save(&EntryRecord {
-            line: first_line(text),
+            line: text::first_line(&line.plain()).to_owned(),
             block: Some(block.clone()),
             ..record
         })
@@ -387,7 +382,7 @@ impl Writer<'_> {
             phone: self.phone.clone(),
             page: page.cloned(),
             block,
-            line: first_line(&entry.new.block),
+            line: text::first_line(&entry.new.block.plain()).to_owned(),
             written: false,
             artifacts,
             pending,
@@ -457,8 +452,4 @@ impl Writer<'_> {
 /// True when it is not known whether Notion saved the write.
 fn is_unknown(err: &notion::Error) -> bool {
     matches!(err, notion::Error::Http(http::Error::Unknown { .. }))
-}
-
-fn first_line(block: &Block) -> String {
-    block.plain().lines().next().unwrap_or_default().to_owned()
 }

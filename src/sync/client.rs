@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::event::ContactLookup;
+use crate::domain::context::ContactLookup;
 use crate::domain::id::PageId;
 use crate::domain::outcome::{Action, Outcome, PlannedStep, Reason, Synced, Warning};
 use crate::domain::phone::Phone;
-use crate::domain::plan::Step;
+use crate::domain::step::Step;
 use crate::notion;
+use crate::time::side_by_side;
 
 use super::activity::Activity;
 use super::apply::{self, Stop};
@@ -18,7 +19,7 @@ use super::facts::{Draft, Facts, PageFact};
 use super::gather::table::{self, ClientsTable};
 use super::gather::{self, Audience};
 use super::plan::{self, ClientPlan, Layout};
-use super::{Error, Sync, side_by_side};
+use super::{Error, Sync};
 
 /// Most clients whose pages are written at once.
 const AT_ONCE: usize = 4;
@@ -143,7 +144,7 @@ fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<()
         .map(|facts| Turn::new(sync, (&table, &all), facts, tasks))
         .collect();
     // Some at once, for none needs another's answer.
-    for share in side_by_side::each(turns, AT_ONCE, Turn::write)
+    for share in side_by_side(turns, AT_ONCE, Turn::write)
         .into_iter()
         .flatten()
     {

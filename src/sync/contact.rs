@@ -3,7 +3,8 @@
 //!
 //! No page is made, and nothing is deleted in Notion.
 
-use crate::domain::event::{ContactLookup, ContactNews};
+use crate::domain::context::ContactLookup;
+use crate::domain::event::ContactUpdate;
 use crate::domain::outcome::Reason;
 use crate::domain::phone::Phone;
 
@@ -15,7 +16,7 @@ use super::{Error, Sync};
 const PHONES: usize = 10;
 
 /// Keeps the index fresh, and tells which pages are to be filled.
-pub fn fill<'a>(sync: &'a Sync, news: &ContactNews, task: &mut Task<'a>) -> Result<(), Error> {
+pub fn fill<'a>(sync: &'a Sync, news: &ContactUpdate, task: &mut Task<'a>) -> Result<(), Error> {
     if news.deleted {
         sync.store.drop_contact(&news.contact.id)?;
         task.outcome.skipped = Some(Reason::NothingNew);

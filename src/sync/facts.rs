@@ -3,12 +3,12 @@
 
 use jiff::Timestamp;
 
-use crate::domain::entry::Block;
+use crate::domain::block::Block;
 use crate::domain::id::ActivityId;
 use crate::domain::outcome::Warning;
 use crate::domain::phone::Phone;
-use crate::domain::plan::{NewEntry, Part};
 use crate::domain::profile::Profile;
+use crate::domain::step::{NewEntry, Part};
 use crate::domain::table::Row;
 use crate::store::EntryRecord;
 

@@ -9,16 +9,16 @@ pub mod profile;
 pub mod table;
 pub mod workspace;
 
-use std::thread;
 use std::time::Instant;
 
-use crate::domain::event::ContactLookup;
+use crate::domain::context::ContactLookup;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
 use crate::store::KnownPage;
+use crate::time::{both, side_by_side};
 
 use super::facts::{Facts, PageFact};
-use super::{Error, Sync, side_by_side};
+use super::{Error, Sync};
 use page::{Found, Look};
 use table::ClientsTable;
 
@@ -53,18 +53,16 @@ pub fn clients(
     };
     let quo = sync.quo_for_enrichment();
     let began = Instant::now();
-    let (answer, pages) = thread::scope(|scope| {
-        let asked = quo
-            .as_ref()
-            .filter(|_| !wanted.is_nothing())
-            .map(|quo| scope.spawn(|| profile::ask(quo, &wanted)));
+    let find = || {
         let clients = phones.iter().zip(&known).collect();
-        let pages = side_by_side::each(clients, AT_ONCE, |(phone, known)| {
+        side_by_side(clients, AT_ONCE, |(phone, known)| {
             look.find(phone, known.as_ref())
-        });
-        let answer = asked.map(|asked| asked.join().expect("asking Quo does not panic"));
-        (answer.unwrap_or_default(), pages)
-    });
+        })
+    };
+    let (answer, pages) = match &quo {
+        Some(quo) if !wanted.is_nothing() => both(|| profile::ask(quo, &wanted), find),
+        Some(_) | None => (profile::Answer::default(), find()),
+    };
     let profiles = profile::settle(sync, answer, phones, notes)?;
     let facts = phones
         .iter()

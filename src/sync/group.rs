@@ -5,8 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Context, Parties, Party, Subject};
+use crate::domain::context::Context;
+use crate::domain::event::Subject;
 use crate::domain::id::ActivityId;
+use crate::domain::parties::{Parties, Party};
 use crate::domain::phone::Phone;
 use crate::store::Store;
 

@@ -3,17 +3,21 @@
 
 use std::borrow::Cow;
 
-use crate::domain::event::{Artifact, CallFacts, CallNews, ContactNews, Context, Message, Parties};
+use crate::domain::call::{Artifact, CallFacts, CallUpdate};
+use crate::domain::context::Context;
+use crate::domain::event::ContactUpdate;
 use crate::domain::id::ActivityId;
+use crate::domain::message::Message;
+use crate::domain::parties::Parties;
 
 /// What an event tells.
 pub enum News<'a> {
     /// Something about a call; true if some of it came after the call, when Quo knows more of it.
-    Call(Cow<'a, CallNews>, bool),
+    Call(Cow<'a, CallUpdate>, bool),
     /// A message.
     Message(Cow<'a, Message>),
     /// A contact.
-    Contact(&'a ContactNews),
+    Contact(&'a ContactUpdate),
 }
 
 /// A call, message or contact, and the events that speak of it.
@@ -103,7 +107,7 @@ fn agree(a: &Context, b: &Context) -> bool {
     same_direction && (unknown || a.parties == b.parties)
 }
 
-fn absorb_call(news: &mut CallNews, other: &CallNews) -> bool {
+fn absorb_call(news: &mut CallUpdate, other: &CallUpdate) -> bool {
     let mut adds = false;
     news.context = news.context.completed_by(&other.context);
     let more = |facts: &&CallFacts| {
@@ -132,13 +136,18 @@ fn absorb_call(news: &mut CallNews, other: &CallNews) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::{ArtifactKind, CallOutcome, Direction, Party, Summary};
+    use crate::domain::call::{ArtifactKind, CallOutcome, Summary};
+    use crate::domain::parties::{Direction, Party};
 
-    fn call(outcome: Option<CallOutcome>, parties: Parties, artifacts: Vec<Artifact>) -> CallNews {
+    fn call(
+        outcome: Option<CallOutcome>,
+        parties: Parties,
+        artifacts: Vec<Artifact>,
+    ) -> CallUpdate {
         let id = ActivityId::parse("AC1").expect("id");
-        let mut news = CallNews {
+        let mut news = CallUpdate {
             artifacts,
-            ..CallNews::late(&id, None, Artifact::Recording(Vec::new()))
+            ..CallUpdate::late(&id, None, Artifact::Recording(Vec::new()))
         };
         news.context.direction = Some(Direction::Incoming);
         news.context.parties = parties;
@@ -153,7 +162,7 @@ mod tests {
         Parties::Mixed(vec![Party::parse(number)])
     }
 
-    fn sorted(calls: &[CallNews]) -> Vec<Topic<'_>> {
+    fn sorted(calls: &[CallUpdate]) -> Vec<Topic<'_>> {
         let news = |(place, call)| (place, News::Call(Cow::Borrowed(call), call.facts.is_none()));
         topics(calls.iter().enumerate().map(news).collect())
     }

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::event::{Direction, Parties, Party};
 use crate::domain::id::UserId;
 use crate::domain::outcome::Warning;
+use crate::domain::parties::{Direction, Parties, Party};
 use crate::domain::phone::Phone;
 
 /// The workspace: its numbers and people.

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 
 use crate::domain::outcome::Warning;
-use crate::domain::plan::Step;
 use crate::domain::profile::Profile;
+use crate::domain::step::Step;
 use crate::domain::table::{
     self, Column, ColumnKind, MANY_LIMIT, Misfit, Property, Row, Value, Written,
 };

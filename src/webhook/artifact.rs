@@ -9,10 +9,10 @@ use super::PayloadError;
 use super::context::{Circumstances, direction};
 use super::shape::{File, Object, Texts, Values, list};
 use super::wire::{Body, Notes, parties};
-use crate::domain::event::{
-    Artifact, CallNews, Parties, Party, Speaker, Subject, Summary, Utterance,
-};
+use crate::domain::call::{Artifact, CallUpdate, Speaker, Summary, Utterance};
+use crate::domain::event::Subject;
 use crate::domain::id::{ActivityId, UserId};
+use crate::domain::parties::{Parties, Party};
 
 /// Name of a job that has none.
 const UNNAMED_JOB: &str = "Notes";
@@ -159,7 +159,7 @@ impl Head {
         artifact: Option<Artifact>,
     ) -> Subject {
         let context = circumstances.of(id, None, direction(self.direction.as_deref()));
-        Subject::Call(CallNews {
+        Subject::Call(CallUpdate {
             context,
             facts: None,
             artifacts: artifact.into_iter().collect(),

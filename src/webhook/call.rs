@@ -6,10 +6,10 @@ use super::PayloadError;
 use super::context::{Circumstances, direction};
 use super::shape::{Attachment, Texts, Time, Values, list, seconds};
 use super::wire::{Body, Notes};
-use crate::domain::event::{
-    Artifact, ArtifactKind, CallFacts, CallNews, CallOutcome, CallSigns, Direction, Party, Subject,
-};
+use crate::domain::call::{Artifact, ArtifactKind, CallFacts, CallOutcome, CallSigns, CallUpdate};
+use crate::domain::event::Subject;
 use crate::domain::id::{ActivityId, UserId};
+use crate::domain::parties::{Direction, Party};
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
@@ -70,7 +70,7 @@ pub(super) fn ended(
         .into_iter()
         .chain(wire.unfinished_recording())
         .collect();
-    Ok(Subject::Call(CallNews {
+    Ok(Subject::Call(CallUpdate {
         context,
         facts: Some(facts),
         artifacts: wire.artifacts(notes),
@@ -92,7 +92,7 @@ pub(super) fn recorded(
         direction(wire.direction.as_deref()),
     );
     let unannounced = wire.unfinished_recording().into_iter().collect();
-    Ok(Subject::Call(CallNews {
+    Ok(Subject::Call(CallUpdate {
         context,
         facts: None,
         artifacts: wire.artifacts(notes),

@@ -13,7 +13,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use super::PayloadError;
 use super::shape::{Object, Time, Values, list};
 use super::wire::Body;
-use crate::domain::event::{ContactNews, Subject};
+use crate::domain::event::{ContactUpdate, Subject};
 use crate::domain::id::ContactId;
 use crate::domain::profile::{Contact, Field, non_blank};
 
@@ -88,7 +88,7 @@ pub(super) fn subject(body: &Body, deleted: bool) -> Result<Subject, PayloadErro
         let look = item.kind.as_deref().map(look_of_type);
         add(&mut contact, item, look);
     });
-    Ok(Subject::Contact(ContactNews { contact, deleted }))
+    Ok(Subject::Contact(ContactUpdate { contact, deleted }))
 }
 
 /// Puts each value of `item` where it belongs; `look` is known where the delivery tells.

@@ -1,7 +1,8 @@
 //! The circumstances of a call or message, as far as they are read differently in each generation.
 
-use crate::domain::event::{ContactLookup, Context, Direction, Parties};
+use crate::domain::context::{ContactLookup, Context};
 use crate::domain::id::{ActivityId, ContactId, NumberId, UserId};
+use crate::domain::parties::{Direction, Parties};
 
 use super::shape::Time;
 use super::wire::Notes;

@@ -10,8 +10,9 @@ use super::context::{Circumstances, matched};
 use super::shape::{Object, Texts};
 use super::wire::{Notes, parties, read};
 use super::{Data, PayloadError};
-use crate::domain::event::{ContactLookup, Parties};
+use crate::domain::context::ContactLookup;
 use crate::domain::id::{NumberId, UserId};
+use crate::domain::parties::Parties;
 
 /// What Quo says when it could not find out.
 const UNAVAILABLE: &str = "unavailable";

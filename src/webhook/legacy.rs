@@ -10,8 +10,8 @@ use super::context::{Circumstances, direction, matched};
 use super::shape::Texts;
 use super::wire::{Body, Notes, parties};
 use super::{Data, PayloadError};
-use crate::domain::event::{Direction, Parties};
 use crate::domain::id::{NumberId, UserId};
+use crate::domain::parties::{Direction, Parties};
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]

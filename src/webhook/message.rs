@@ -6,8 +6,9 @@ use super::PayloadError;
 use super::context::{Circumstances, direction};
 use super::shape::{Attachment, Time, list};
 use super::wire::{Body, Notes};
-use crate::domain::event::{Media, Message, Subject};
+use crate::domain::event::Subject;
 use crate::domain::id::ActivityId;
+use crate::domain::message::{Media, Message};
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]

@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use snapbox::assert_data_eq;
 
 use super::{PayloadError, parse};
-use crate::domain::event::{
-    Artifact, Audio, CallFacts, ContactLookup, ContactNews, Context, Event, Parties, Party,
-    Speaker, Subject,
-};
+use crate::domain::call::{Artifact, Audio, CallFacts, Speaker};
+use crate::domain::context::{ContactLookup, Context};
+use crate::domain::event::{ContactUpdate, Event, Subject};
+use crate::domain::parties::{Parties, Party};
 
 const FOLDERS: [&str; 2] = ["fixtures/quo", "fixtures/notion/webhooks"];
 
@@ -209,8 +209,8 @@ fn artifact(artifact: &Artifact) -> String {
     }
 }
 
-fn contact(news: &ContactNews) -> Vec<String> {
-    let ContactNews { contact, deleted } = news;
+fn contact(news: &ContactUpdate) -> Vec<String> {
+    let ContactUpdate { contact, deleted } = news;
     let updated = contact.updated_at.map(|time| time.to_string());
     vec![
         format!(

@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use super::PayloadError;
 use super::shape::{File, Object, seconds};
-use crate::domain::event::{Audio, Party};
+use crate::domain::call::Audio;
 use crate::domain::id::BadId;
+use crate::domain::parties::Party;
 
 /// Most oddities kept of one event.
 const MAX_NOTES: usize = 20;

@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use postgres::{Client, NoTls};
-use quotion::domain::event::{ArtifactKind, Direction};
+use quotion::domain::call::ArtifactKind;
 use quotion::domain::id::{ActivityId, BlockId, ContactId, EventId, NumberId, PageId};
+use quotion::domain::parties::Direction;
 use quotion::domain::phone::Phone;
-use quotion::http::{Deadline, Window};
+use quotion::http::Window;
 use quotion::secret::Secret;
 use quotion::store::{
     Arrival, EntryRecord, Error, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Mode,
     Patience, Place, Selection, Standing, Store, Trouble,
 };
+use quotion::time::Deadline;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -17,7 +17,7 @@ use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
 use sha2::{Digest, Sha256};
 
-use crate::http::Deadline;
+use crate::time::Deadline;
 
 use super::super::{Error, Lock, Result};
 use super::connect::{Address, Link};

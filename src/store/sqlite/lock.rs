@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::http::{self, Deadline};
+use crate::files;
+use crate::time::{self, Deadline};
 
 use super::super::{Error, Lock, Mode, Result};
-use super::{Db, make_folder, private_file};
+use super::{Db, make_folder};
 
 /// Lock files of a set.
 const FILES: u8 = 128;
@@ -33,11 +34,11 @@ impl Db {
         let folder = self.path.with_extension("locks");
         make_folder(&folder)?;
         let file =
-            private_file(&folder.join(place_of(lock))).map_err(|err| Error::Broken(err.into()))?;
+            files::open(&folder.join(place_of(lock))).map_err(|err| Error::Broken(err.into()))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Held { _file: Some(file) })),
-                Err(TryLockError::WouldBlock) if http::pause(POLL, deadline) => {}
+                Err(TryLockError::WouldBlock) if time::pause(POLL, deadline) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(err)) => return Err(Error::Broken(err.into())),
             }

@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use crate::domain::entry::{self, DOT};
+use crate::domain::block::DOT;
+use crate::domain::entry;
 use crate::domain::id::{ActivityId, PageId};
 use crate::domain::phone::Phone;
-use crate::http;
 use crate::notion::blocks::ListedBlock;
 use crate::store::EntryRecord;
+use crate::text;
+use crate::time;
 
 use super::super::{Error, Sync};
 
@@ -86,7 +88,7 @@ pub fn wait_until_settled(sync: &Sync, age: SignedDuration) -> Result<bool, Erro
         return Ok(false);
     }
     log::info!("waiting {left:.1?} for a write whose outcome is not known");
-    if http::pause(left, sync.deadline) {
+    if time::pause(left, sync.deadline) {
         return Ok(true);
     }
     Err(Error::Unsettled(
@@ -121,11 +123,11 @@ fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Stand
     };
     let inside: Vec<String> = inside.into_iter().map(|child| child.text).collect();
     // Of what is pending the beginning may be there and the end missing: that stays to be compared.
-    let whole = |kind: &crate::domain::event::ArtifactKind| !record.pending.contains(kind);
+    let whole = |kind: &crate::domain::call::ArtifactKind| !record.pending.contains(kind);
     let record = EntryRecord {
         page: Some(page.clone()),
         block: Some(block.id),
-        line: first_line(&block.text),
+        line: text::first_line(&block.text).to_owned(),
         written: true,
         artifacts: inside
             .iter()
@@ -146,9 +148,5 @@ fn carries(block: &ListedBlock, activity: &ActivityId) -> bool {
             .next()
             == Some(activity.as_str())
     };
-    first_line(&block.text).split(DOT).skip(1).any(word)
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+    text::first_line(&block.text).split(DOT).skip(1).any(word)
 }

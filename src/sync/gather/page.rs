@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 use crate::domain::outcome::Warning;
 use crate::domain::phone::Phone;
 use crate::domain::table::Row;
-use crate::http::Deadline;
 use crate::notion::{self, Notion, ReadRow, page};
 use crate::store::KnownPage;
+use crate::time::Deadline;
 
 use super::super::facts::PageFact;
 use super::super::{Error, Sync};

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::domain::event::ContactLookup;
+use crate::domain::context::ContactLookup;
 use crate::domain::id::ContactId;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::{Phone, tail_of};
 use crate::domain::profile::{Contact, Profile};
-use crate::http::Deadline;
 use crate::quo::{self, Quo, Record, contacts};
 use crate::store::{Guard, IndexedContact, Lock};
+use crate::time::{Deadline, side_by_side};
 
-use super::super::{Error, Sync, side_by_side};
+use super::super::{Error, Sync};
 use super::Audience;
 
 /// Most contacts that are fetched for one event; a group has at most ten members.
@@ -106,7 +106,7 @@ pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
 pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
     let mut answer = Answer::default();
     for ids in wanted.contacts.chunks(AT_ONCE) {
-        for found in side_by_side::each(ids.iter().collect(), AT_ONCE, |id| quo.fetch_contact(id)) {
+        for found in side_by_side(ids.iter().collect(), AT_ONCE, |id| quo.fetch_contact(id)) {
             match found {
                 Ok(found) => answer.contacts.extend(found.map(|record| record.contact)),
                 Err(err) => drop(answer.failure.get_or_insert(err)),

@@ -1,8 +1,8 @@
 //! The plan: what is to be written for one client, as values that can be printed, tested, and then
 //! applied.
 
-use super::entry::Block;
-use super::event::ArtifactKind;
+use super::block::Block;
+use super::call::ArtifactKind;
 use super::id::{ActivityId, BlockId, PageId};
 use super::table::Property;
 

@@ -1,0 +1,67 @@
+//! The circumstances of a call or message: when, between whom, on which of the workspace's lines.
+
+use jiff::Timestamp;
+
+use super::id::{ActivityId, ContactId, NumberId, UserId};
+use super::parties::{Direction, Parties};
+
+/// What calls and messages have in common. Artifact events often carry little of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Context {
+    /// The call or message.
+    pub id: ActivityId,
+    /// When it was made (`createdAt` of the activity, not of an artifact or a delivery).
+    pub at: Option<Timestamp>,
+    /// Who began it.
+    pub direction: Option<Direction>,
+    /// The workspace's number.
+    pub number_id: Option<NumberId>,
+    /// The workspace's person whose number it is, or who acted.
+    pub user_id: Option<UserId>,
+    /// Link to the conversation in Quo; https only.
+    pub link: Option<String>,
+    /// Who took part.
+    pub parties: Parties,
+    /// Contacts that Quo itself matched.
+    pub contacts: ContactLookup,
+}
+
+impl Context {
+    /// The same circumstances, completed by those that were told elsewhere.
+    #[must_use]
+    pub fn completed_by(&self, other: &Self) -> Self {
+        let contacts = match (&self.contacts, &other.contacts) {
+            (ContactLookup::Ids(have), ContactLookup::Ids(further)) => {
+                let new = further.iter().filter(|id| !have.contains(id));
+                ContactLookup::Ids(have.iter().chain(new).cloned().collect())
+            }
+            (ContactLookup::None, contacts) | (contacts, ContactLookup::None) => contacts.clone(),
+        };
+        Self {
+            id: self.id.clone(),
+            // The time of an activity is that of its beginning; an artifact's own time is later.
+            at: self.at.into_iter().chain(other.at).min(),
+            direction: self.direction.or(other.direction),
+            number_id: self.number_id.clone().or_else(|| other.number_id.clone()),
+            user_id: self.user_id.clone().or_else(|| other.user_id.clone()),
+            link: self.link.clone().or_else(|| other.link.clone()),
+            parties: if self.parties == Parties::Unknown {
+                other.parties.clone()
+            } else {
+                self.parties.clone()
+            },
+            contacts,
+        }
+    }
+}
+
+/// What the delivery says about who the outside is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ContactLookup {
+    /// Quo matched these contacts. One number may belong to several, and a group names them for all
+    /// members.
+    Ids(Vec<ContactId>),
+    /// Quo did not look, could not, or found nobody: the local index decides.
+    #[default]
+    None,
+}
