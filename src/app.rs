@@ -5,6 +5,7 @@
 mod backfill;
 mod progress;
 mod replay;
+mod signed;
 mod stream;
 mod tools;
 
@@ -18,14 +19,14 @@ use crate::cli::{Args, Command};
 use crate::config::{Config, Environment};
 use crate::critical;
 use crate::delivery::{self, Claim, Ended};
-use crate::documents::{Broken, Documents, MAX_BYTES};
+use crate::documents::{Broken, Documents};
 use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::failure::{self, Failure, Kind};
 use crate::logs;
+use crate::quo::webhook;
 use crate::report;
 use crate::sync::{self, Work};
-use crate::webhook::{self, signature};
 
 use tools::Tools;
 
@@ -151,10 +152,7 @@ impl App<'_> {
         };
         let settings = &self.tools.config.signature;
         if settings.headers.is_some() || settings.required {
-            let body = read_all(input)?;
-            self.verify(&body)?;
-            self.sync_each(body.as_slice(), treatment);
-            return self.expect_documents();
+            return self.sync_signed(input, treatment);
         }
         self.sync_each(input, treatment);
         if enqueue {
@@ -168,39 +166,34 @@ impl App<'_> {
 
     /// Syncs documents, those together that come together.
     fn sync_each(&mut self, input: impl Read + Send, treatment: Treatment) {
-        let mut documents = Documents::new(input).map(read);
+        let now = self.now;
+        let numbered = Documents::new(input).zip(1..);
+        let mut documents =
+            numbered.map(|(document, number)| unless_skipped(read(document, number, now())));
         while let Some(document) = documents.next() {
-            match document {
+            if document.is_err() {
                 // What needs no work needs no company, and so no thread that looks for it.
-                Err(ended) => {
-                    self.documents += 1;
-                    self.ended(*ended);
-                }
-                Ok(event) => stream::windows(Ok(event), &mut documents, |window| {
-                    self.documents += window.len();
-                    let items = self.admit(window, treatment);
-                    self.work_on(items, Claim::Wait);
-                }),
+                self.sync_window(document, treatment);
+                continue;
             }
+            stream::windows(document, &mut documents, |window| {
+                self.documents += window.len();
+                let items = self.admit(window, treatment);
+                self.work_on(items, Claim::Wait);
+            });
         }
     }
 
-    fn verify(&self, body: &[u8]) -> Result<(), Failure> {
-        let settings = &self.tools.config.signature;
-        let Some(headers) = &settings.headers else {
-            let hint = "pass the header of the delivery as --signature; a delivery without one \
-                does not come from Quo";
-            return Err(Failure::new(
-                Kind::Signature,
-                "the payload comes without a signature",
-                hint,
-            ));
-        };
-        let window = signature::Window {
-            now: (self.now)(),
-            tolerance: settings.tolerance,
-        };
-        Ok(signature::verify(body, headers, &settings.secrets, window)?)
+    /// Syncs a document by itself.
+    fn sync_window(&mut self, document: Document, treatment: Treatment) {
+        self.documents += 1;
+        match document {
+            Err(ended) => self.ended(*ended),
+            Ok(event) => {
+                let items = self.admit(vec![Ok(event)], treatment);
+                self.work_on(items, Claim::Wait);
+            }
+        }
     }
 
     fn expect_documents(&self) -> Result<(), Failure> {
@@ -401,30 +394,26 @@ impl App<'_> {
     }
 }
 
-/// Reads a document. Ends here what is no event, and an event that needs neither store nor network.
-fn read(document: Result<Vec<u8>, Broken>) -> Document {
-    let failed = |failure| Box::new(Err(Box::new((failure, Outcome::default()))));
+/// Reads the document of that number. Ends here what is no event.
+fn read(document: Result<Vec<u8>, Broken>, number: usize, now: Timestamp) -> Document {
+    let failed = |failure| {
+        let outcome = Outcome {
+            document: Some(number),
+            ..Outcome::default()
+        };
+        Box::new(Err(Box::new((failure, outcome))))
+    };
     let body = document.map_err(|broken| failed(broken.into()))?;
-    let event = webhook::parse(&body).map_err(|err| failed(err.into()))?;
-    match sync::skipped_at_once(&event) {
-        Some(outcome) => Err(Box::new(Ok(outcome))),
-        None => Ok((Box::new(event), body)),
-    }
+    let event = webhook::parse(&body, now).map_err(|err| failed(err.into()))?;
+    Ok((Box::new(event), body))
 }
 
-/// A signature covers all of standard input, so all of it is read; one delivery is never larger
-/// than a document.
-fn read_all(input: &mut dyn Read) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-    input
-        .take(limit + 1)
-        .read_to_end(&mut body)
-        .map_err(Broken::Io)?;
-    if body.len() > MAX_BYTES {
-        Err(Broken::TooLarge.into())
-    } else {
-        Ok(body)
+/// Ends here an event that needs neither store nor network.
+fn unless_skipped(document: Document) -> Document {
+    let (event, body) = document?;
+    match sync::skipped_at_once(&event) {
+        Some(outcome) => Err(Box::new(Ok(outcome))),
+        None => Ok((event, body)),
     }
 }
 

@@ -22,8 +22,9 @@ use crate::domain::call::ArtifactKind;
 use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
 use crate::http::{BaseUrl, Vendor};
-use crate::quo::history::{Activity, MOST_PARTICIPANTS, Query, State, Thread};
-use crate::quo::{self, OwnNumber, Quo, announcement, paging};
+use crate::quo;
+use crate::quo::api::history::{Activity, MOST_PARTICIPANTS, Query, State, Thread};
+use crate::quo::api::{OwnNumber, Quo, announcement, paging};
 use crate::store::{self, Store};
 use crate::time::Deadline;
 
@@ -378,7 +379,7 @@ fn chosen<'a>(all: &'a [OwnNumber], names: &[String]) -> Result<Vec<&'a OwnNumbe
 /// The thread of a conversation; `None` where nobody can be a client, or Quo cannot list it.
 fn thread(
     number: &OwnNumber,
-    conversation: quo::conversations::Conversation,
+    conversation: quo::api::conversations::Conversation,
     all: &[OwnNumber],
 ) -> Option<Thread> {
     let phones = conversation

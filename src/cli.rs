@@ -19,7 +19,9 @@ ENVIRONMENT (or a file .env in the working directory)
   NOTION_CLIENTS_DATABASE_ID     the Clients database, shared with the integration; required
                                  (also NOTION_CANVAS_DATABASE_ID; an id or the database's link)
   OPENPHONE_API_KEY              Quo API key (also QUO_API_KEY); without it no names are looked up
-  OPENPHONE_WEBHOOK_SECRET       signing secrets, comma-separated (also QUO_WEBHOOK_SECRET)
+  OPENPHONE_WEBHOOK_SECRET       signing secrets, comma-separated (also QUO_WEBHOOK_SECRET,
+                                 WEBHOOK_SECRET)
+  NOTION_WEBHOOK_SECRET          verification token of a Notion webhook subscription
   QUOTION_REQUIRE_SIGNATURE      1: as --require-signature
   QUOTION_DIR, QUOTION_STATE     as --dir and --state (an address with a password belongs here, \
   not on the command line)
@@ -155,26 +157,17 @@ pub struct BackfillArgs {
 /// Options of the main job.
 #[derive(Debug, clap::Args)]
 pub struct SyncArgs {
-    /// Signature header to check: `openphone-signature` (hmac;1;…) or `webhook-signature` (v1,…)
+    /// Signature header to check: `openphone-signature` (hmac;1;…), `webhook-signature` (v1,…) or
+    /// `x-notion-signature` (sha256=…)
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub signature: Option<String>,
 
     /// Header `webhook-id` of the Standard Webhooks scheme
-    #[arg(
-        long,
-        value_name = "VALUE",
-        allow_hyphen_values = true,
-        requires = "signature"
-    )]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub webhook_id: Option<String>,
 
     /// Header `webhook-timestamp` of the Standard Webhooks scheme
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        allow_hyphen_values = true,
-        requires = "signature"
-    )]
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub webhook_timestamp: Option<String>,
 
     /// Refuse a payload that comes without a signature; receivers must set this

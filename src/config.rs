@@ -18,10 +18,10 @@ use crate::domain::id::DatabaseId;
 use crate::failure::{Failure, Kind};
 use crate::http::{BaseUrl, Window};
 use crate::secret::Secret;
+use crate::signature::{Headers, Secrets, Tolerance};
 use crate::store::{Patience, Place};
 use crate::sync;
 use crate::time::Deadline;
-use crate::webhook::signature::{Headers, Tolerance};
 
 use file::File;
 
@@ -111,7 +111,7 @@ pub struct SignatureSettings {
     /// What was passed; `None` without `--signature`.
     pub headers: Option<Headers>,
     /// Secrets that may have signed.
-    pub secrets: Vec<Secret>,
+    pub secrets: Secrets,
     /// True if a payload without signature is refused.
     pub required: bool,
     /// Age window.
@@ -255,6 +255,7 @@ impl Config {
             contacts_ttl: duration(&self.file.quo.contacts_ttl, "contacts_ttl")?,
             zone: self.zone()?,
             settle: duration(&self.file.notion.settle, "settle")?.unsigned_abs(),
+            choice: self.file.choice()?,
         })
     }
 
@@ -328,11 +329,26 @@ fn store_place(state: Option<&str>, dir: &Path) -> Result<Place, Failure> {
 }
 
 fn signature(args: &SyncArgs, environment: &Environment) -> Result<SignatureSettings, Failure> {
-    let secrets = environment
-        .get(&["OPENPHONE_WEBHOOK_SECRET", "QUO_WEBHOOK_SECRET"])
+    let quo = environment
+        .get(&[
+            "OPENPHONE_WEBHOOK_SECRET",
+            "QUO_WEBHOOK_SECRET",
+            "WEBHOOK_SECRET",
+        ])
         .unwrap_or_default();
-    let headers = args.signature.as_ref().map(|signature| Headers {
-        signature: signature.clone(),
+    let secrets = Secrets {
+        quo: quo
+            .split(',')
+            .map(Secret::new)
+            .filter(|secret| !secret.is_empty())
+            .collect(),
+        notion: environment.get(&["NOTION_WEBHOOK_SECRET"]).map(Secret::new),
+    };
+    // A delivery that brings the other headers has lost its signature.
+    let other = args.webhook_id.as_ref().or(args.webhook_timestamp.as_ref());
+    let given = args.signature.clone().or(other.map(|_| String::new()));
+    let headers = given.map(|signature| Headers {
+        signature,
         id: args.webhook_id.clone(),
         timestamp: args.webhook_timestamp.clone(),
     });
@@ -343,11 +359,7 @@ fn signature(args: &SyncArgs, environment: &Environment) -> Result<SignatureSett
     };
     Ok(SignatureSettings {
         headers,
-        secrets: secrets
-            .split(',')
-            .map(Secret::new)
-            .filter(|secret| !secret.is_empty())
-            .collect(),
+        secrets,
         required: args.require_signature || environment.is_on("QUOTION_REQUIRE_SIGNATURE")?,
         tolerance,
     })

@@ -5,14 +5,17 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use crate::domain::call::{ArtifactKind, FOLLOW_UP, FollowUp};
 use crate::domain::event::{Event, Subject};
 use crate::domain::id::{ActivityId, EventId, PageId};
+use crate::domain::link::Link;
 use crate::domain::outcome::{Action, Outcome, Reason, Synced, Warning};
 use crate::domain::phone::Phone;
 use crate::failure::Failure;
+use crate::quo::webhook;
 use crate::store::{
     self, Arrival, Finish, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble,
 };
@@ -34,10 +37,10 @@ pub type Unfinished = Box<(Failure, Outcome)>;
 pub type Ended = Result<Outcome, Unfinished>;
 
 /// Reads what the inbox kept.
-pub fn read_work(payload: &[u8]) -> Result<Work, Failure> {
+pub fn read_work(payload: &[u8], received: Timestamp) -> Result<Work, Failure> {
     match read_follow_up(payload) {
         Some(follow_up) => Ok(Work::FollowUp(follow_up)),
-        None => Ok(Work::Event(Box::new(crate::webhook::parse(payload)?))),
+        None => Ok(Work::Event(Box::new(webhook::parse(payload, received)?))),
     }
 }
 
@@ -133,7 +136,7 @@ fn together(
     let done = sync::run(job, &chosen);
     let took = began.elapsed() / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
     for (place, done) in open.into_iter().zip(done) {
-        ended[place] = done.map(|done| end(job.store, works[place], (done, took), patience));
+        ended[place] = done.map(|done| end(job, works[place], (done, took), patience));
     }
     ended
 }
@@ -161,7 +164,7 @@ fn alone(job: &Sync, work: &Work, (patience, claim): (Patience, Claim)) -> Ended
         .next()
         .flatten()
         .expect("a single event gets its answer");
-    end(job.store, work, (done, began.elapsed()), patience)
+    end(job, work, (done, began.elapsed()), patience)
 }
 
 /// What came of an event while this process did not hold its lock; `None` if it is still to be
@@ -183,15 +186,15 @@ fn ended_meanwhile(store: &Store, work: &Work, claim: Claim) -> store::Result<Op
 
 /// Notes what came of an event.
 fn end(
-    store: &Store,
+    job: &Sync,
     work: &Work,
     (done, took): (sync::Ended, Duration),
     patience: Patience,
 ) -> Ended {
     match done {
-        Ok(outcome) => settle(store, work, (outcome, took)),
+        Ok(outcome) => settle(job, work, (outcome, took)),
         Err(failed) => Err(postpone(
-            store,
+            job.store,
             &work.event_id(),
             (unfinished(*failed), patience),
         )),
@@ -226,16 +229,22 @@ pub fn postpone(
     failed
 }
 
-fn settle(store: &Store, work: &Work, (outcome, took): (Outcome, Duration)) -> Ended {
+fn settle(job: &Sync, work: &Work, (outcome, took): (Outcome, Duration)) -> Ended {
+    let store = job.store;
     let id = &work.event_id();
     let concerns_nobody = matches!(
         outcome.skipped,
-        Some(Reason::NoClientNumber | Reason::MissingFields)
+        Some(Reason::NoClientNumber | Reason::MissingFields | Reason::NotWanted)
     );
     let kept = if concerns_nobody {
         store.discard(id)
     } else {
-        let follow_ups = follow_ups(work);
+        let can_ask = job.quo.is_some();
+        let follow_ups = if can_ask {
+            follow_ups(work)
+        } else {
+            Vec::new()
+        };
         let kept = if follow_ups.is_empty() {
             Ok(())
         } else {
@@ -265,7 +274,7 @@ fn finish(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
     let activity = context.map(|(context, is_call)| HistoryLine {
         id: context.id.clone(),
         is_call,
-        direction: context.direction,
+        direction: context.direction(),
         number: context.number_id.clone(),
     });
     Finish {
@@ -313,6 +322,9 @@ fn follow_ups(work: &Work) -> Vec<Arrival> {
     let Some(Subject::Call(news)) = subject(work) else {
         return Vec::new();
     };
+    if news.context.id.is_local() {
+        return Vec::new();
+    }
     let question = |kind: &ArtifactKind| {
         let (activity, link) = (news.context.id.clone(), news.context.link.clone());
         let follow_up = FollowUp {
@@ -338,7 +350,7 @@ fn write_follow_up(follow_up: &FollowUp) -> Vec<u8> {
         link,
     } = follow_up;
     let json = json!({"type": FOLLOW_UP, "activity": activity.as_str(), "artifact": kind.word(),
-        "link": link});
+        "link": link.as_ref().map(Link::as_str)});
     json.to_string().into_bytes()
 }
 
@@ -347,7 +359,7 @@ fn read_follow_up(payload: &[u8]) -> Option<FollowUp> {
         .ok()
         .filter(|json: &Json| json["type"] == FOLLOW_UP)?;
     let kind = ArtifactKind::of_word(json["artifact"].as_str()?)?;
-    let link = json["link"].as_str().map(Into::into);
+    let link = json["link"].as_str().and_then(Link::parse);
     Some(FollowUp {
         activity: ActivityId::parse(json["activity"].as_str()?).ok()?,
         kind,
@@ -361,14 +373,14 @@ mod tests {
 
     #[test]
     fn follow_up_is_read_as_it_was_written() {
-        let link = Some("https://my.quo.com/inbox/PN1/c/CN1?at=AC1".to_owned());
+        let link = Link::parse("https://my.quo.com/inbox/PN1/c/CN1?at=AC1");
         let follow_up = FollowUp {
             activity: ActivityId::parse("AC1").expect("id"),
             kind: ArtifactKind::Voicemail,
             link,
         };
         assert_eq!(
-            read_work(&write_follow_up(&follow_up)),
+            read_work(&write_follow_up(&follow_up), Timestamp::UNIX_EPOCH),
             Ok(Work::FollowUp(follow_up.clone()))
         );
         assert_eq!(follow_up.event_id().as_str(), "follow-up-voicemail-AC1");

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 
 /// Largest document, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// The mark that some editors put in front of a text in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Bytes read at a time, at first: most inputs are one delivery, and memory that is not touched
 /// costs no time.
 const FIRST_CHUNK: usize = 8 * 1024;
@@ -21,6 +23,10 @@ const CHUNK: usize = 64 * 1024;
 pub enum Broken {
     /// Not JSON; what is wrong and where, in words.
     NotJson(String),
+    /// Text in UTF-16, of which nothing can be read.
+    Utf16,
+    /// A list; perhaps of documents.
+    List,
     /// Larger than [`MAX_BYTES`].
     TooLarge,
     /// The input itself could not be read.
@@ -37,6 +43,8 @@ pub struct Documents<R> {
     chunk: usize,
     at_end: bool,
     failed: bool,
+    /// True until something has been given out.
+    first: bool,
 }
 
 impl<R: Read> Documents<R> {
@@ -49,6 +57,7 @@ impl<R: Read> Documents<R> {
             chunk: FIRST_CHUNK,
             at_end: false,
             failed: false,
+            first: true,
         }
     }
 
@@ -78,18 +87,25 @@ impl<R: Read> Documents<R> {
         Ok(())
     }
 
+    /// Skips white space, and the byte order marks that editors put in front of texts.
     fn skip_blanks(&mut self) -> io::Result<()> {
         loop {
-            let blanks = self
-                .rest()
-                .iter()
-                .take_while(|byte| is_blank(**byte))
-                .count();
-            self.start += blanks;
-            if !self.rest().is_empty() || self.at_end {
+            let rest = self.rest();
+            let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+            let rest = &rest[blanks..];
+            let mark = if rest.starts_with(MARK) {
+                MARK.len()
+            } else {
+                0
+            };
+            let may_be_cut = rest.len() < MARK.len() && MARK.starts_with(rest);
+            self.start += blanks + mark;
+            if mark == 0 && (!may_be_cut || self.at_end) {
                 return Ok(());
             }
-            self.fill()?;
+            if mark == 0 {
+                self.fill()?;
+            }
         }
     }
 
@@ -98,6 +114,16 @@ impl<R: Read> Documents<R> {
         self.skip_blanks().map_err(Broken::Io)?;
         if self.rest().is_empty() {
             return Ok(None);
+        }
+        if self.is_utf16().map_err(Broken::Io)? {
+            // A whole file of it holds nothing else; in the middle of others it is one line.
+            let skipped = if self.first {
+                self.skip_all()
+            } else {
+                self.skip_line()
+            };
+            skipped.map_err(Broken::Io)?;
+            return Err(Broken::Utf16);
         }
         let mut tried = 0;
         loop {
@@ -111,6 +137,9 @@ impl<R: Read> Documents<R> {
                     Scan::Whole(end) if end <= MAX_BYTES => {
                         let document = self.rest()[..end].to_vec();
                         self.start += end;
+                        if document.starts_with(b"[") {
+                            return Err(Broken::List);
+                        }
                         return Ok(Some(document));
                     }
                     Scan::Broken(why) => {
@@ -126,6 +155,28 @@ impl<R: Read> Documents<R> {
             }
             self.fill().map_err(Broken::Io)?;
         }
+    }
+
+    /// True if what comes is text in UTF-16: it begins with that mark, or its first letter has a
+    /// zero beside it, which JSON never has.
+    fn is_utf16(&mut self) -> io::Result<bool> {
+        while self.rest().len() < 2 && !self.at_end {
+            self.fill()?;
+        }
+        Ok(match self.rest() {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+            [0, letter, ..] | [letter, 0, ..] => *letter != 0,
+            _ => false,
+        })
+    }
+
+    fn skip_all(&mut self) -> io::Result<()> {
+        while !self.at_end {
+            self.start = self.buffer.len();
+            self.fill()?;
+        }
+        self.start = self.buffer.len();
+        Ok(())
     }
 
     /// Leaves the line that the broken document begins on, and, if it seems to have been a document
@@ -185,6 +236,7 @@ impl<R: Read> Iterator for Documents<R> {
         }
         let item = self.read().transpose();
         self.failed = matches!(item, Some(Err(Broken::Io(_))));
+        self.first = false;
         item
     }
 }
@@ -200,27 +252,34 @@ enum Scan {
 
 fn scan(bytes: &[u8], at_end: bool) -> Scan {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
-    match values.next() {
+    let err = match values.next() {
         Some(Ok(value)) => {
             let end = values.byte_offset();
             let closed = value.get().ends_with(['}', ']', '"']);
-            if closed || at_end || end < bytes.len() {
+            return if closed || at_end || end < bytes.len() {
                 Scan::Whole(end)
             } else {
                 Scan::Unfinished
-            }
+            };
         }
-        Some(Err(err)) if err.classify() == Category::Eof && !at_end => Scan::Unfinished,
-        // A character of several bytes may be cut by the end of what has been read so far.
-        Some(Err(_))
-            if !at_end
-                && std::str::from_utf8(bytes).is_err_and(|err| err.error_len().is_none()) =>
-        {
-            Scan::Unfinished
-        }
-        Some(Err(err)) => Scan::Broken(err.to_string()),
-        None => Scan::Unfinished,
+        Some(Err(err)) => err,
+        None => return Scan::Unfinished,
+    };
+    let may_go_on = err.classify() == Category::Eof || is_at_the_end(&err, bytes);
+    if may_go_on && !at_end {
+        Scan::Unfinished
+    } else {
+        Scan::Broken(err.to_string())
     }
+}
+
+/// True if the fault lies where reading has stopped so far: a number, a word or a character may be
+/// cut there, and be whole with what comes.
+fn is_at_the_end(err: &serde_json::Error, bytes: &[u8]) -> bool {
+    let in_character = std::str::from_utf8(bytes).is_err_and(|err| err.error_len().is_none());
+    let last_line = bytes.iter().rev().take_while(|byte| **byte != b'\n');
+    let in_last_line = err.line() == bytes.split(|byte| *byte == b'\n').count();
+    in_character || in_last_line && err.column() >= last_line.count()
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -256,6 +315,9 @@ impl Brackets {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Gives a few bytes at a time, as a slow pipe does.
@@ -274,6 +336,8 @@ mod tests {
         match item {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(Broken::NotJson(_)) => "broken".into(),
+            Err(Broken::Utf16) => "utf-16".into(),
+            Err(Broken::List) => "list".into(),
             Err(Broken::TooLarge) => "too large".into(),
             Err(Broken::Io(_)) => "io".into(),
         }
@@ -299,7 +363,7 @@ mod tests {
                 "{\"a\":1}",
                 "{\"b\":2}",
                 "{\n \"c\": 3\n}",
-                "[1]",
+                "list",
                 "12",
                 "\"x\"",
             ],
@@ -353,5 +417,68 @@ mod tests {
             .map(shown)
             .collect();
         assert_eq!(found, ["broken", "{\"b\":2}"]);
+    }
+
+    #[test]
+    fn mark_before_a_document_is_skipped_and_utf16_is_named() {
+        check("\u{feff}{}\n\u{feff} {\"a\":1}", &["{}", "{\"a\":1}"]);
+        check("\u{feff}", &[]);
+        for encode in [u16::to_le_bytes, u16::to_be_bytes] {
+            for text in ["{\"a\":1}\n{}", "\u{feff}{\"a\":1}"] {
+                let bytes: Vec<u8> = text.encode_utf16().flat_map(encode).collect();
+                for step in [1, 7, CHUNK] {
+                    let found: Vec<String> =
+                        Documents::new(Slow(&bytes, step)).map(shown).collect();
+                    assert_eq!(found, ["utf-16"], "{text:?} by {step}");
+                }
+            }
+        }
+        let zeros = [0; 64];
+        let found: Vec<String> = Documents::new(&zeros[..]).map(shown).collect();
+        assert_eq!(found, ["broken"]);
+    }
+
+    /// Whatever is cut by the end of what was read is whole with what comes.
+    #[test]
+    fn no_cut_breaks_a_document() {
+        let text =
+            "{\"a\":[-1,2.5,1e5,1E+10,-0.25e-3,true,null,\"\u{e9}\\u00e9\u{1f600}\"],\"b\":-7}";
+        let bytes = text.as_bytes();
+        for cut in 0..=bytes.len() {
+            let halves = bytes[..cut].chain(&bytes[cut..]);
+            let found: Vec<String> = Documents::new(halves).map(shown).collect();
+            assert_eq!(found, [text], "cut at {cut}");
+        }
+    }
+
+    /// A number may stand across the end of every chunk, whatever its size.
+    #[test]
+    fn number_at_the_end_of_a_chunk_is_no_fault() {
+        for number in ["2.5", "-7", "1e5", "1e+5", "-0.5E-2", "true", "null"] {
+            for back in 0..=number.len() + 1 {
+                let room = FIRST_CHUNK - back - "{\"a\":\"\",\"b\":".len();
+                let text = format!("{{\"a\":\"{}\",\"b\":{number}}}", "x".repeat(room));
+                check(&text, &[&text]);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn documents_are_the_same_in_chunks_of_any_size(
+            numbers in vec("-?[0-9]{1,3}(\\.[0-9]{1,3})?(e[+-]?[0-9])?", 1..20),
+            step in 1_usize..40,
+        ) {
+            let documents: Vec<String> = numbers
+                .iter()
+                .map(|number| number.trim_start_matches(['-', '0']))
+                .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+                .map(|number| format!("{{\"n\":[{number},-{number}]}}"))
+                .collect();
+            let text = documents.concat();
+            let slow = Slow(text.as_bytes(), step);
+            let found: Vec<String> = Documents::new(slow).map(shown).collect();
+            prop_assert_eq!(found, documents);
+        }
     }
 }

@@ -9,10 +9,10 @@ use crate::documents::{Broken, MAX_BYTES};
 use crate::http;
 use crate::notion;
 use crate::quo;
+use crate::quo::webhook::PayloadError;
+use crate::signature::Refusal;
 use crate::store;
 use crate::sync;
-use crate::webhook::PayloadError;
-use crate::webhook::signature::Refusal;
 
 /// Kind of a failure, as in results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +167,16 @@ impl From<Broken> for Failure {
                 format!("not a JSON document: {why}"),
                 "pass the request body as it was received",
             ),
+            Broken::Utf16 => Self::new(
+                Kind::Payload,
+                "the input is UTF-16, and a JSON document is UTF-8",
+                "write it as UTF-8, for example with iconv -f UTF-16 -t UTF-8",
+            ),
+            Broken::List => Self::new(
+                Kind::Payload,
+                "the document is a list, and a delivery is an object",
+                "if it is a list of deliveries, pipe it through jq -c '.[]'",
+            ),
             Broken::TooLarge => Self::new(
                 Kind::Payload,
                 format!("the document is larger than {} MiB", MAX_BYTES >> 20),
@@ -194,6 +204,10 @@ impl From<PayloadError> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
+        if refusal == Refusal::NoNotionSecret {
+            let hint = "set NOTION_WEBHOOK_SECRET to the verification token of Notion's webhook";
+            return Self::config(message, hint);
+        }
         if refusal == Refusal::NoUsableSecret {
             let hint = "set OPENPHONE_WEBHOOK_SECRET to the signing secret of the webhook \
                 (several: comma-separated)";
@@ -252,6 +266,14 @@ impl From<&sync::Error> for Failure {
                 Kind::Unavailable,
                 message,
                 "set OPENPHONE_API_KEY, or run again when Quo answers",
+            ),
+            sync::Error::KeyNeeded(_) => {
+                Self::config(message, "set OPENPHONE_API_KEY to a key of the workspace")
+            }
+            sync::Error::Crowd(_) => Self::new(
+                Kind::Refused,
+                message,
+                "look at the payload: participants, recipients or a list with commas",
             ),
             sync::Error::Misconfigured(_) => Self::config(
                 message,

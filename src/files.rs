@@ -1,7 +1,7 @@
 //! Folders and files that are the owner's alone: modes 0700 and 0600.
 //!
-//! Apart because the store, its locks and the logs of critical failures lie there alike. It does not
-//! know what is in them.
+//! Apart because the store, its locks and the logs of critical failures lie there alike. It does
+//! not know what is in them.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;

@@ -1,8 +1,8 @@
 //! JSON on one line that is safe to show.
 //!
 //! Apart because results, logs and critical lines all end up on terminals and in readers of lines,
-//! and JSON itself leaves DEL, the C1 controls (U+009B begins a terminal sequence), marks of direction
-//! and the line ends of Unicode as they are.
+//! and JSON itself leaves DEL, the C1 controls (U+009B begins a terminal sequence), marks of
+//! direction and the line ends of Unicode as they are.
 
 use std::fmt::Write as _;
 

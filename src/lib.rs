@@ -1,7 +1,7 @@
 //! Quotion puts every call and text that touches a Quo number into Notion: the code map.
 //!
 //! ```text
-//! stdin ─ documents ─ webhook (verify, parse) ─▶ Event ─ delivery ─▶ inbox (store): kept, claimed
+//! stdin ─ documents ─ signature ─ quo::webhook ─▶ Event ─ delivery ─▶ inbox: kept, claimed
 //!                                                  │  what comes together, grouped by client
 //!         ┌──────── sync::gather ────────┐         │  reads: store, Quo ‖ Notion side by side
 //!         └──────────────┬───────────────┘ ◀───────┘
@@ -23,10 +23,10 @@
 //! - 5: [`cli`] the command line as typed; [`failure`] bad endings, the only place that knows exit
 //!   codes
 //! - 4: [`sync`] the main job: gather, plan, apply; [`backfill`] what Quo has had, as events
-//! - 3: [`quo`], [`notion`] a vendor's words each; [`store`] what is remembered; [`critical`] what
-//!   the operator must see
-//! - 2: [`webhook`] raw bytes to events; [`http`] the only place that sends, waits and retries;
-//!   [`documents`]; [`files`] that are the owner's alone
+//! - 3: [`quo`], [`notion`] a vendor's words each, deliveries among them; [`store`] what is
+//!   remembered; [`critical`] what the operator must see
+//! - 2: [`signature`] whether bytes are genuine; [`http`] the only place that sends, waits and
+//!   retries; [`documents`]; [`files`] that are the owner's alone
 //! - 1: [`domain`] plain values and the rules about them; [`json_line`] JSON that is safe to show
 //! - 0: [`secret`] what never prints; [`surrogate`] half characters of a text cut; [`text`] foreign
 //!   words made fit to be shown; [`time`] deadlines, waits and work at once
@@ -52,9 +52,9 @@ pub mod notion;
 pub mod quo;
 pub mod report;
 pub mod secret;
+pub mod signature;
 pub mod store;
 pub mod surrogate;
 pub mod sync;
 pub mod text;
 pub mod time;
-pub mod webhook;

@@ -28,6 +28,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     activity_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorPart<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     synced: Vec<SyncedPart<'a>>,
@@ -93,6 +95,7 @@ fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
         event_id: outcome.event_id.as_deref(),
         event_type: outcome.event_type.as_deref(),
         activity_id: outcome.activity_id.as_ref().map(ActivityId::as_str),
+        document: outcome.document,
         error: failure.map(error_part),
         synced: outcome.synced.iter().map(synced_part).collect(),
         warnings: outcome.warnings.iter().map(warning_part).collect(),
@@ -197,6 +200,8 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::NoClientNumber => "no_client_number",
         Reason::MissingFields => "missing_fields",
         Reason::NothingNew => "nothing_new",
+        Reason::NotWanted => "not_wanted",
+        Reason::Test => "test",
     }
 }
 

@@ -20,16 +20,18 @@ mod group;
 mod news;
 pub mod people;
 pub mod plan;
+mod resolve;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::domain::call::{FOLLOW_UP, FollowUp};
+use crate::domain::context::Context;
 use crate::domain::event::{Event, Subject};
 use crate::domain::id::{DatabaseId, EventId};
 use crate::domain::outcome::{Action, Alarm, Outcome, Reason, Synced, Warning};
@@ -42,7 +44,7 @@ use crate::time::Deadline;
 use client::Task;
 use columns::ColumnNames;
 use news::News;
-use people::Workspace;
+use people::{Choice, Workspace};
 
 pub use error::Error;
 pub use group::groups;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// After a write of unknown outcome: how long until a look that finds nothing is believed.
     pub settle: Duration,
+    /// Which lines and numbers are wanted.
+    pub choice: Choice,
 }
 
 /// Access to Quo's API.
@@ -96,7 +100,7 @@ pub struct Sync<'a> {
     /// True once Quo has failed these events: it is not asked for further enrichment.
     pub quo_failed: AtomicBool,
     /// Own numbers and people, once they were needed.
-    pub workspace: OnceLock<Workspace>,
+    pub workspace: Mutex<Option<Arc<Workspace>>>,
     /// Plan, but write nothing.
     pub dry_run: bool,
 }
@@ -110,20 +114,50 @@ impl<'a> Sync<'a> {
 
     /// Quo, for enrichment: until its own deadline, and not again after a failure.
     fn quo_for_enrichment(&self) -> Option<Quo<'a>> {
-        if self.quo_failed.load(Ordering::Relaxed) {
+        if self.quo_has_failed() {
             None
         } else {
             self.quo_until(self.quo_deadline)
         }
     }
 
-    /// The workspace's own numbers and people.
-    fn workspace(&self, outcome: &mut Outcome) -> Result<&Workspace, Error> {
-        if let Some(workspace) = self.workspace.get() {
-            return Ok(workspace);
+    /// The workspace's own numbers and people; asked for again when the activity took place on a
+    /// line that is not known.
+    fn workspace(
+        &self,
+        context: Option<&Context>,
+        outcome: &mut Outcome,
+    ) -> Result<Arc<Workspace>, Error> {
+        let kept = self.kept_workspace().clone();
+        let workspace = match kept {
+            Some(workspace) => workspace,
+            None => self.keep_workspace(gather::workspace::gather(self, outcome)?),
+        };
+        if context.is_some_and(|context| workspace.misses_line_of(context)) {
+            return self.workspace_anew(outcome);
         }
-        let workspace = gather::workspace::gather(self, outcome)?;
-        Ok(self.workspace.get_or_init(|| workspace))
+        Ok(workspace)
+    }
+
+    /// The same, after something was missing in it.
+    fn workspace_anew(&self, outcome: &mut Outcome) -> Result<Arc<Workspace>, Error> {
+        let workspace = gather::workspace::anew(self, outcome)?;
+        Ok(self.keep_workspace(workspace))
+    }
+
+    fn kept_workspace(&self) -> MutexGuard<'_, Option<Arc<Workspace>>> {
+        self.workspace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_workspace(&self, workspace: Workspace) -> Arc<Workspace> {
+        Arc::clone(self.kept_workspace().insert(Arc::new(workspace)))
+    }
+
+    /// True once Quo has failed these events.
+    fn quo_has_failed(&self) -> bool {
+        self.quo_failed.load(Ordering::Relaxed)
     }
 
     /// Notes a failure of Quo that the event survives. A denied key is an alarm too, once a day.
@@ -304,11 +338,11 @@ pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
 fn news<'a>(sync: &Sync, work: &'a Work, outcome: &mut Outcome) -> Result<Option<News<'a>>, Error> {
     let news = match work {
         Work::FollowUp(follow_up) => {
-            activity::answer(sync, follow_up)?.map(|news| News::Call(Cow::Owned(news), true))
+            resolve::answer(sync, follow_up)?.map(|news| News::Call(Cow::Owned(news)))
         }
         Work::Event(event) => match &event.subject {
             Subject::Call(news) if news.tells_nothing() => None,
-            Subject::Call(news) => Some(News::Call(Cow::Borrowed(news), news.facts.is_none())),
+            Subject::Call(news) => Some(News::Call(Cow::Borrowed(news))),
             Subject::Message(message) => Some(News::Message(Cow::Borrowed(message))),
             Subject::Contact(news) => Some(News::Contact(news)),
             Subject::Unsupported | Subject::Incomplete { .. } => {
@@ -333,8 +367,8 @@ fn task<'a>(sync: &'a Sync, news: News<'a>) -> Task<'a> {
         ..Task::default()
     };
     let prepared = match news {
-        News::Call(news, late) => activity::call(sync, (news, late), &mut task),
-        News::Message(message) => activity::message(sync, message, &mut task),
+        News::Call(news) => resolve::call(sync, news, &mut task),
+        News::Message(message) => resolve::message(sync, message, &mut task),
         News::Contact(news) => contact::fill(sync, news, &mut task),
     };
     if let Err(error) = prepared {

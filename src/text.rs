@@ -3,8 +3,8 @@
 //! Apart because errors, logs, results and entries all show what strangers wrote. It knows nothing
 //! of where a text comes from.
 
-/// True for what a terminal or a reader of lines would obey instead of show: control characters (C0,
-/// DEL, C1), marks that turn the direction of writing, and the line ends of Unicode.
+/// True for what a terminal or a reader of lines would obey instead of show: control characters
+/// (C0, DEL, C1), marks that turn the direction of writing, and the line ends of Unicode.
 pub fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -92,7 +92,7 @@ impl App<'_> {
     }
 
     fn take_out(&self, waiting: &Waiting) -> Result<Item, Failure> {
-        match delivery::read_work(&waiting.payload) {
+        match delivery::read_work(&waiting.payload, waiting.received) {
             Ok(work) => Ok(Item::Work(work)),
             Err(failure) => {
                 let outcome = Outcome {

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
@@ -107,7 +107,7 @@ impl Tools {
             deadline,
             quo_deadline: deadline.earlier(sync::enrichment(works.len())),
             quo_failed: AtomicBool::new(false),
-            workspace: OnceLock::new(),
+            workspace: Mutex::default(),
             dry_run: self.config.dry_run,
         };
         if self.config.dry_run {

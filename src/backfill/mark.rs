@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::quo::history::{Activity, Thread};
+use crate::quo::api::history::{Activity, Thread};
 use crate::store::{self, Store};
 
 use super::Options;

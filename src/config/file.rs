@@ -6,8 +6,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::domain::id::NumberId;
+use crate::domain::phone::{NumberPattern, Phone};
 use crate::failure::Failure;
 use crate::sync::columns::ColumnNames;
+use crate::sync::people::{self, Choice};
 
 /// Read without being named, if it is there.
 const DEFAULT: &str = "quotion.toml";
@@ -41,6 +44,18 @@ pub struct Clients {
     new_status: String,
     last_call: String,
     last_message: String,
+    new_pages: NewPages,
+    ignore: Vec<String>,
+}
+
+/// Who gets a page that has none.
+#[derive(Debug, Clone, Copy, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+enum NewPages {
+    #[default]
+    Always,
+    Known,
+    Never,
 }
 
 /// Choices about Quo.
@@ -53,6 +68,8 @@ pub struct Quo {
     pub contacts_ttl: String,
     /// Most requests in a second.
     pub requests_per_second: u32,
+    /// Own lines to sync.
+    numbers: Vec<String>,
 }
 
 /// Choices about Notion.
@@ -107,6 +124,41 @@ impl File {
         file.check()
     }
 
+    /// Which lines and numbers the user wants.
+    pub fn choice(&self) -> Result<Choice, Failure> {
+        let pattern = |written: &String| {
+            NumberPattern::parse(written).ok_or_else(|| {
+                Failure::config(
+                    format!("ignore = [{written:?}] is no number"),
+                    "write numbers with their country code, \"+12025550147\", or \"+1900*\"",
+                )
+            })
+        };
+        for line in &self.quo.numbers {
+            let usable = Phone::parse(line).is_some() || NumberId::parse(line).is_ok();
+            if !usable {
+                return Err(Failure::config(
+                    format!("[quo] numbers = [{line:?}] is no line"),
+                    "name lines by number, \"+14155550110\", or by id, \"PN…\"",
+                ));
+            }
+        }
+        Ok(Choice {
+            lines: self.quo.numbers.clone(),
+            ignore: self
+                .clients
+                .ignore
+                .iter()
+                .map(pattern)
+                .collect::<Result<_, _>>()?,
+            new_pages: match self.clients.new_pages {
+                NewPages::Always => people::NewPages::Always,
+                NewPages::Known => people::NewPages::Known,
+                NewPages::Never => people::NewPages::Never,
+            },
+        })
+    }
+
     fn check(self) -> Result<Self, Failure> {
         let zero = self.quo.requests_per_second == 0 || self.notion.requests_per_minute == 0;
         if zero {
@@ -151,6 +203,8 @@ impl Default for Clients {
             new_status: names.new_status,
             last_call: names.last_call,
             last_message: names.last_message,
+            new_pages: NewPages::default(),
+            ignore: Vec::new(),
         }
     }
 }
@@ -161,6 +215,7 @@ impl Default for Quo {
             tags_field: "Tags".into(),
             contacts_ttl: "6h".into(),
             requests_per_second: 10,
+            numbers: Vec::new(),
         }
     }
 }

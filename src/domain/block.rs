@@ -1,5 +1,7 @@
 //! Blocks: what a page shows, as text with looks, before any vendor's limits are met.
 
+use super::link::Link;
+
 /// Between the parts of a line.
 pub const DOT: &str = " · ";
 
@@ -39,7 +41,7 @@ pub enum Look {
     /// Grey: for programs rather than people.
     Faint,
     /// A link.
-    Link(String),
+    Link(Link),
 }
 
 /// Neighbours of one look become one span, so that a long transcript needs few segments.
@@ -79,9 +81,9 @@ pub fn faint(text: impl Into<String>) -> Span {
 }
 
 /// A text that leads to an address.
-pub fn link(text: impl Into<String>, url: &str) -> Span {
+pub fn link(text: impl Into<String>, url: &Link) -> Span {
     Span {
         text: text.into(),
-        look: Look::Link(url.to_owned()),
+        look: Look::Link(url.clone()),
     }
 }

@@ -1,41 +1,37 @@
 //! A call: how it went, and what arrives about it later.
 
-use super::context::{ContactLookup, Context};
+use super::context::Context;
 use super::id::{ActivityId, EventId, UserId};
-use super::parties::{Direction, Parties, Party};
+use super::link::{Address, Link};
+use super::parties::{Direction, Party};
 
 /// Something about a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallUpdate {
-    /// Which call, and as much of its circumstances as the delivery carries.
+    /// Which call, and as much of its circumstances as is told.
     pub context: Context,
     /// How it went; `None` in events that only bring an artifact.
     pub facts: Option<CallFacts>,
+    /// What is said of how it went beside an artifact; counts where nothing better can be had.
+    pub beside: Option<CallFacts>,
     /// Recording, voicemail, summary, transcript, as far as they are complete.
     pub artifacts: Vec<Artifact>,
-    /// Artifacts that may exist and that no delivery of this generation will announce: to be asked
-    /// for later.
+    /// Artifacts that may exist and are not told here: to be asked for later.
     pub unannounced: Vec<ArtifactKind>,
+    /// True if some of it came after the call, when Quo knows more of how it went.
+    pub is_late: bool,
 }
 
 impl CallUpdate {
-    /// An artifact of a call of which nothing else is told.
-    pub fn late(call: &ActivityId, link: Option<String>, artifact: Artifact) -> Self {
-        let context = Context {
-            id: call.clone(),
-            at: None,
-            direction: None,
-            number_id: None,
-            user_id: None,
-            link,
-            parties: Parties::Unknown,
-            contacts: ContactLookup::None,
-        };
+    /// What became known of a call later.
+    pub fn late(context: Context, artifacts: Vec<Artifact>) -> Self {
         Self {
             context,
             facts: None,
-            artifacts: vec![artifact],
+            beside: None,
+            artifacts,
             unannounced: Vec::new(),
+            is_late: true,
         }
     }
 
@@ -56,7 +52,7 @@ pub struct FollowUp {
     /// What may exist.
     pub kind: ArtifactKind,
     /// The call's link to the conversation, which Quo's answers do not carry.
-    pub link: Option<String>,
+    pub link: Option<Link>,
 }
 
 impl FollowUp {
@@ -71,16 +67,25 @@ impl FollowUp {
     }
 }
 
-/// How a call went.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is told of how a call went, however the vendor spelled it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CallFacts {
-    /// The result, as a person would say it.
-    pub outcome: CallOutcome,
+    /// Whether somebody picked up, if that is told: `answeredAt` is there, is null, or a status
+    /// says so.
+    pub answered: Option<bool>,
+    /// Who picked up, if told.
+    pub answered_by: Option<UserId>,
+    /// Quo says that its AI agent took it.
+    pub by_ai: bool,
+    /// It was sent on, and to whom if that is told.
+    pub forwarded: Option<Option<Party>>,
+    /// A message was left.
+    pub voicemail: bool,
     /// Length in seconds; of an unanswered call this is ring time.
     pub duration_secs: Option<u32>,
 }
 
-/// Result of a call; never judged by its duration or by Quo's status alone.
+/// Result of a call, as a person would say it; never judged by its duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallOutcome {
     /// Somebody picked up; who, if known (for outgoing calls nobody of ours is named).
@@ -95,50 +100,49 @@ pub enum CallOutcome {
     HandledByAi,
     /// Outgoing, and nobody picked up.
     NoAnswer,
+    /// It is over; nothing says how it went.
+    Ended,
 }
 
-/// What is known of a call when its outcome is to be judged, however the vendor spelled it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallSigns {
-    /// Who began it.
-    pub direction: Direction,
-    /// `answeredAt` is there.
-    pub answered: bool,
-    /// Who picked up, if told.
-    pub answered_by: Option<UserId>,
-    /// Quo says that its AI agent took it.
-    pub ai: bool,
-    /// It was sent on, and to whom if that is told.
-    pub forwarded: Option<Option<Party>>,
-    /// A message was left.
-    pub voicemail: bool,
-}
-
-impl CallOutcome {
+impl CallFacts {
     /// The one rule for how a call went, for deliveries and replies alike. A person who picked up
     /// counts most, then that it was sent on: a call answered elsewhere is one that was forwarded.
-    pub fn judge(signs: CallSigns) -> Self {
-        let by_system = signs
-            .answered_by
-            .as_ref()
-            .is_some_and(|user| !user.is_person());
-        if signs.ai || by_system {
-            return Self::HandledByAi;
-        }
-        match (signs.forwarded, signs.direction) {
-            _ if signs.answered && signs.answered_by.is_some() => Self::Answered(signs.answered_by),
-            (Some(to), _) => Self::Forwarded(to),
-            (None, _) if signs.answered => Self::Answered(None),
-            (None, Direction::Outgoing) => Self::NoAnswer,
-            (None, Direction::Incoming) if signs.voicemail => Self::Voicemail,
-            (None, Direction::Incoming) => Self::Missed,
+    pub fn outcome(&self, direction: Option<Direction>) -> CallOutcome {
+        let incoming = direction == Some(Direction::Incoming);
+        let answered = self.answered == Some(true);
+        let by_person = self.answered_by.as_ref().filter(|user| user.is_person());
+        if self.by_ai || self.answered_by.is_some() && by_person.is_none() {
+            CallOutcome::HandledByAi
+        } else if let (true, true, Some(user)) = (answered, incoming, by_person) {
+            CallOutcome::Answered(Some(user.clone()))
+        } else if let Some(to) = &self.forwarded {
+            CallOutcome::Forwarded(to.clone())
+        } else if answered {
+            CallOutcome::Answered(None)
+        } else {
+            self.unanswered(direction)
         }
     }
 
+    fn unanswered(&self, direction: Option<Direction>) -> CallOutcome {
+        let nobody = self.answered == Some(false);
+        match direction {
+            Some(Direction::Incoming) | None if self.voicemail => CallOutcome::Voicemail,
+            Some(Direction::Incoming) if nobody => CallOutcome::Missed,
+            Some(Direction::Outgoing) if nobody || self.voicemail => CallOutcome::NoAnswer,
+            None if nobody => CallOutcome::NoAnswer,
+            Some(_) | None => CallOutcome::Ended,
+        }
+    }
+}
+
+impl CallOutcome {
     /// True if more is known of how the call went than `other` says, so that its line is to be
     /// written anew.
     pub fn says_more_than(&self, other: &Self) -> bool {
         match (self, other) {
+            (Self::Ended, _) => false,
+            (_, Self::Ended) => true,
             (Self::Missed | Self::NoAnswer, _) => false,
             (_, Self::Missed) | (Self::Answered(Some(_)), Self::Answered(None)) => true,
             _ => false,
@@ -217,8 +221,8 @@ impl Artifact {
 /// A sound file at Quo. Its link is signed and expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audio {
-    /// Where it lies; https only.
-    pub url: String,
+    /// Where it lies.
+    pub address: Address,
     /// Length in seconds.
     pub duration_secs: Option<u32>,
 }
@@ -226,12 +230,32 @@ pub struct Audio {
 /// Summary of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
+    /// What the AI agent called it.
+    pub title: Option<String>,
     /// What was talked about, one sentence or so each.
     pub lines: Vec<String>,
     /// What is to be done.
     pub next_steps: Vec<String>,
-    /// What the AI agent noted: name of the job, then name and value pairs.
-    pub jobs: Vec<(String, Vec<(String, String)>)>,
+    /// What the AI agent noted.
+    pub jobs: Vec<Job>,
+}
+
+/// Something that the AI agent did in a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// What it is called.
+    pub name: String,
+    /// What it brought.
+    pub notes: Vec<Note>,
+}
+
+/// One thing that an AI agent noted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about; may be empty.
+    pub name: String,
+    /// What was said of it.
+    pub value: String,
 }
 
 /// One piece of a transcript.
@@ -250,111 +274,128 @@ pub enum Speaker {
     User(UserId),
     /// A number; own or outside.
     Party(Party),
-    /// Not said.
+    /// Somebody in a dialogue of whom nothing is said.
     Unknown,
+    /// Everybody: the transcript is one text without speakers.
+    Undivided,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Direction::{Incoming, Outgoing};
+
+    fn user(id: &str) -> Option<UserId> {
+        UserId::parse(id).ok()
+    }
+
+    #[track_caller]
+    fn check(facts: &CallFacts, direction: Direction, expected: &CallOutcome) {
+        assert_eq!(facts.outcome(Some(direction)), *expected, "{facts:?}");
+    }
+
+    fn answered(answered: bool) -> CallFacts {
+        CallFacts {
+            answered: Some(answered),
+            ..CallFacts::default()
+        }
+    }
 
     #[test]
-    #[allow(clippy::too_many_lines, reason = "a table, or one story after another")]
-    fn outcome_follows_who_picked_up_not_the_status() {
-        let user = |id| UserId::parse(id).ok();
-        let signs = |direction| CallSigns {
-            direction,
-            answered: false,
-            answered_by: None,
-            ai: false,
-            forwarded: None,
-            voicemail: false,
+    fn nobody_picked_up() {
+        check(&answered(false), Incoming, &CallOutcome::Missed);
+        check(&answered(false), Outgoing, &CallOutcome::NoAnswer);
+        let voicemail = CallFacts {
+            voicemail: true,
+            ..answered(false)
         };
-        let incoming = || signs(Direction::Incoming);
-        let outgoing = || signs(Direction::Outgoing);
-        let devon = Party::Other("USdevon002".into());
-        for (signs, expected) in [
-            (incoming(), CallOutcome::Missed),
-            (outgoing(), CallOutcome::NoAnswer),
-            (
-                CallSigns {
-                    voicemail: true,
-                    ..incoming()
-                },
-                CallOutcome::Voicemail,
-            ),
-            (
-                CallSigns {
-                    voicemail: true,
-                    ..outgoing()
-                },
-                CallOutcome::NoAnswer,
-            ),
-            (
-                CallSigns {
-                    answered: true,
-                    ..outgoing()
-                },
-                CallOutcome::Answered(None),
-            ),
-            (
-                CallSigns {
-                    answered: true,
-                    voicemail: true,
-                    ..incoming()
-                },
-                CallOutcome::Answered(None),
-            ),
-            (
-                CallSigns {
-                    answered: true,
-                    answered_by: user("USmarta001"),
-                    ..incoming()
-                },
-                CallOutcome::Answered(user("USmarta001")),
-            ),
-            (
-                CallSigns {
-                    answered: true,
-                    answered_by: user("SYsona0001"),
-                    ..incoming()
-                },
-                CallOutcome::HandledByAi,
-            ),
-            (
-                CallSigns {
-                    answered: true,
-                    ai: true,
-                    ..incoming()
-                },
-                CallOutcome::HandledByAi,
-            ),
-            (
-                CallSigns {
-                    forwarded: Some(None),
-                    ..incoming()
-                },
-                CallOutcome::Forwarded(None),
-            ),
-            (
-                CallSigns {
-                    answered: true,
-                    forwarded: Some(Some(devon.clone())),
-                    ..incoming()
-                },
-                CallOutcome::Forwarded(Some(devon.clone())),
-            ),
-            (
-                CallSigns {
-                    answered: true,
-                    answered_by: user("USdevon002"),
-                    forwarded: Some(Some(devon)),
-                    ..incoming()
-                },
-                CallOutcome::Answered(user("USdevon002")),
-            ),
-        ] {
-            assert_eq!(CallOutcome::judge(signs.clone()), expected, "{signs:?}");
-        }
+        check(&voicemail, Incoming, &CallOutcome::Voicemail);
+        check(&voicemail, Outgoing, &CallOutcome::NoAnswer);
+        assert_eq!(answered(false).outcome(None), CallOutcome::NoAnswer);
+    }
+
+    #[test]
+    fn what_nothing_is_said_of_is_not_judged() {
+        let long = CallFacts {
+            duration_secs: Some(540),
+            ..CallFacts::default()
+        };
+        check(&long, Incoming, &CallOutcome::Ended);
+        check(&long, Outgoing, &CallOutcome::Ended);
+        let voicemail = CallFacts {
+            voicemail: true,
+            ..CallFacts::default()
+        };
+        check(&voicemail, Incoming, &CallOutcome::Voicemail);
+    }
+
+    #[test]
+    fn somebody_picked_up() {
+        let by = |id| CallFacts {
+            answered_by: user(id),
+            ..answered(true)
+        };
+        check(&answered(true), Incoming, &CallOutcome::Answered(None));
+        check(&by("US1"), Incoming, &CallOutcome::Answered(user("US1")));
+        check(&by("US1"), Outgoing, &CallOutcome::Answered(None));
+        check(&by("SYsona0001"), Incoming, &CallOutcome::HandledByAi);
+        let by_ai = CallFacts {
+            by_ai: true,
+            ..answered(true)
+        };
+        check(&by_ai, Incoming, &CallOutcome::HandledByAi);
+        let left = CallFacts {
+            voicemail: true,
+            ..answered(true)
+        };
+        check(&left, Incoming, &CallOutcome::Answered(None));
+    }
+
+    #[test]
+    fn a_call_that_was_sent_on_is_answered_only_by_who_is_named() {
+        let devon = || Some(Party::Other("USdevon002".into()));
+        let sent_on = |facts: CallFacts| CallFacts {
+            forwarded: Some(devon()),
+            ..facts
+        };
+        check(
+            &sent_on(answered(true)),
+            Incoming,
+            &CallOutcome::Forwarded(devon()),
+        );
+        check(
+            &sent_on(answered(false)),
+            Incoming,
+            &CallOutcome::Forwarded(devon()),
+        );
+        let by_marta = CallFacts {
+            answered_by: user("US1"),
+            ..sent_on(answered(true))
+        };
+        check(&by_marta, Incoming, &CallOutcome::Answered(user("US1")));
+        let somewhere = CallFacts {
+            forwarded: Some(None),
+            ..CallFacts::default()
+        };
+        check(&somewhere, Incoming, &CallOutcome::Forwarded(None));
+    }
+
+    #[test]
+    fn a_line_is_written_anew_only_when_more_is_known() {
+        let all = [
+            CallOutcome::Ended,
+            CallOutcome::Missed,
+            CallOutcome::Voicemail,
+            CallOutcome::Answered(None),
+            CallOutcome::Answered(user("US1")),
+        ];
+        let more: Vec<String> = all
+            .iter()
+            .map(|new| {
+                let over = all.iter().map(|old| u8::from(new.says_more_than(old)));
+                over.map(|more| more.to_string()).collect()
+            })
+            .collect();
+        assert_eq!(more, ["00000", "10000", "11000", "11000", "11010"]);
     }
 }

@@ -11,10 +11,11 @@ use jiff::tz::TimeZone;
 
 use super::block::{Block, DOT, Span, bold, faint, joined, link, plain};
 use super::call::{
-    Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Speaker, Summary, Utterance,
+    Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Note, Speaker, Summary, Utterance,
 };
 use super::context::Context;
 use super::id::UserId;
+use super::link::Address;
 use super::message::Message;
 use super::parties::{Direction, Parties, Party};
 use super::phone::Phone;
@@ -69,13 +70,15 @@ impl Names {
 
 /// The line of a call; its artifacts go inside.
 pub fn call(context: &Context, facts: &CallFacts, names: &Names) -> Block {
-    let mut line = vec![bold(match context.direction {
+    let mut line = vec![bold(match context.direction() {
         Some(Direction::Outgoing) => "Outgoing call",
-        Some(Direction::Incoming) | None => "Incoming call",
+        Some(Direction::Incoming) => "Incoming call",
+        None => "Call",
     })];
-    line.push(plain(format!("{DOT}{}", outcome(&facts.outcome, names))));
+    let outcome = facts.outcome(context.direction());
+    line.extend(result(&outcome, names).map(|result| plain(format!("{DOT}{result}"))));
     let talked = !matches!(
-        facts.outcome,
+        outcome,
         CallOutcome::Missed | CallOutcome::NoAnswer | CallOutcome::Voicemail
     );
     // What deliveries call the duration of an unanswered call is how long it rang, and only some
@@ -85,21 +88,25 @@ pub fn call(context: &Context, facts: &CallFacts, names: &Names) -> Block {
     Block::Toggle(line)
 }
 
-/// True if the line of an incoming call says that it was answered, but not by whom.
-pub fn names_nobody(line: &str) -> bool {
-    line.starts_with(&format!("Incoming call{DOT}answered{DOT}"))
-}
-
-/// True if the line of a call says that it was missed, so that a voicemail changes it.
-pub fn says_missed(line: &str) -> bool {
-    line.contains(&format!("{DOT}missed{DOT}"))
+/// What the line of a call says of how it went, as far as more may become known: missed, answered
+/// by nobody in particular, or nothing.
+pub fn unfinished_outcome(line: &str) -> Option<CallOutcome> {
+    let mut parts = line.split(DOT);
+    let what = parts.next().filter(|what| what.ends_with("all"))?;
+    match parts.next()? {
+        "missed" => Some(CallOutcome::Missed),
+        "answered" if what.starts_with("Incoming") => Some(CallOutcome::Answered(None)),
+        // Where nothing is said of it, the time comes next.
+        time if time.starts_with(|c: char| c.is_ascii_digit()) => Some(CallOutcome::Ended),
+        _ => None,
+    }
 }
 
 /// A message; `members` are all participants of a group, and empty in a conversation of two.
 pub fn message(message: &Message, members: &[Party], names: &Names) -> Block {
     let context = &message.context;
     let group = !members.is_empty();
-    let mut line = vec![bold(match (group, context.direction) {
+    let mut line = vec![bold(match (group, context.direction()) {
         (true, _) => "Group text",
         (false, Some(Direction::Outgoing)) => "Outgoing text",
         (false, Some(Direction::Incoming) | None) => "Incoming text",
@@ -119,7 +126,11 @@ pub fn message(message: &Message, members: &[Party], names: &Names) -> Block {
             .mime
             .as_deref()
             .map_or(String::new(), |mime| format!(" ({mime})"));
-        line.push(link(format!("Attachment {}{kind}", index + 1), &media.url));
+        let name = format!("Attachment {}{kind}", index + 1);
+        line.push(match &media.address {
+            Address::Link(url) => link(name, url),
+            Address::Text(address) => plain(format!("{name}: {address}")),
+        });
     }
     Block::Paragraph(line)
 }
@@ -181,8 +192,8 @@ fn duration(secs: u32) -> String {
     }
 }
 
-fn outcome(outcome: &CallOutcome, names: &Names) -> String {
-    match outcome {
+fn result(outcome: &CallOutcome, names: &Names) -> Option<String> {
+    Some(match outcome {
         CallOutcome::Answered(Some(user)) => format!("answered by {}", names.user(user)),
         CallOutcome::Answered(None) => "answered".into(),
         CallOutcome::Missed => "missed".into(),
@@ -191,19 +202,21 @@ fn outcome(outcome: &CallOutcome, names: &Names) -> String {
         CallOutcome::Forwarded(None) => "forwarded".into(),
         CallOutcome::HandledByAi => "handled by AI".into(),
         CallOutcome::NoAnswer => "no answer".into(),
-    }
+        CallOutcome::Ended => return None,
+    })
 }
 
 fn sender(context: &Context, names: &Names) -> String {
-    let Parties::Sides { from, .. } = &context.parties else {
-        return "from somebody".into();
-    };
     let user = context
         .user_id
         .as_ref()
-        .filter(|_| context.direction == Some(Direction::Outgoing));
+        .filter(|_| context.direction() == Some(Direction::Outgoing));
     let by_user = user.and_then(|user| names.users.get(user).cloned());
-    let name = by_user.or_else(|| from.first().map(|party| names.party(party)));
+    let first = match &context.parties {
+        Parties::Named { from, .. } => from.first(),
+        Parties::Resolved { .. } | Parties::Unknown => None,
+    };
+    let name = by_user.or_else(|| first.map(|party| names.party(party)));
     format!("from {}", name.unwrap_or_else(|| "somebody".into()))
 }
 
@@ -213,7 +226,7 @@ fn push_time_and_links(
     names: &Names,
     length: Option<u32>,
 ) {
-    if let Some(at) = context.at {
+    if let Some(at) = context.when() {
         line.push(plain(format!("{DOT}{}", names.time(at))));
     }
     if let Some(secs) = length {
@@ -232,32 +245,36 @@ fn push_audio(spans: &mut Vec<Span>, audio: &Audio) {
         || DOT.to_owned(),
         |secs| format!("{DOT}{}{DOT}", duration(secs)),
     )));
-    spans.push(link("Listen", &audio.url));
+    spans.push(match &audio.address {
+        Address::Link(url) => link("Listen", url),
+        Address::Text(address) => plain(address),
+    });
 }
 
 fn push_summary(spans: &mut Vec<Span>, summary: &Summary) {
     spans.extend(
         summary
-            .lines
+            .title
             .iter()
-            .map(|line| plain(format!("\n• {line}"))),
+            .map(|title| bold(format!("{DOT}{title}"))),
     );
+    let point = |text: &str| plain(format!("\n• {text}"));
+    spans.extend(summary.lines.iter().map(|line| point(line)));
     if !summary.next_steps.is_empty() {
         spans.push(bold("\nNext steps"));
-        spans.extend(
-            summary
-                .next_steps
-                .iter()
-                .map(|step| plain(format!("\n• {step}"))),
-        );
+        spans.extend(summary.next_steps.iter().map(|step| point(step)));
     }
-    for (job, pairs) in &summary.jobs {
-        spans.push(bold(format!("\n{job}")));
-        spans.extend(
-            pairs
-                .iter()
-                .map(|(name, value)| plain(format!("\n• {name}: {value}"))),
-        );
+    for job in &summary.jobs {
+        spans.push(bold(format!("\n{}", job.name)));
+        spans.extend(job.notes.iter().map(|note| point(&noted(note))));
+    }
+}
+
+fn noted(note: &Note) -> String {
+    match (note.name.as_str(), note.value.as_str()) {
+        ("", value) => value.to_owned(),
+        (name, "") => name.to_owned(),
+        (name, value) => format!("{name}: {value}"),
     }
 }
 
@@ -266,6 +283,7 @@ fn spoken(utterance: &Utterance, names: &Names) -> String {
         Speaker::User(user) => names.user(user),
         Speaker::Party(party) => names.party(party),
         Speaker::Unknown => "Unknown".to_owned(),
+        Speaker::Undivided => return utterance.text.clone(),
     };
     format!("{speaker}: {}", utterance.text)
 }
@@ -273,10 +291,11 @@ fn spoken(utterance: &Utterance, names: &Names) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::context::ContactLookup;
+    use crate::domain::call::Job;
     use crate::domain::id::ActivityId;
+    use crate::domain::link::Link;
     use crate::domain::message::Media;
-    use crate::domain::parties::Parties;
+    use crate::domain::parties::Began;
 
     fn names() -> Names {
         let marta = (
@@ -298,57 +317,96 @@ mod tests {
     fn context(direction: Direction) -> Context {
         let side = |number: &str| vec![Party::parse(number)];
         Context {
-            id: ActivityId::parse("AC1").expect("id"),
             at: "2026-10-01T15:00:00.110Z".parse().ok(),
-            direction: Some(direction),
-            number_id: None,
-            user_id: None,
-            link: Some("https://my.quo.com/inbox/PN/c/CN?at=AC1".into()),
-            parties: Parties::Sides {
+            began: Began::Said(direction),
+            link: Link::parse("https://my.quo.com/inbox/PN/c/CN?at=AC1"),
+            parties: Parties::Named {
                 from: side("+12025550147"),
                 to: side("+14155550110"),
+                all: Vec::new(),
             },
-            contacts: ContactLookup::None,
+            ..Context::of(ActivityId::parse("AC1").expect("id"))
+        }
+    }
+
+    fn line(facts: CallFacts) -> String {
+        let facts = CallFacts {
+            duration_secs: Some(312),
+            ..facts
+        };
+        call(&context(Direction::Incoming), &facts, &names()).plain()
+    }
+
+    fn answered(answered: bool) -> CallFacts {
+        CallFacts {
+            answered: Some(answered),
+            ..CallFacts::default()
         }
     }
 
     #[test]
     fn call_line_says_what_happened_when_and_how_long() {
-        let facts = |outcome| CallFacts {
-            outcome,
-            duration_secs: Some(312),
+        let by_marta = CallFacts {
+            answered_by: UserId::parse("USmarta001").ok(),
+            ..answered(true)
         };
-        let line = |outcome| call(&context(Direction::Incoming), &facts(outcome), &names()).plain();
-        let marta = UserId::parse("USmarta001").ok();
         assert_eq!(
-            line(CallOutcome::Answered(marta)),
+            line(by_marta),
             "Incoming call · answered by Marta Lindqvist · 2026-10-01 10:00 · 5 min 12 s · Open \
                 in Quo · AC1"
         );
-        assert!(says_missed(&line(CallOutcome::Missed)));
-        assert!(!says_missed(&line(CallOutcome::Voicemail)));
-        assert!(
-            line(CallOutcome::Forwarded(Some(Party::parse("+12125550199"))))
-                .contains("forwarded to +1 212-555-0199")
+        let forwarded = CallFacts {
+            forwarded: Some(Some(Party::parse("+12125550199"))),
+            ..answered(false)
+        };
+        assert!(line(forwarded).contains("forwarded to +1 212-555-0199"));
+        assert_eq!(
+            line(CallFacts::default()),
+            "Incoming call · 2026-10-01 10:00 · 5 min 12 s · Open in Quo · AC1"
         );
     }
 
     #[test]
+    fn line_of_a_call_tells_whether_more_may_become_known() {
+        let voicemail = CallFacts {
+            voicemail: true,
+            ..answered(false)
+        };
+        for (facts, expected) in [
+            (answered(false), Some(CallOutcome::Missed)),
+            (answered(true), Some(CallOutcome::Answered(None))),
+            (CallFacts::default(), Some(CallOutcome::Ended)),
+            (voicemail, None),
+        ] {
+            let line = line(facts);
+            assert_eq!(unfinished_outcome(&line), expected, "{line}");
+        }
+        for other in [
+            "",
+            "Incoming text · 2026-10-01 10:00 · AC1",
+            "Call",
+            "Call Rosa · 5 pm",
+        ] {
+            assert_eq!(unfinished_outcome(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn message_is_one_paragraph_with_text_and_attachments() {
-        let media = vec![Media {
-            url: "https://x.example/1".into(),
+        let media = |address: &str| Media {
+            address: Address::read(address),
             mime: Some("image/jpeg".into()),
-        }];
+        };
         let text = Message {
             context: context(Direction::Incoming),
             text: "Roof\nphoto".into(),
-            media,
+            media: vec![media("https://x.example/1"), media("cid:two")],
         };
         let block = message(&text, &[], &names());
         assert_eq!(
             block.plain(),
             "Incoming text · 2026-10-01 10:00 · Open in Quo · AC1\nRoof\nphoto\nAttachment 1 \
-                (image/jpeg)"
+                (image/jpeg)\nAttachment 2 (image/jpeg): cid:two"
         );
         let members = [Party::parse("+12025550147"), Party::parse("+13125550162")];
         let group = message(&text, &members, &names()).plain();
@@ -358,6 +416,30 @@ mod tests {
             ),
             "{group}"
         );
+    }
+
+    #[test]
+    fn words_of_an_ai_agent_keep_their_title_and_names() {
+        let note = |name: &str, value: &str| Note {
+            name: name.into(),
+            value: value.into(),
+        };
+        let summary = Artifact::Summary(Summary {
+            title: Some("Skylights".into()),
+            lines: vec!["Ilse asked.".into()],
+            next_steps: vec!["Call back.".into()],
+            jobs: vec![Job {
+                name: "Booking".into(),
+                notes: vec![note("Day", "Friday"), note("", "lonely"), note("Code", "")],
+            }],
+        });
+        let text = part(&summary, &names()).blocks[0].plain();
+        assert_eq!(
+            text,
+            "Summary · Skylights\n• Ilse asked.\nNext steps\n• Call back.\nBooking\n• Day: \
+                Friday\n• lonely\n• Code"
+        );
+        assert_eq!(kind_of(&text), Some(ArtifactKind::Summary));
     }
 
     #[test]

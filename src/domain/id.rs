@@ -5,6 +5,11 @@ use std::fmt;
 /// Longest Quo id that is accepted, in bytes; real ones have 34.
 const MAX_QUO_ID: usize = 128;
 
+/// Begins the ids of calls and messages.
+const OF_QUO: &str = "AC";
+/// Begins the ids that we make.
+const LOCAL: &str = "local-";
+
 /// An id that cannot be used: empty, too long, or with characters that do not belong in one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadId {
@@ -73,6 +78,31 @@ impl EventId {
     /// The activity's id as an event's: where no better one can be made.
     pub fn of_call(activity: &ActivityId) -> Self {
         Self(activity.0.clone())
+    }
+}
+
+impl ActivityId {
+    /// The id of a call or message that Quo has given none, made of digits of its payload's hash.
+    pub fn local(digits: &str) -> Self {
+        Self(format!("{LOCAL}{digits}"))
+    }
+
+    /// Reads an id that Quo gives to calls and messages: they begin with `AC`.
+    pub fn of_quo(text: &str) -> Result<Self, BadId> {
+        Self::parse(text).and_then(|id| {
+            if text.len() > OF_QUO.len() && text.starts_with(OF_QUO) {
+                Ok(id)
+            } else {
+                Err(BadId {
+                    expected: "activity id",
+                })
+            }
+        })
+    }
+
+    /// True if the id is of our making: Quo knows nothing of it.
+    pub fn is_local(&self) -> bool {
+        self.0.starts_with(LOCAL)
     }
 }
 

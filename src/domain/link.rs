@@ -7,8 +7,8 @@ use std::fmt;
 
 use crate::text;
 
-/// Longest address, in UTF-16 units: what Notion takes.
-const LONGEST: usize = 2_000;
+/// Longest address, in bytes; signed ones have some hundreds.
+const LONGEST: usize = 16 * 1024;
 
 /// An address of https, or of http to this machine (of use for trying out), that names no user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,8 +18,8 @@ impl Link {
     /// Checks an address. `None` for everything that is not to be shown as a link or fetched.
     pub fn parse(written: &str) -> Option<Self> {
         let url = written.trim();
-        let usable = !url.contains(|c: char| c.is_whitespace() || text::is_control(c) || c == '\\')
-            && url.encode_utf16().count() <= LONGEST
+        let usable = is_one_word(url)
+            && url.len() <= LONGEST
             && authority(url).is_some_and(|(scheme, host)| is_open(scheme, host));
         usable.then(|| Self(url.to_owned()))
     }
@@ -34,6 +34,41 @@ impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// True for what a column of type url takes: an address of http or https that names no user, of
+/// mailto or of tel. Anything else (`javascript:`, a plain word) would be opened by a click.
+pub fn is_for_a_column(written: &str) -> bool {
+    if !is_one_word(written) {
+        return false;
+    }
+    let scheme = |name: &str| {
+        let (scheme, rest) = written.split_once(':').unwrap_or_default();
+        scheme.eq_ignore_ascii_case(name) && !rest.trim_matches('/').is_empty()
+    };
+    let open = authority(written).is_some_and(|(_, host)| !host.is_empty() && !host.contains('@'));
+    (scheme("http") || scheme("https")) && open || scheme("mailto") || scheme("tel")
+}
+
+/// Where something lies, as a payload says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// It can be opened.
+    Link(Link),
+    /// It cannot, or is not to be; it is shown as the text that it is.
+    Text(String),
+}
+
+impl Address {
+    /// Reads an address of any form.
+    pub fn read(written: &str) -> Self {
+        Link::parse(written).map_or_else(|| Self::Text(written.trim().to_owned()), Self::Link)
+    }
+}
+
+/// True if nothing in an address is read differently by a person, a browser and this program.
+fn is_one_word(url: &str) -> bool {
+    !url.contains(|c: char| c.is_whitespace() || text::is_control(c) || c == '\\')
 }
 
 /// Scheme and authority of an address.
@@ -88,7 +123,7 @@ mod tests {
             "https://example.com/a\u{85}b",
             "https:\\\\example.com",
             "//example.com/a",
-            &format!("https://example.com/{}", "x".repeat(2_000)),
+            &format!("https://example.com/{}", "x".repeat(LONGEST)),
         ] {
             assert_eq!(Link::parse(bad), None, "{bad}");
         }
@@ -98,5 +133,37 @@ mod tests {
                 .as_deref(),
             Some("https://a.example")
         );
+    }
+
+    #[test]
+    fn column_takes_addresses_of_four_schemes_only() {
+        for good in [
+            "http://rosa.example",
+            "HTTPS://rosa.example/a?b#c",
+            "mailto:rosa@quint.example",
+            "tel:+12025550147",
+        ] {
+            assert!(is_for_a_column(good), "{good}");
+        }
+        for bad in [
+            "",
+            "rosa.example",
+            "rosa@quint.example",
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            "java\nscript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "https:",
+            "https://",
+            "https:rosa.example",
+            "https://user@rosa.example",
+            "mailto:",
+            "tel:",
+            "//rosa.example",
+            "https://rosa.example/ and more",
+        ] {
+            assert!(!is_for_a_column(bad), "{bad}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A text message with its attachments.
 
 use super::context::Context;
+use super::link::Address;
 
 /// A text message.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,11 +14,18 @@ pub struct Message {
     pub media: Vec<Media>,
 }
 
+impl Message {
+    /// True if there is nothing to read in it: deliveries of v4 leave attachments out.
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty() && self.media.is_empty()
+    }
+}
+
 /// An attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
     /// Where it lies.
-    pub url: String,
+    pub address: Address,
     /// MIME type, if told.
     pub mime: Option<String>,
 }

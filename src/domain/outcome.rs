@@ -7,6 +7,8 @@ use super::step::Step;
 /// What came of one document that could be read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {
+    /// Which document of the input it was, from 1; only of what is no event.
+    pub document: Option<usize>,
     /// Event id, once known.
     pub event_id: Option<String>,
     /// Event type with normalised spelling.
@@ -82,6 +84,10 @@ pub enum Reason {
     MissingFields,
     /// Handled, but it brings nothing that is written.
     NothingNew,
+    /// The user has left this line or number out.
+    NotWanted,
+    /// Quo's own test of a subscription.
+    Test,
 }
 
 /// Something that a person may want to know, although the event succeeded.

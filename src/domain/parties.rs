@@ -1,4 +1,4 @@
-//! Who took part in a call or message, as far as a delivery or a reply tells the sides apart.
+//! Who took part in a call or message, and who began it, as far as a delivery or a reply tells.
 
 use super::phone::Phone;
 
@@ -11,19 +11,51 @@ pub enum Direction {
     Outgoing,
 }
 
-/// Who took part, as far as the delivery tells the sides apart.
+/// Who began it, and how well that is known: a field of a delivery has been wrong before, the type
+/// of an event and the place of an own number have not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Began {
+    /// Told by the event's type, or by where the own number stands.
+    Settled(Direction),
+    /// Told by a field alone.
+    Said(Direction),
+    /// Not told.
+    Unsaid,
+}
+
+impl Began {
+    /// The direction, however well it is known.
+    pub fn direction(self) -> Option<Direction> {
+        match self {
+            Self::Settled(direction) | Self::Said(direction) => Some(direction),
+            Self::Unsaid => None,
+        }
+    }
+
+    /// What is known better.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Settled(_), _) | (Self::Said(_), Self::Said(_) | Self::Unsaid) => self,
+            (Self::Said(_), Self::Settled(_)) | (Self::Unsaid, _) => other,
+        }
+    }
+}
+
+/// Who took part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parties {
-    /// Sender and receivers (messages; calls of v2 and v3).
-    Sides {
+    /// As named, own numbers among them.
+    Named {
         /// The sender or caller.
         from: Vec<Party>,
-        /// The receivers; of a group message the other members and the own number.
+        /// The receivers.
         to: Vec<Party>,
+        /// A list of everybody, or of the others. Two in it stand in the order of the call: who
+        /// began first; except when one came in, then the outside first.
+        all: Vec<Party>,
     },
-    /// Everybody in one list (calls of v4): incoming `[outside, own]`, outgoing `[own, outside]`.
-    Mixed(Vec<Party>),
-    /// Told apart by Quo (calls of 2026-03-30).
+    /// Told apart by Quo.
     Resolved {
         /// Numbers of the workspace.
         own: Vec<Party>,
@@ -40,7 +72,7 @@ pub enum Parties {
 pub enum Party {
     /// A usable number.
     Phone(Phone),
-    /// Something else: an id, a short code, `Anonymous`, a malformed number. Never a client.
+    /// Something else: a number without country code, an id, a short code, `Anonymous`.
     Other(String),
 }
 
@@ -56,5 +88,23 @@ impl Party {
             Self::Phone(phone) => Some(phone),
             Self::Other(_) => None,
         }
+    }
+}
+
+impl Parties {
+    /// Everybody who is named, each once, the sender first.
+    pub fn everybody(&self) -> Vec<&Party> {
+        let lists: [&[Party]; 3] = match self {
+            Self::Named { from, to, all } => [from, to, all],
+            Self::Resolved { own, outside } => [outside, own, &[]],
+            Self::Unknown => [&[], &[], &[]],
+        };
+        let mut named: Vec<&Party> = Vec::new();
+        for party in lists.into_iter().flatten() {
+            if !named.contains(&party) {
+                named.push(party);
+            }
+        }
+        named
     }
 }

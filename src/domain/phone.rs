@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
 
 /// Fewest digits that are taken for a number; Quo's short codes have up to 8 but no `+`.
 const MIN_DIGITS: usize = 7;
@@ -45,6 +45,19 @@ impl Phone {
         Self::parse(&number.format_as(PhoneNumberFormat::E164))
     }
 
+    /// Reads a number as it is dialled without a country code, in the country of `near`: of the
+    /// length that numbers have there. What has letters in it, and short codes, are none.
+    pub fn dialled(written: &str, near: Option<&Self>) -> Option<Self> {
+        let is_number = written
+            .chars()
+            .all(|c| c.is_ascii_digit() || " -.()\u{a0}/".contains(c));
+        if !is_number || digits(written).len() < MIN_DIGITS {
+            return None;
+        }
+        let phone = Self::read(written, Some(near?))?;
+        phone.is_possible().then_some(phone)
+    }
+
     /// The number in E.164.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -57,8 +70,10 @@ impl Phone {
 
     /// True if the length fits the numbering plan of its country.
     pub fn is_possible(&self) -> bool {
-        self.number()
-            .is_some_and(|number| PHONE_NUMBER_UTIL.is_possible_number(&number))
+        self.number().is_some_and(|number| {
+            let length = PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number);
+            length.is_ok_and(|length| length != NumberLengthType::IsPossibleLocalOnly)
+        })
     }
 
     /// The number as people write it: `+1 202-555-0147`.
@@ -143,6 +158,37 @@ impl fmt::Display for Phone {
     }
 }
 
+/// Numbers that are meant together: one, or all that begin alike (`+1900*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NumberPattern {
+    /// This number.
+    One(Phone),
+    /// All that begin with this.
+    Beginning(String),
+}
+
+impl NumberPattern {
+    /// Reads `+12025550147`, in any spelling with its country code, or `+1900*`.
+    pub fn parse(written: &str) -> Option<Self> {
+        let Some(beginning) = written.trim().strip_suffix('*') else {
+            return Phone::parse(written).map(Self::One);
+        };
+        let rest = beginning.strip_prefix('+')?;
+        let plain = rest
+            .chars()
+            .all(|c| c.is_ascii_digit() || " -.()".contains(c));
+        plain.then(|| Self::Beginning(format!("+{}", digits(rest))))
+    }
+
+    /// True if the number is one of those meant.
+    pub fn fits(&self, phone: &Phone) -> bool {
+        match self {
+            Self::One(one) => one == phone,
+            Self::Beginning(beginning) => phone.as_str().starts_with(beginning),
+        }
+    }
+}
+
 /// The key under which a freely written number is kept in an index: its last six digits, if it has
 /// that many.
 pub fn tail_of(written: &str) -> Option<String> {
@@ -194,6 +240,21 @@ mod tests {
 
     fn phone(text: &str) -> Phone {
         Phone::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn pattern_means_one_number_or_all_that_begin_alike() {
+        let fits = |pattern: &str, number: &str| {
+            let pattern = NumberPattern::parse(pattern).expect("a pattern");
+            pattern.fits(&phone(number))
+        };
+        assert!(fits("+1 202 555-0147", "+12025550147"));
+        assert!(!fits("+12025550147", "+12025550148"));
+        assert!(fits("+1900*", "+19005550100") && !fits("+1900*", "+12025550147"));
+        assert!(fits("+*", "+12025550147"));
+        for bad in ["", "2025550147", "1900*", "+19OO*", "PN1"] {
+            assert_eq!(NumberPattern::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::id::ContactId;
 use super::phone::Phone;
+use crate::text::words;
 
 /// A contact record of Quo, reduced to what can matter for a client page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct Contact {
     pub email: Option<String>,
     /// Phone numbers as people wrote them; free text.
     pub phones: Vec<String>,
-    /// Custom fields that can hold tags: name (and key), values. Commas separate values in texts.
+    /// Custom fields that can hold tags.
     pub fields: Vec<Field>,
     /// When it was last changed.
     pub updated_at: Option<Timestamp>,
@@ -33,8 +34,30 @@ pub struct Field {
     pub name: String,
     /// Key in the API; equal to the name where a delivery has none.
     pub key: String,
-    /// Its values.
-    pub values: Vec<String>,
+    /// What it holds.
+    pub value: FieldValue,
+}
+
+/// What a custom field holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldValue {
+    /// A text, in which people separate by commas.
+    Text(String),
+    /// Options that were chosen, each one thing, whatever is in its name.
+    List(Vec<String>),
+}
+
+impl FieldValue {
+    /// The things that it holds, without blanks. No option in Notion has a comma in its name.
+    fn each(&self) -> Vec<String> {
+        match self {
+            Self::Text(text) => text.split(',').filter_map(non_blank).collect(),
+            Self::List(list) => {
+                let plain = list.iter().map(|name| words(&name.replace(',', " ")));
+                plain.filter(|name| !name.is_empty()).collect()
+            }
+        }
+    }
 }
 
 impl Contact {
@@ -43,18 +66,11 @@ impl Contact {
         self.phones.iter().any(|written| phone.matches(written))
     }
 
-    /// Values of the field called `name` (or with that key), split at commas, without blanks.
+    /// What the field called `name` (or with that key) holds.
     pub fn tags(&self, name: &str) -> Vec<String> {
         let wanted = |field: &&Field| same(&field.name, name) || same(&field.key, name);
-        let values = self
-            .fields
-            .iter()
-            .filter(wanted)
-            .flat_map(|field| &field.values);
-        values
-            .flat_map(|value| value.split(','))
-            .filter_map(non_blank)
-            .collect()
+        let fields = self.fields.iter().filter(wanted);
+        fields.flat_map(|field| field.value.each()).collect()
     }
 }
 
@@ -131,7 +147,7 @@ mod tests {
             fields: vec![Field {
                 name: "Tags".into(),
                 key: "tags".into(),
-                values: vec![format!("{id}, shared")],
+                value: FieldValue::Text(format!("{id}, shared")),
             }],
             updated_at: Timestamp::from_second(updated).ok(),
         }
@@ -149,6 +165,14 @@ mod tests {
         let profile = Profile::of(&phone, &contacts, "tags").expect("matches");
         assert_eq!(profile.name.as_deref(), Some("Tomas Ebel"));
         assert_eq!(profile.tags, ["c", "shared", "a", "b"]);
+    }
+
+    #[test]
+    fn option_keeps_its_words_and_a_text_is_parted_at_commas() {
+        let list = FieldValue::List(vec!["Roof, leak".into(), " Lead ".into(), ",".into()]);
+        assert_eq!(list.each(), ["Roof leak", "Lead"]);
+        let text = FieldValue::Text("Roof, leak,, Lead".into());
+        assert_eq!(text.each(), ["Roof", "leak", "Lead"]);
     }
 
     #[test]

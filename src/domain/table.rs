@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::id::PageId;
+use super::link;
 use super::profile::same;
 
 /// Columns of a database.
@@ -208,7 +209,7 @@ pub fn fit(value: &Value, column: &Column) -> Result<Written, Misfit> {
         ColumnKind::MultiSelect => choices(value, column),
         ColumnKind::Date => time_of(value).map(|time| Written::Date(floor_to_minute(time))),
         ColumnKind::Checkbox => flag_of(value).map(Written::Checkbox),
-        ColumnKind::Url => line(&text_of(value)?, URL_LIMIT),
+        ColumnKind::Url => address_of(value),
         ColumnKind::Email | ColumnKind::PhoneNumber => line(&text_of(value)?, SHORT_LIMIT),
         ColumnKind::Files => links_of(value).map(Written::Files),
         ColumnKind::Relation => pages_of(value).map(Written::Relation),
@@ -290,6 +291,24 @@ fn text_of(value: &Value) -> Result<String, Misfit> {
             .collect::<Vec<_>>()
             .join("\n")),
         Value::Pages(_) => Err(Misfit::WrongType),
+    }
+}
+
+/// The address that a value is; of several links the first, for the column holds one.
+fn address_of(value: &Value) -> Result<Written, Misfit> {
+    let text = if let Value::Links(links) = value {
+        links
+            .first()
+            .map(|(_, url)| url.clone())
+            .unwrap_or_default()
+    } else {
+        text_of(value)?
+    };
+    let written = line(&text, URL_LIMIT)?;
+    if link::is_for_a_column(text.trim()) {
+        Ok(written)
+    } else {
+        Err(Misfit::WrongType)
     }
 }
 
@@ -397,6 +416,28 @@ mod tests {
         assert_eq!(
             merge_names(&["Größe".into()], &["GRÖSSE".into(), "größe".into()], &tags),
             ["Größe", "GRÖSSE"]
+        );
+    }
+
+    #[test]
+    fn link_column_takes_one_address_that_a_click_may_open() {
+        let link = column(ColumnKind::Url, &[]);
+        let text = |text: &str| fit(&Value::Text(text.into()), &link);
+        for good in ["https://rosa.example", "tel:+12025550147"] {
+            assert_eq!(text(good), Ok(Written::Line(good.into())));
+        }
+        for bad in [
+            "javascript:alert(1)",
+            "Quint Roofing",
+            "https://a@b.example",
+        ] {
+            assert_eq!(text(bad), Err(Misfit::WrongType), "{bad}");
+        }
+        let both = ["https://a.example/1", "https://a.example/2"];
+        let both = both.map(|url| (String::new(), url.to_owned())).to_vec();
+        assert_eq!(
+            fit(&Value::Links(both), &link),
+            Ok(Written::Line("https://a.example/1".into()))
         );
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::call::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, ContactId, EventId, NumberId, PageId};
@@ -115,6 +115,8 @@ pub struct Waiting {
     pub id: EventId,
     /// Its bytes as received.
     pub payload: Vec<u8>,
+    /// When it was first received.
+    pub received: Timestamp,
 }
 
 /// Which unfinished events a replay takes.

@@ -1,188 +1,71 @@
-//! Calls and messages: who took part, whether there is anything to write, and how it reads on a
-//! page.
+//! A call or message on its way to the pages of its clients: whether there is anything to write,
+//! and how it reads there.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::domain::call::FollowUp;
-use crate::domain::call::{Artifact, CallFacts, CallOutcome, CallUpdate};
-use crate::domain::context::ContactLookup;
-use crate::domain::context::Context;
+use crate::domain::call::{Artifact, CallFacts};
+use crate::domain::context::{ContactLookup, Context};
 use crate::domain::entry::{self, Names};
 use crate::domain::id::ActivityId;
 use crate::domain::message::Message;
 use crate::domain::outcome::{Action, Reason, Synced};
-use crate::domain::parties::{Direction, Parties, Party};
+use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
 use crate::store::{EntryRecord, KnownPage};
-
-use super::facts::{Draft, Facts, Moment, PageFact};
-use crate::quo::Availability;
 use crate::text;
 
 use super::client::Task;
+use super::facts::{Draft, Facts, Moment, PageFact};
 use super::gather::{self, entry::Standing};
-use super::people::{self, Workspace};
+use super::people::Workspace;
 use super::plan::{self, Layout};
 use super::{Error, Sync};
 
-/// An activity on its way to the pages of its clients.
+/// An activity of which everything is known.
 pub struct Activity<'a> {
-    id: ActivityId,
-    content: Content<'a>,
-    members: Vec<Party>,
-    workspace: &'a Workspace,
+    /// Which one.
+    pub id: ActivityId,
+    /// Its time, if that is to move a date.
+    pub moment: Option<Moment>,
+    /// What is to be written.
+    pub content: Content<'a>,
+    /// All outside members of a group.
+    pub members: Vec<Party>,
+    /// Whose numbers and people are named.
+    pub workspace: Arc<Workspace>,
 }
 
-enum Content<'a> {
+/// What is to be written of an activity.
+pub enum Content<'a> {
+    /// A call: its line, where that is to be written, and what goes inside.
     Call {
+        /// Its circumstances, and how it went.
         line: Option<(Context, CallFacts)>,
+        /// What goes inside.
         artifacts: Cow<'a, [Artifact]>,
     },
+    /// A text.
     Message(Cow<'a, Message>),
 }
 
-/// A call, or what became known about one, for its clients' pages.
-pub fn call<'a>(
-    sync: &'a Sync,
-    (news, late): (Cow<'a, CallUpdate>, bool),
-    task: &mut Task<'a>,
-) -> Result<(), Error> {
-    let records = sync.store.entries(&news.context.id)?;
-    let fetched = fetch_call(sync, (&news, late), &records)?;
-    let workspace = sync.workspace(&mut task.outcome)?;
-    let voicemail = news
-        .artifacts
-        .iter()
-        .any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
-    let facts = match (
-        news.facts.clone(),
-        fetched.as_ref().and_then(|call| call.facts.clone()),
-    ) {
-        (Some(told), Some(read)) if read.outcome.says_more_than(&told.outcome) => Some(read),
-        (told, read) => told.or(read),
-    };
-    let facts = facts.map(|facts| with_voicemail(facts, voicemail));
-    // A reply to our question knows less of the contacts than a delivery does.
-    let context = match fetched {
-        Some(fetched) => news.context.completed_by(&Context {
-            contacts: ContactLookup::None,
-            ..fetched.context
-        }),
-        None => news.context.clone(),
-    };
-    let named = context
-        .direction
-        .filter(|_| context.parties != Parties::Unknown);
-    let phones = match named {
-        Some(direction) => {
-            let outside = people::outside(direction, &context.parties, workspace)
-                .map_err(|_| Error::OwnNumbersNeeded)?;
-            task.outcome.warnings.extend(outside.warnings);
-            outside.clients
-        }
-        None if records.is_empty() && context.direction.is_none() => {
-            task.outcome.skipped = Some(Reason::MissingFields);
-            return Ok(());
-        }
-        None => records.iter().map(|record| record.phone.clone()).collect(),
-    };
-    let contacts = context.contacts.clone();
-    let id = context.id.clone();
-    let line = facts.map(|facts| (context, facts));
-    let artifacts = match news {
-        Cow::Borrowed(news) => Cow::Borrowed(news.artifacts.as_slice()),
-        Cow::Owned(news) => Cow::Owned(news.artifacts),
-    };
-    let activity = Activity {
-        id,
-        content: Content::Call { line, artifacts },
-        members: Vec::new(),
-        workspace,
-    };
-    put(sync, activity, (phones, contacts), task)
-}
-
-/// Asks Quo for an artifact that no delivery announces. `None` if there is none.
-pub fn answer(sync: &Sync, follow_up: &FollowUp) -> Result<Option<CallUpdate>, Error> {
-    let Some(quo) = sync.quo_until(sync.deadline) else {
-        return Err(Error::Misconfigured(
-            "an artifact has to be read from quo, and no OPENPHONE_API_KEY is set".into(),
-        ));
-    };
-    match quo.fetch_artifact(&follow_up.activity, follow_up.kind)? {
-        Availability::Ready(artifact) => Ok(Some(CallUpdate::late(
-            &follow_up.activity,
-            follow_up.link.clone(),
-            artifact,
-        ))),
-        Availability::Pending => {
-            let kind = follow_up.kind.word().to_lowercase();
-            Err(Error::Unknown(format!(
-                "the {kind} of {} is still being made",
-                follow_up.activity
-            )))
-        }
-        Availability::Absent => Ok(None),
-    }
-}
-
-/// A message for its clients' pages.
-pub fn message<'a>(
-    sync: &'a Sync,
-    news: Cow<'a, Message>,
-    task: &mut Task<'a>,
-) -> Result<(), Error> {
-    let unknown = news.context.parties == Parties::Unknown;
-    let message = if unknown {
-        Cow::Owned(fetch_message(sync, &news)?)
-    } else {
-        news
-    };
-    let context = &message.context;
-    let Some(direction) = context.direction else {
-        task.outcome.skipped = Some(Reason::MissingFields);
-        return Ok(());
-    };
-    let workspace = sync.workspace(&mut task.outcome)?;
-    let outside = people::outside(direction, &context.parties, workspace)
-        .map_err(|_| Error::OwnNumbersNeeded)?;
-    task.outcome.warnings.extend(outside.warnings);
-    let (id, contacts) = (context.id.clone(), context.contacts.clone());
-    let activity = Activity {
-        id,
-        content: Content::Message(message),
-        members: outside.members,
-        workspace,
-    };
-    put(sync, activity, (outside.clients, contacts), task)
-}
-
-/// Leaves an activity to be written, unless it stands everywhere already or concerns nobody.
-fn put<'a>(
-    sync: &Sync,
-    activity: Activity<'a>,
-    (phones, contacts): (Vec<Phone>, ContactLookup),
-    task: &mut Task<'a>,
-) -> Result<(), Error> {
-    let mut clients = Vec::new();
-    for phone in phones {
-        // Who has a page has a number; the numbering plans, which take a while to load, are asked
-        // about others only.
-        if sync.store.page(&phone)?.is_some() || phone.is_possible() {
-            clients.push(phone);
+impl<'a> Activity<'a> {
+    /// Leaves the activity to be written, unless it stands everywhere already.
+    pub fn put(
+        self,
+        sync: &Sync,
+        clients: Vec<Phone>,
+        contacts: ContactLookup,
+        task: &mut Task<'a>,
+    ) -> Result<(), Error> {
+        if let Some(synced) = self.stands_everywhere(sync, &clients)? {
+            task.outcome.synced = synced;
+            task.outcome.skipped = Some(Reason::Duplicate);
         } else {
-            task.outcome.warnings.push(people::impossible(&phone));
+            (task.activity, task.phones, task.contacts) = (Some(self), clients, contacts);
         }
+        Ok(())
     }
-    if clients.is_empty() {
-        task.outcome.skipped = Some(Reason::NoClientNumber);
-    } else if let Some(synced) = activity.stands_everywhere(sync, &clients)? {
-        task.outcome.synced = synced;
-        task.outcome.skipped = Some(Reason::Duplicate);
-    } else {
-        (task.activity, task.phones, task.contacts) = (Some(activity), clients, contacts);
-    }
-    Ok(())
 }
 
 impl Activity<'_> {
@@ -221,7 +104,7 @@ impl Activity<'_> {
         let inside = inside.unwrap_or_default();
         Ok(Draft {
             activity: self.id.clone(),
-            moment: self.moment(),
+            moment: self.moment,
             block,
             parts,
             existing,
@@ -300,7 +183,7 @@ impl Activity<'_> {
     /// True if the page's date lies before this activity, as far as the store knows the page and
     /// its columns.
     fn is_ahead_of(&self, sync: &Sync, known: &KnownPage) -> Result<bool, Error> {
-        let Some((moment, row)) = self.moment().zip(gather::page::kept_row(known)) else {
+        let Some((moment, row)) = self.moment.zip(gather::page::kept_row(known)) else {
             return Ok(false);
         };
         let Some(columns) = gather::table::kept_columns(sync)? else {
@@ -311,18 +194,6 @@ impl Activity<'_> {
             names: &sync.settings.columns,
         };
         Ok(plan::is_behind(&row, moment, &layout))
-    }
-
-    /// Its time, if that is to move a date.
-    fn moment(&self) -> Option<Moment> {
-        match &self.content {
-            Content::Message(message) => message.context.at.map(Moment::Message),
-            Content::Call {
-                line: Some((context, _)),
-                ..
-            } => context.at.map(Moment::Call),
-            Content::Call { line: None, .. } => None,
-        }
     }
 
     fn adds_to(&self, record: &EntryRecord) -> bool {
@@ -338,21 +209,15 @@ impl Activity<'_> {
     /// A line is replaced when more is known of how the call went.
     fn rewords(&self, record: &EntryRecord) -> bool {
         let Content::Call {
-            line: Some((_, facts)),
+            line: Some((context, facts)),
             ..
         } = &self.content
         else {
             return false;
         };
-        let stands = [(entry::says_missed(&record.line), CallOutcome::Missed)]
-            .into_iter()
-            .chain([(
-                entry::names_nobody(&record.line),
-                CallOutcome::Answered(None),
-            )]);
-        stands
-            .filter(|(says, _)| *says)
-            .any(|(_, stands)| facts.outcome.says_more_than(&stands))
+        let stands = entry::unfinished_outcome(&record.line);
+        let outcome = facts.outcome(context.direction());
+        stands.is_some_and(|stands| outcome.says_more_than(&stands))
     }
 
     fn names(&self, sync: &Sync, all: &[&Facts]) -> Names {
@@ -385,68 +250,4 @@ impl Activity<'_> {
             zone: sync.settings.zone.clone(),
         }
     }
-}
-
-/// Reads the call from Quo if the delivery and the store together do not say enough. An entry that
-/// is only intended, or lost, says nothing: its call has to be known as if it were new.
-fn fetch_call(
-    sync: &Sync,
-    (news, late): (&CallUpdate, bool),
-    records: &[EntryRecord],
-) -> Result<Option<CallUpdate>, Error> {
-    let unwritten = records.is_empty() || records.iter().any(|record| !record.written);
-    let nobody_named = news.context.parties == Parties::Unknown && unwritten;
-    let needed = nobody_named || (news.facts.is_none() && unwritten);
-    let left_message = news
-        .artifacts
-        .iter()
-        .any(|artifact| matches!(artifact, Artifact::Voicemail { .. }));
-    let may_say_more = |record: &EntryRecord| {
-        left_message && entry::says_missed(&record.line) || entry::names_nobody(&record.line)
-    };
-    let names_nobody = news.context.direction == Some(Direction::Incoming)
-        && news
-            .facts
-            .as_ref()
-            .is_some_and(|facts| facts.outcome == CallOutcome::Answered(None));
-    let worth_asking = late && (names_nobody || records.iter().any(may_say_more));
-    if !(needed || worth_asking) {
-        return Ok(None);
-    }
-    let id = &news.context.id;
-    let found = sync
-        .quo_until(sync.deadline)
-        .map(|quo| quo.fetch_call(id))
-        .transpose();
-    match found {
-        Ok(Some(Some(call))) => Ok(Some(call)),
-        _ if !needed => Ok(None),
-        Ok(Some(None)) => Err(Error::Unknown(format!(
-            "quo does not have the call {id} (yet)"
-        ))),
-        Ok(None) => Err(Error::Misconfigured(format!(
-            "the call {id} has to be read from quo, and no OPENPHONE_API_KEY is set"
-        ))),
-        Err(err) => Err(err.into()),
-    }
-}
-
-fn fetch_message(sync: &Sync, news: &Message) -> Result<Message, Error> {
-    let id = &news.context.id;
-    let Some(quo) = sync.quo_until(sync.deadline) else {
-        return Err(Error::Misconfigured(format!(
-            "the message {id} has to be read from quo, and no OPENPHONE_API_KEY is set"
-        )));
-    };
-    let found = quo.fetch_message(id)?;
-    found.ok_or_else(|| Error::Unknown(format!("quo does not have the message {id} (yet)")))
-}
-
-fn with_voicemail(facts: CallFacts, voicemail: bool) -> CallFacts {
-    let outcome = if voicemail && facts.outcome == CallOutcome::Missed {
-        CallOutcome::Voicemail
-    } else {
-        facts.outcome
-    };
-    CallFacts { outcome, ..facts }
 }

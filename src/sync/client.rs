@@ -18,6 +18,7 @@ use super::apply::{self, Stop};
 use super::facts::{Draft, Facts, PageFact};
 use super::gather::table::{self, ClientsTable};
 use super::gather::{self, Audience};
+use super::people::NewPages;
 use super::plan::{self, ClientPlan, Layout};
 use super::{Error, Sync};
 
@@ -42,6 +43,8 @@ pub struct Task<'a> {
     /// Number of tasks that shared a request which Notion refused: nobody knows which of them it
     /// means.
     pub refused_with: usize,
+    /// Number of clients who have no page, and by the user's choice get none.
+    pub not_wanted: usize,
 }
 
 impl Task<'_> {
@@ -58,6 +61,7 @@ impl Task<'_> {
             plan.extend(share.planned);
         }
         self.refused_with = self.refused_with.max(share.refused_with);
+        self.not_wanted += usize::from(share.not_wanted);
         if let Some(error) = &share.error {
             self.fail(error);
         }
@@ -75,10 +79,12 @@ impl Task<'_> {
             .iter()
             .all(|synced| synced.action == Action::Skipped);
         if idle && self.error.is_none() && self.outcome.skipped.is_none() {
-            self.outcome.skipped = Some(if self.activity.is_some() {
-                Reason::Duplicate
-            } else {
-                Reason::NothingNew
+            self.outcome.skipped = Some(match self.activity {
+                Some(_) if self.not_wanted > 0 && self.outcome.synced.is_empty() => {
+                    Reason::NotWanted
+                }
+                Some(_) => Reason::Duplicate,
+                None => Reason::NothingNew,
             });
         }
     }
@@ -202,6 +208,8 @@ struct Share {
     synced: Option<Synced>,
     error: Option<Arc<Error>>,
     refused_with: usize,
+    /// True if the client has no page, and gets none.
+    not_wanted: bool,
 }
 
 /// One client's turn: what all tasks want on that page is written.
@@ -270,7 +278,29 @@ impl<'a> Turn<'a> {
         self.shares.iter_mut().filter(|share| share.error.is_none())
     }
 
+    /// True if the client has no page, and by the user's choice gets none.
+    fn gets_no_page(&self) -> Result<bool, Error> {
+        let is_known = self.facts.profile.is_some();
+        match self.sync.settings.choice.new_pages {
+            _ if self.facts.page != PageFact::Absent => Ok(false),
+            NewPages::Always => Ok(false),
+            NewPages::Never => Ok(true),
+            // Who could not be asked for is not unknown.
+            NewPages::Known if !is_known && self.sync.quo_has_failed() => {
+                Err(Error::Unknown(format!(
+                    "quo could not be asked whether it has a contact of {}",
+                    self.facts.phone
+                )))
+            }
+            NewPages::Known => Ok(!is_known),
+        }
+    }
+
     fn try_write(&mut self) -> Result<(), Error> {
+        if self.gets_no_page()? {
+            self.open().for_each(|share| share.not_wanted = true);
+            return Ok(());
+        }
         for attempt in 1.. {
             let (plan, drafts) = self.plan()?;
             let tasks = self.tasks;

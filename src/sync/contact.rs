@@ -23,7 +23,7 @@ pub fn fill<'a>(sync: &'a Sync, news: &ContactUpdate, task: &mut Task<'a>) -> Re
         return Ok(());
     }
     profile::renew(sync, &news.contact, &mut task.outcome)?;
-    let workspace = sync.workspace(&mut task.outcome)?;
+    let workspace = sync.workspace(None, &mut task.outcome)?;
     let country = workspace.own.as_ref().and_then(|own| own.keys().next());
     let own = |phone: &Phone| {
         workspace

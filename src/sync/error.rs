@@ -17,6 +17,10 @@ pub enum Error {
     Unknown(String),
     /// Own numbers would have to be known to tell who is a client, and Quo could not be asked.
     OwnNumbersNeeded,
+    /// Something has to be read from Quo, and there is no key to ask with.
+    KeyNeeded(String),
+    /// More outside members than any group of Quo's has.
+    Crowd(usize),
     /// The user's database or settings do not fit.
     Misconfigured(String),
     /// A write whose outcome is not known, also after looking.
@@ -33,9 +37,15 @@ impl fmt::Display for Error {
                     .map_or(String::new(), |cause| format!(": {cause}"));
                 write!(f, "cannot read the activity from quo: {err}{cause}")
             }
-            Self::Unknown(what) | Self::Misconfigured(what) | Self::Unsettled(what) => {
-                f.write_str(what)
-            }
+            Self::Unknown(what)
+            | Self::KeyNeeded(what)
+            | Self::Misconfigured(what)
+            | Self::Unsettled(what) => f.write_str(what),
+            Self::Crowd(members) => write!(
+                f,
+                "{members} outside members are named, and no group of Quo's has more than {}",
+                super::people::MOST_MEMBERS
+            ),
             Self::OwnNumbersNeeded => f.write_str(
                 "a group cannot be told from own numbers, and quo could not be asked \
                     which these are",

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::domain::context::Context;
 use crate::domain::event::Subject;
 use crate::domain::id::ActivityId;
-use crate::domain::parties::{Parties, Party};
+use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
 use crate::store::Store;
 
@@ -80,23 +80,11 @@ fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Ke
         .collect())
 }
 
-/// Clients that the delivery names. Where own numbers would have to be known to tell them, all that
-/// it names.
+/// Clients that the delivery names. Where it cannot be told who they are, all that it names.
 fn named(context: &Context, workspace: &Workspace) -> Vec<Phone> {
-    let Some(direction) = context.direction else {
-        return Vec::new();
-    };
-    if let Ok(outside) = people::outside(direction, &context.parties, workspace) {
-        return outside.clients;
+    if let Ok(cast) = people::cast(context, workspace) {
+        return cast.clients;
     }
-    let parties = match &context.parties {
-        Parties::Sides { from, to } => from.iter().chain(to).collect(),
-        Parties::Mixed(all) | Parties::Resolved { outside: all, .. } => all.iter().collect(),
-        Parties::Unknown => Vec::new(),
-    };
-    parties
-        .into_iter()
-        .filter_map(Party::phone)
-        .cloned()
-        .collect()
+    let everybody = context.parties.everybody().into_iter();
+    everybody.filter_map(Party::phone).cloned().collect()
 }

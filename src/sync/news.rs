@@ -12,8 +12,8 @@ use crate::domain::parties::Parties;
 
 /// What an event tells.
 pub enum News<'a> {
-    /// Something about a call; true if some of it came after the call, when Quo knows more of it.
-    Call(Cow<'a, CallUpdate>, bool),
+    /// Something about a call.
+    Call(Cow<'a, CallUpdate>),
     /// A message.
     Message(Cow<'a, Message>),
     /// A contact.
@@ -70,7 +70,7 @@ pub fn topics(told: Vec<(usize, News)>) -> Vec<Topic> {
 impl<'a> News<'a> {
     fn activity(&self) -> Option<&ActivityId> {
         match self {
-            Self::Call(news, _) => Some(&news.context.id),
+            Self::Call(news) => Some(&news.context.id),
             Self::Message(message) => Some(&message.context.id),
             Self::Contact(_) => None,
         }
@@ -80,10 +80,7 @@ impl<'a> News<'a> {
     /// and nothing is added, if the two do not go together.
     fn absorb(&mut self, other: News<'a>) -> Option<bool> {
         match (self, other) {
-            (Self::Call(news, late), News::Call(other, is_late))
-                if agree(&news.context, &other.context) =>
-            {
-                *late |= is_late;
+            (Self::Call(news), News::Call(other)) if agree(&news.context, &other.context) => {
                 Some(absorb_call(news.to_mut(), &other))
             }
             (Self::Message(message), News::Message(other))
@@ -102,18 +99,21 @@ impl<'a> News<'a> {
 /// True if both name the same participants, as far as they name them.
 fn agree(a: &Context, b: &Context) -> bool {
     let unknown = a.parties == Parties::Unknown || b.parties == Parties::Unknown;
-    let same_direction =
-        a.direction.is_none() || b.direction.is_none() || a.direction == b.direction;
+    let (one, other) = (a.direction(), b.direction());
+    let same_direction = one.is_none() || other.is_none() || one == other;
     same_direction && (unknown || a.parties == b.parties)
 }
 
 fn absorb_call(news: &mut CallUpdate, other: &CallUpdate) -> bool {
     let mut adds = false;
     news.context = news.context.completed_by(&other.context);
+    news.is_late |= other.is_late;
+    news.beside = news.beside.take().or_else(|| other.beside.clone());
+    let outcome = |facts: &CallFacts| facts.outcome(news.context.direction());
+    let stands = news.facts.as_ref().map(outcome);
     let more = |facts: &&CallFacts| {
-        news.facts
-            .as_ref()
-            .is_none_or(|have| facts.outcome.says_more_than(&have.outcome))
+        let stands = stands.as_ref();
+        stands.is_none_or(|stands| outcome(facts).says_more_than(stands))
     };
     if let Some(facts) = other.facts.as_ref().filter(more) {
         news.facts = Some(facts.clone());
@@ -136,34 +136,39 @@ fn absorb_call(news: &mut CallUpdate, other: &CallUpdate) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::call::{ArtifactKind, CallOutcome, Summary};
-    use crate::domain::parties::{Direction, Party};
+    use crate::domain::call::{ArtifactKind, Summary};
+    use crate::domain::parties::{Began, Direction, Party};
 
-    fn call(
-        outcome: Option<CallOutcome>,
-        parties: Parties,
-        artifacts: Vec<Artifact>,
-    ) -> CallUpdate {
-        let id = ActivityId::parse("AC1").expect("id");
-        let mut news = CallUpdate {
-            artifacts,
-            ..CallUpdate::late(&id, None, Artifact::Recording(Vec::new()))
+    fn call(facts: Option<CallFacts>, parties: Parties, artifacts: Vec<Artifact>) -> CallUpdate {
+        let context = Context {
+            began: Began::Said(Direction::Incoming),
+            parties,
+            ..Context::of(ActivityId::parse("AC1").expect("id"))
         };
-        news.context.direction = Some(Direction::Incoming);
-        news.context.parties = parties;
-        news.facts = outcome.map(|outcome| CallFacts {
-            outcome,
-            duration_secs: None,
-        });
-        news
+        CallUpdate {
+            is_late: facts.is_none(),
+            facts,
+            ..CallUpdate::late(context, artifacts)
+        }
+    }
+
+    fn answered(answered: bool) -> CallFacts {
+        CallFacts {
+            answered: Some(answered),
+            ..CallFacts::default()
+        }
     }
 
     fn between(number: &str) -> Parties {
-        Parties::Mixed(vec![Party::parse(number)])
+        Parties::Named {
+            from: vec![Party::parse(number)],
+            to: Vec::new(),
+            all: Vec::new(),
+        }
     }
 
     fn sorted(calls: &[CallUpdate]) -> Vec<Topic<'_>> {
-        let news = |(place, call)| (place, News::Call(Cow::Borrowed(call), call.facts.is_none()));
+        let news = |(place, call)| (place, News::Call(Cow::Borrowed(call)));
         topics(calls.iter().enumerate().map(news).collect())
     }
 
@@ -181,10 +186,10 @@ mod tests {
         let summary = Artifact::Summary(Summary::default());
         let calls = [
             call(None, Parties::Unknown, vec![recording.clone()]),
-            call(Some(CallOutcome::Missed), between("+12025550147"), vec![]),
-            call(Some(CallOutcome::Missed), between("+12025550147"), vec![]),
+            call(Some(answered(false)), between("+12025550147"), vec![]),
+            call(Some(answered(false)), between("+12025550147"), vec![]),
             call(
-                Some(CallOutcome::Answered(None)),
+                Some(answered(true)),
                 Parties::Unknown,
                 vec![summary, recording],
             ),
@@ -194,17 +199,14 @@ mod tests {
             tellers(&topics[0]),
             [(0, true), (1, true), (2, false), (3, true)]
         );
-        let News::Call(news, late) = &topics[0].news else {
+        let News::Call(news) = &topics[0].news else {
             panic!("a call")
         };
         assert_eq!(
-            (topics.len(), *late, &news.context.parties),
+            (topics.len(), news.is_late, &news.context.parties),
             (1, true, &between("+12025550147"))
         );
-        assert_eq!(
-            news.facts.as_ref().map(|facts| &facts.outcome),
-            Some(&CallOutcome::Answered(None))
-        );
+        assert_eq!(news.facts, Some(answered(true)));
         let kinds: Vec<ArtifactKind> = news.artifacts.iter().map(Artifact::kind).collect();
         assert_eq!(
             kinds,
@@ -216,8 +218,8 @@ mod tests {
     #[test]
     fn those_that_disagree_on_who_took_part_are_left_to_be_done_alone() {
         let calls = [
-            call(Some(CallOutcome::Missed), between("+12025550147"), vec![]),
-            call(Some(CallOutcome::Missed), between("+13125550162"), vec![]),
+            call(Some(answered(false)), between("+12025550147"), vec![]),
+            call(Some(answered(false)), between("+13125550162"), vec![]),
         ];
         let topics = sorted(&calls);
         assert_eq!((topics.len(), tellers(&topics[0])), (1, vec![(0, true)]));

@@ -1,21 +1,29 @@
 //! Who is a client: the outside participants of an activity, told apart from the workspace's own
-//! numbers.
+//! numbers; and who of them is wanted.
 //!
 //! Pure. A wrong guess would make a page for one of our own numbers, so where it cannot be known it
 //! is not guessed.
 
 use std::collections::BTreeMap;
 
-use crate::domain::id::UserId;
+use crate::domain::context::Context;
+use crate::domain::id::{NumberId, UserId};
 use crate::domain::outcome::Warning;
-use crate::domain::parties::{Direction, Parties, Party};
-use crate::domain::phone::Phone;
+use crate::domain::parties::{Began, Direction, Parties, Party};
+use crate::domain::phone::{NumberPattern, Phone};
+use crate::text;
+
+/// Most outside members of a group that are believed; a group of Quo's has at most ten.
+pub const MOST_MEMBERS: usize = 100;
 
 /// The workspace: its numbers and people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workspace {
-    /// Own numbers with their names; `None` when Quo could never be asked.
+    /// Own numbers with their names, those that were given up among them; `None` when Quo could
+    /// never be asked.
     pub own: Option<BTreeMap<Phone, String>>,
+    /// Own numbers by id, as far as they are listed now.
+    pub lines: BTreeMap<NumberId, Phone>,
     /// People by id.
     pub users: BTreeMap<UserId, String>,
 }
@@ -25,211 +33,435 @@ impl Workspace {
         let own = self.own.as_ref().zip(party.phone());
         own.is_some_and(|(own, phone)| own.contains_key(phone))
     }
+
+    /// True if the activity took place on a line that is not listed: it may have been bought today.
+    pub fn misses_line_of(&self, context: &Context) -> bool {
+        context
+            .number_id
+            .as_ref()
+            .is_some_and(|id| !self.lines.contains_key(id))
+    }
 }
 
-/// The outside of an activity.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outside {
-    /// Clients, each once, in the order in which they are named; whether there can be such numbers
-    /// is not looked at.
+/// What the user has chosen of lines and numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// Own lines to sync, by number or id; empty: all.
+    pub lines: Vec<String>,
+    /// Outside numbers that are left out.
+    pub ignore: Vec<NumberPattern>,
+    /// Who gets a page that has none.
+    pub new_pages: NewPages,
+}
+
+/// Who gets a page that has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NewPages {
+    /// Everybody.
+    #[default]
+    Always,
+    /// Those whom Quo has a contact of.
+    Known,
+    /// Nobody.
+    Never,
+}
+
+/// Who took part in an activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cast {
+    /// Who began it.
+    pub direction: Option<Direction>,
+    /// Clients, each once, in the order in which they are named.
     pub clients: Vec<Phone>,
     /// All outside members of a group, usable as clients or not; empty when there is only one.
     pub members: Vec<Party>,
+    /// Own numbers that took part.
+    pub own: Vec<Phone>,
     /// Participants that are not clients, and why.
     pub warnings: Vec<Warning>,
 }
 
-/// Own numbers would have to be known to tell who is a client.
+/// Why it cannot be told who took part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OwnNumbersNeeded;
+pub enum Untold {
+    /// Nobody is named: Quo has to be asked.
+    Parties,
+    /// Nothing says who began it, and no own number is among those who are named.
+    Direction,
+    /// Own numbers would have to be known to tell who is a client.
+    OwnNumbers,
+}
 
-/// Tells the outside of an activity.
-pub fn outside(
-    direction: Direction,
-    parties: &Parties,
-    workspace: &Workspace,
-) -> Result<Outside, OwnNumbersNeeded> {
-    let members = match (parties, direction) {
-        (Parties::Sides { from, to }, Direction::Incoming) => {
-            let others = receivers(to, workspace)?;
-            from.iter()
-                .chain(others)
-                .filter(|party| !workspace.owns(party))
-                .cloned()
-                .collect()
-        }
-        (Parties::Sides { to, .. }, Direction::Outgoing) => not_own(to, workspace),
-        (Parties::Mixed(all), _) => mixed(direction, all, workspace)?,
-        (Parties::Resolved { outside, .. }, _) => not_own(outside, workspace),
-        (Parties::Unknown, _) => Vec::new(),
+/// Tells who took part.
+pub fn cast(context: &Context, workspace: &Workspace) -> Result<Cast, Untold> {
+    let near = country(context, workspace);
+    let read = |party: &Party| readable(party, near.as_ref());
+    let everybody = without_repeats(context.parties.everybody().into_iter().map(read));
+    let side = |parties: &[Party]| without_repeats(parties.iter().map(read));
+    let (from, to, resolved) = match &context.parties {
+        Parties::Named { from, to, .. } => (side(from), side(to), Vec::new()),
+        Parties::Resolved { own, .. } => (Vec::new(), Vec::new(), side(own)),
+        Parties::Unknown => return Err(Untold::Parties),
     };
-    Ok(sort_out(&members))
+    let named = Named {
+        everybody,
+        from,
+        to,
+        resolved,
+        workspace,
+    };
+    let direction = named.direction(context.began);
+    let outside = named.outside(direction)?;
+    let own = named.everybody.iter().filter(|party| named.owns(party));
+    let own = own.filter_map(Party::phone).cloned().collect();
+    Ok(Cast {
+        own,
+        ..sorted_out(direction, outside)
+    })
 }
 
-/// Receivers of an incoming message that may be outside: of a single one we know that it is ours.
-fn receivers<'a>(to: &'a [Party], workspace: &Workspace) -> Result<&'a [Party], OwnNumbersNeeded> {
-    match to {
-        [] | [_] => Ok(&[]),
-        _ if workspace.own.is_none() => Err(OwnNumbersNeeded),
-        _ => Ok(to),
+/// True if the activity took place on a line that the user wants. Of what names none, nobody can
+/// say that it is not wanted.
+pub fn is_wanted_line(lines: &[String], id: Option<&NumberId>, own: &[Phone]) -> bool {
+    let is_named = |line: &String| {
+        id.is_some_and(|id| id.as_str() == line) || own.iter().any(|phone| phone.matches(line))
+    };
+    lines.is_empty() || id.is_none() && own.is_empty() || lines.iter().any(is_named)
+}
+
+/// Those who are named, in readable form.
+struct Named<'a> {
+    everybody: Vec<Party>,
+    from: Vec<Party>,
+    to: Vec<Party>,
+    /// Those of whom Quo says that they are ours.
+    resolved: Vec<Party>,
+    workspace: &'a Workspace,
+}
+
+impl Named<'_> {
+    fn owns(&self, party: &Party) -> bool {
+        self.resolved.contains(party) || self.workspace.owns(party)
+    }
+
+    /// From the event's type first, then from where the own number stands, then from the field.
+    fn direction(&self, began: Began) -> Option<Direction> {
+        if let Began::Settled(direction) = began {
+            return Some(direction);
+        }
+        let owned = self
+            .everybody
+            .iter()
+            .filter(|party| self.owns(party))
+            .count();
+        let by_place = match (&self.from[..], &self.everybody[..]) {
+            _ if !self.resolved.is_empty() || owned == 0 || owned == self.everybody.len() => None,
+            ([from], _) => Some(self.owns(from)),
+            ([], [first, _]) => Some(self.owns(first)),
+            _ => None,
+        };
+        let by_place = by_place.map(|own_began| {
+            if own_began {
+                Direction::Outgoing
+            } else {
+                Direction::Incoming
+            }
+        });
+        by_place.or(began.direction())
+    }
+
+    fn outside(&self, direction: Option<Direction>) -> Result<Vec<Party>, Untold> {
+        let not_own: Vec<Party> = self
+            .everybody
+            .iter()
+            .filter(|party| !self.owns(party))
+            .cloned()
+            .collect();
+        if not_own.len() < self.everybody.len() || !self.resolved.is_empty() {
+            return Ok(not_own);
+        }
+        // No own number is among them, or none is known: the side that the direction names is ours.
+        let direction = direction.ok_or(Untold::Direction)?;
+        let ours = match (direction, &self.from[..], &self.to[..], &self.everybody[..]) {
+            (_, _, _, [_]) => return Ok(not_own),
+            (Direction::Incoming, _, [to], _) => to,
+            (Direction::Outgoing, [from], _, _) => from,
+            (Direction::Incoming, _, [], [_, second]) => second,
+            (Direction::Outgoing, [], _, [first, _]) => first,
+            _ if self.workspace.own.is_none() => return Err(Untold::OwnNumbers),
+            _ => return Ok(not_own),
+        };
+        let others = self.everybody.iter().filter(|party| *party != ours);
+        Ok(others.cloned().collect())
     }
 }
 
-/// Calls of v4: `[outside, own]` when incoming, `[own, outside]` when outgoing, and sometimes only
-/// the outside.
-fn mixed(
-    direction: Direction,
-    all: &[Party],
-    workspace: &Workspace,
-) -> Result<Vec<Party>, OwnNumbersNeeded> {
-    let known = not_own(all, workspace);
-    match (all, direction) {
-        _ if known.len() < all.len() => Ok(known),
-        ([first, _], Direction::Incoming) => Ok(vec![first.clone()]),
-        ([_, second], Direction::Outgoing) => Ok(vec![second.clone()]),
-        ([] | [_], _) => Ok(known),
-        _ if workspace.own.is_none() => Err(OwnNumbersNeeded),
-        _ => Ok(known),
+/// A number of the country in which numbers without a country code are read: that of the line, or
+/// of any number that is named.
+fn country(context: &Context, workspace: &Workspace) -> Option<Phone> {
+    let line = context
+        .number_id
+        .as_ref()
+        .and_then(|id| workspace.lines.get(id));
+    let named = context.parties.everybody();
+    let named = || named.into_iter().find_map(Party::phone);
+    let own = || workspace.own.as_ref()?.keys().next();
+    line.or_else(own).or_else(named).cloned()
+}
+
+/// A number that people would dial in the own number's country is one with that country's code.
+fn readable(party: &Party, near: Option<&Phone>) -> Party {
+    match party {
+        Party::Phone(_) => party.clone(),
+        Party::Other(written) => {
+            Phone::dialled(written, near).map_or_else(|| party.clone(), Party::Phone)
+        }
     }
 }
 
-fn not_own(parties: &[Party], workspace: &Workspace) -> Vec<Party> {
-    parties
-        .iter()
-        .filter(|party| !workspace.owns(party))
-        .cloned()
-        .collect()
-}
-
-fn sort_out(parties: &[Party]) -> Outside {
-    let mut outside = Outside::default();
+fn without_repeats(parties: impl Iterator<Item = Party>) -> Vec<Party> {
+    let mut kept: Vec<Party> = Vec::new();
     for party in parties {
-        if outside.members.contains(party) {
-            continue;
-        }
-        outside.members.push(party.clone());
-        match party {
-            Party::Phone(phone) => outside.clients.push(phone.clone()),
-            Party::Other(text) => outside
-                .warnings
-                .push(not_a_client(text, "not a phone number with country code")),
+        if !kept.contains(&party) {
+            kept.push(party);
         }
     }
-    if outside.members.len() < 2 {
-        outside.members.clear();
+    kept
+}
+
+fn sorted_out(direction: Option<Direction>, outside: Vec<Party>) -> Cast {
+    let clients = outside.iter().filter_map(Party::phone).cloned().collect();
+    let warnings = outside
+        .iter()
+        .filter_map(|party| match party {
+            Party::Phone(_) => None,
+            Party::Other(written) => Some(not_a_client(written)),
+        })
+        .collect();
+    Cast {
+        direction,
+        clients,
+        members: if outside.len() > 1 {
+            outside
+        } else {
+            Vec::new()
+        },
+        own: Vec::new(),
+        warnings,
     }
-    outside
 }
 
-/// Why a number of the outside is no client although it has a country code.
-pub fn impossible(phone: &Phone) -> Warning {
-    not_a_client(phone.as_str(), "no number has that length")
-}
-
-fn not_a_client(text: &str, why: &str) -> Warning {
-    let shown: String = text.chars().take(60).collect();
-    Warning::new("not_a_client", format!("{shown:?} is no client: {why}"))
+fn not_a_client(written: &str) -> Warning {
+    let shown = text::one_line(written, 60);
+    Warning::new(
+        "not_a_client",
+        format!("{shown:?} is no client: it is not a phone number"),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::ActivityId;
+    use Direction::{Incoming, Outgoing};
 
     const ROSA: &str = "+12025550147";
     const TOMAS: &str = "+13125550162";
+    const ILSE: &str = "+16465550183";
     const OWN: &str = "+14155550110";
+    const NEW: &str = "+14155550999";
+
+    fn workspace() -> Workspace {
+        let own = Phone::parse(OWN).expect("phone");
+        Workspace {
+            lines: [(NumberId::parse("PN1").expect("id"), own.clone())].into(),
+            own: Some([(own, "Main line".to_owned())].into()),
+            users: BTreeMap::new(),
+        }
+    }
 
     fn parties(texts: &[&str]) -> Vec<Party> {
         texts.iter().map(|text| Party::parse(text)).collect()
     }
 
-    fn workspace() -> Workspace {
-        let own = [(Phone::parse(OWN).expect("phone"), "Main line".to_owned())].into();
-        Workspace {
-            own: Some(own),
-            users: BTreeMap::new(),
-        }
-    }
-
-    fn check(direction: Direction, parties: &Parties, want: &[&str]) {
-        let found = outside(direction, parties, &workspace()).expect("known");
-        assert_eq!(
-            found.clients.iter().map(Phone::as_str).collect::<Vec<_>>(),
-            want,
-            "{parties:?}"
-        );
-    }
-
-    fn sides(from: &[&str], to: &[&str]) -> Parties {
-        Parties::Sides {
+    fn named(from: &[&str], to: &[&str], all: &[&str]) -> Parties {
+        Parties::Named {
             from: parties(from),
             to: parties(to),
+            all: parties(all),
         }
+    }
+
+    fn context(began: Began, parties: Parties) -> Context {
+        Context {
+            began,
+            parties,
+            ..Context::of(ActivityId::parse("AC1").expect("id"))
+        }
+    }
+
+    fn clients(cast: Result<Cast, Untold>) -> Result<Vec<String>, Untold> {
+        cast.map(|cast| cast.clients.iter().map(ToString::to_string).collect())
+    }
+
+    #[track_caller]
+    fn check(began: Began, parties: Parties, want: &[&str]) {
+        let context = context(began, parties);
+        let want = want.iter().map(|client| (*client).to_owned()).collect();
+        assert_eq!(
+            clients(cast(&context, &workspace())),
+            Ok(want),
+            "{context:?}"
+        );
     }
 
     #[test]
     fn sender_receivers_and_group_members_are_clients_and_own_numbers_never() {
-        use Direction::{Incoming, Outgoing};
-        check(Incoming, &sides(&[ROSA], &[OWN]), &[ROSA]);
-        check(Incoming, &sides(&[ROSA], &["+14155550999"]), &[ROSA]);
+        let (incoming, outgoing) = (Began::Said(Incoming), Began::Said(Outgoing));
+        check(incoming, named(&[ROSA], &[OWN], &[]), &[ROSA]);
         check(
-            Outgoing,
-            &sides(&[OWN], &[ROSA, TOMAS, ROSA]),
+            outgoing,
+            named(&[OWN], &[ROSA, TOMAS, ROSA], &[]),
             &[ROSA, TOMAS],
         );
-        check(Incoming, &sides(&[ROSA], &[OWN, TOMAS]), &[ROSA, TOMAS]);
-        check(Incoming, &Parties::Mixed(parties(&[ROSA, OWN])), &[ROSA]);
-        check(Incoming, &Parties::Mixed(parties(&[ROSA])), &[ROSA]);
+        check(incoming, named(&[ROSA], &[OWN, TOMAS], &[]), &[ROSA, TOMAS]);
         check(
-            Outgoing,
-            &Parties::Mixed(parties(&["+14155550999", ROSA])),
-            &[ROSA],
+            incoming,
+            named(&[ROSA], &[OWN], &[ILSE, ROSA, OWN]),
+            &[ROSA, ILSE],
         );
+        check(incoming, named(&[], &[], &[ROSA, OWN]), &[ROSA]);
+        check(incoming, named(&[], &[], &[ROSA]), &[ROSA]);
+        let resolved = Parties::Resolved {
+            own: parties(&[NEW]),
+            outside: parties(&[ROSA, OWN]),
+        };
+        check(incoming, resolved, &[ROSA]);
+    }
+
+    #[test]
+    fn line_that_is_not_listed_yet_is_told_by_its_side() {
+        let (incoming, outgoing) = (Began::Said(Incoming), Began::Said(Outgoing));
+        check(incoming, named(&[ROSA], &[NEW], &[]), &[ROSA]);
+        check(outgoing, named(&[NEW], &[ROSA], &[]), &[ROSA]);
+        check(outgoing, named(&[], &[], &[NEW, ROSA]), &[ROSA]);
+        check(incoming, named(&[], &[], &[ROSA, NEW]), &[ROSA]);
+        check(outgoing, named(&[NEW], &[ROSA, TOMAS], &[]), &[ROSA, TOMAS]);
         check(
-            Incoming,
-            &Parties::Resolved {
-                own: vec![],
-                outside: parties(&[ROSA, OWN]),
-            },
-            &[ROSA],
+            incoming,
+            named(&[ROSA], &[NEW], &[NEW, TOMAS]),
+            &[ROSA, TOMAS],
         );
-        check(Incoming, &Parties::Unknown, &[]);
+        check(incoming, named(&[ROSA], &[TOMAS], &[OWN]), &[ROSA, TOMAS]);
+    }
+
+    #[test]
+    fn direction_is_that_of_the_type_then_of_the_own_number_then_of_the_field() {
+        let direction = |began, parties| {
+            let context = context(began, parties);
+            cast(&context, &workspace()).map(|cast| cast.direction)
+        };
+        let out = || named(&[OWN], &[ROSA], &[]);
+        assert_eq!(
+            direction(Began::Settled(Incoming), out()),
+            Ok(Some(Incoming))
+        );
+        assert_eq!(direction(Began::Said(Incoming), out()), Ok(Some(Outgoing)));
+        assert_eq!(direction(Began::Unsaid, out()), Ok(Some(Outgoing)));
+        let listed = |all| named(&[], &[], all);
+        assert_eq!(
+            direction(Began::Unsaid, listed(&[OWN, ROSA])),
+            Ok(Some(Outgoing))
+        );
+        assert_eq!(
+            direction(Began::Unsaid, listed(&[ROSA, OWN])),
+            Ok(Some(Incoming))
+        );
+        assert_eq!(
+            direction(Began::Said(Incoming), listed(&[ROSA])),
+            Ok(Some(Incoming))
+        );
+        assert_eq!(
+            direction(Began::Unsaid, listed(&[ROSA, TOMAS])),
+            Err(Untold::Direction)
+        );
+        let resolved = Parties::Resolved {
+            own: parties(&[OWN]),
+            outside: parties(&[ROSA]),
+        };
+        assert_eq!(direction(Began::Unsaid, resolved), Ok(None));
+    }
+
+    #[test]
+    fn number_without_country_code_is_read_where_the_own_number_is() {
+        for written in ["12025550147", "2025550147", "(202) 555-0147"] {
+            check(
+                Began::Said(Incoming),
+                named(&[written], &[OWN], &[]),
+                &[ROSA],
+            );
+        }
+        check(
+            Began::Said(Incoming),
+            named(
+                &["(202) 555-0147"],
+                &[OWN, "312-555-0162"],
+                &["+1 312 555 0162", ROSA],
+            ),
+            &[ROSA, TOMAS],
+        );
     }
 
     #[test]
     fn ids_and_short_codes_are_named_not_used() {
-        let found = outside(
-            Direction::Incoming,
-            &sides(&["Anonymous"], &[OWN]),
-            &workspace(),
-        )
-        .expect("known");
-        assert_eq!((found.clients.len(), found.warnings.len()), (0, 1));
-        let odd = ["72345", "USmarta001", "+1202555", ROSA];
-        let found =
-            outside(Direction::Outgoing, &sides(&[OWN], &odd), &workspace()).expect("known");
+        let odd = [
+            "72345",
+            "USmarta001",
+            "+1202555",
+            "Anonymous",
+            "555-0147",
+            ROSA,
+        ];
+        let context = context(Began::Said(Outgoing), named(&[OWN], &odd, &[]));
+        let cast = cast(&context, &workspace()).expect("known");
         assert_eq!(
-            (
-                found.clients.len(),
-                found.warnings.len(),
-                found.members.len()
-            ),
-            (2, 2, 4)
+            (cast.clients.len(), cast.warnings.len(), cast.members.len()),
+            (2, 4, 6)
         );
     }
 
     #[test]
     fn group_is_not_guessed_at_without_own_numbers() {
-        let nobody = Workspace::default();
-        let ask = |parties| {
-            outside(Direction::Incoming, &parties, &nobody).map(|found| found.clients.len())
+        let ask = |began, parties| {
+            let context = context(began, parties);
+            clients(cast(&context, &Workspace::default())).map(|clients| clients.len())
         };
-        assert_eq!(ask(sides(&[ROSA], &[OWN, TOMAS])), Err(OwnNumbersNeeded));
-        assert_eq!(ask(sides(&[ROSA], &[OWN])), Ok(1));
-        assert_eq!(ask(Parties::Mixed(parties(&[ROSA, OWN]))), Ok(1));
+        let incoming = Began::Said(Incoming);
         assert_eq!(
-            ask(Parties::Mixed(parties(&[ROSA, OWN, TOMAS]))),
-            Err(OwnNumbersNeeded)
+            ask(incoming, named(&[ROSA], &[OWN, TOMAS], &[])),
+            Err(Untold::OwnNumbers)
         );
+        assert_eq!(ask(incoming, named(&[ROSA], &[OWN], &[])), Ok(1));
+        assert_eq!(ask(incoming, named(&[], &[], &[ROSA, OWN])), Ok(1));
+        assert_eq!(
+            ask(incoming, named(&[], &[], &[ROSA, OWN, TOMAS])),
+            Err(Untold::OwnNumbers)
+        );
+        assert_eq!(ask(Began::Unsaid, Parties::Unknown), Err(Untold::Parties));
+    }
+
+    #[test]
+    fn lines_are_chosen_by_id_or_number_and_never_guessed() {
+        let id = NumberId::parse("PN1").expect("id");
+        let own = [Phone::parse(OWN).expect("phone")];
+        let wanted = |lines: &[&str], id: Option<&NumberId>, own: &[Phone]| {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            is_wanted_line(&lines, id, own)
+        };
+        assert!(wanted(&[], Some(&id), &own));
+        assert!(wanted(&["PN1"], Some(&id), &[]));
+        assert!(wanted(&["PN2", "+1 415 555 0110"], Some(&id), &own));
+        assert!(!wanted(&["PN2"], Some(&id), &own));
+        assert!(wanted(&["PN2"], None, &[]));
     }
 }

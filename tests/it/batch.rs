@@ -533,7 +533,7 @@ fn every_document_has_its_line_in_its_place_whatever_becomes_of_it() {
             "unsupported_event",
         ),
         (text(1, &one).to_string(), "duplicate"),
-        (timeless.to_string(), "missing_fields"),
+        (timeless.to_string(), "created"),
         (text(3, &one).to_string(), "updated"),
         ("[1, 2]".to_owned(), "payload"),
         (resent(&text(2, &other)).to_string(), "duplicate"),
@@ -561,6 +561,7 @@ fn every_document_has_its_line_in_its_place_whatever_becomes_of_it() {
     let events = [
         text(1, &one),
         text(2, &other),
+        timeless.clone(),
         text(3, &one),
         text(4, &other),
     ];

@@ -421,7 +421,7 @@ fn refused_key_of_quo_is_critical_once_and_the_event_is_synced() {
 fn faults_of_the_payload_or_its_signature_are_not_critical() {
     let user = User::new();
     user.run::<&str>(&[], b"oops").expect_error(65, "payload");
-    user.run::<&str>(&[], b"{}").expect_error(65, "payload");
+    user.run::<&str>(&[], b"[]").expect_error(65, "payload");
     user.run(&["--signature", "x"], b"{}")
         .expect_error(77, "signature");
     user.run(&["--nope"], b"{}").expect_error(64, "usage");

@@ -466,7 +466,6 @@ fn wrong_command_line_is_a_usage_error_in_one_line() {
         (&["--log-format", "xml"], "possible values: text, json"),
         (&["--dry-run", "--dry-run"], "--dry-run"),
         (&["--dry-run=yes"], "--dry-run"),
-        (&["--webhook-id", "msg_1"], "--signature <VALUE>"),
         (&["--deadline", "soon"], "--deadline"),
         (&["--deadline", "5"], "50s"),
         (&["--deadline=-5s"], "--deadline"),

@@ -16,7 +16,7 @@ use crate::strict::json_of;
 const FLOORS: &[&[&str]] = &[
     &["secret", "surrogate", "text", "time"],
     &["domain", "json_line"],
-    &["documents", "files", "http", "webhook"],
+    &["documents", "files", "http", "signature"],
     &["critical", "notion", "quo", "store"],
     &["backfill", "sync"],
     &["cli", "failure"],
@@ -35,7 +35,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("dotenvy::", &["config.rs"]),
     ("env::", &["config.rs"]),
     ("ExitCode", &["main.rs"]),
-    ("hmac::", &["webhook/signature.rs"]),
+    ("hmac::", &["signature.rs", "signature/"]),
     ("indicatif::", &["app/progress.rs"]),
     ("io::stdin", &["main.rs"]),
     ("io::stdout", &["main.rs"]),
@@ -464,7 +464,7 @@ fn readme_shows_a_config_file_that_works_and_names_every_key() {
     let user = User::new();
     let run = |text: &str| {
         fs::write(user.path("some.toml"), text).expect("a file");
-        user.run(&["--config", "some.toml"], b"{}")
+        user.run(&["--config", "some.toml"], b"[]")
     };
     run(shown).expect_error(65, "payload");
     let file: toml::Table = shown.parse().expect("toml");

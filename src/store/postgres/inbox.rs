@@ -1,5 +1,6 @@
 //! The inbox: every event, and how far it has got.
 
+use jiff::Timestamp;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -188,13 +189,14 @@ impl Db {
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
         let (condition, value) = condition(selection);
         let sql = format!(
-            "SELECT payload FROM quotion_inbox WHERE {condition} AND event_id = $2 AND payload IS \
-                NOT NULL"
+            "SELECT payload, (extract(epoch FROM received_at) * 1000)::bigint FROM quotion_inbox \
+                WHERE {condition} AND event_id = $2 AND payload IS NOT NULL"
         );
         let rows = self.read(&sql, &[(&value, Type::TEXT), (&id.as_str(), Type::TEXT)])?;
         Ok(rows.first().map(|row| Waiting {
             id: id.clone(),
             payload: row.get(0),
+            received: Timestamp::from_millisecond(row.get(1)).unwrap_or(Timestamp::UNIX_EPOCH),
         }))
     }
 

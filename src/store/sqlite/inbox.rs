@@ -1,5 +1,6 @@
 //! The inbox: every event, and how far it has got.
 
+use jiff::Timestamp;
 use std::time::Duration;
 
 use rusqlite::types::Value;
@@ -150,15 +151,19 @@ impl Db {
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
         let (condition, value) = self.condition(selection);
         let sql = format!(
-            "SELECT payload FROM inbox WHERE {condition} AND event_id = ?2 AND payload IS NOT NULL"
+            "SELECT payload, received_at FROM inbox \
+                WHERE {condition} AND event_id = ?2 AND payload IS NOT NULL"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let payload = statement
-            .query_row(params![value, id.as_str()], |row| row.get(0))
+        let found = statement
+            .query_row(params![value, id.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
-        Ok(payload.map(|payload| Waiting {
+        Ok(found.map(|(payload, received)| Waiting {
             id: id.clone(),
             payload,
+            received: Timestamp::from_millisecond(received).unwrap_or(Timestamp::UNIX_EPOCH),
         }))
     }
 

@@ -13,7 +13,8 @@ use crate::domain::id::ContactId;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::{Phone, tail_of};
 use crate::domain::profile::{Contact, Profile};
-use crate::quo::{self, Quo, Record, contacts};
+use crate::quo::api::{Record, contacts};
+use crate::quo::{self, Quo};
 use crate::store::{Guard, IndexedContact, Lock};
 use crate::time::{Deadline, side_by_side};
 

@@ -1,18 +1,28 @@
-//! The workspace's own numbers and people, asked once a day.
+//! The workspace's own numbers and people: asked once a day, and again when an event names a line
+//! that is not known.
+//!
+//! What was once ours stays ours: a number that was given up is still no client of the old texts.
+
+use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
 use crate::domain::outcome::Outcome;
-use crate::quo::numbers;
+use crate::domain::phone::Phone;
+use crate::quo::api::numbers;
 use crate::store::Store;
 
 use super::super::people::Workspace;
 use super::super::{Error, Sync};
 
-/// Numbers change seldom; a new one is never taken for a client in a conversation of two, whoever
-/// knows it.
+/// How long the list is believed.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
+/// How often at most it is asked for because something is missing in it.
+const ANEW: SignedDuration = SignedDuration::from_hours(1);
+/// The list as Quo gave it last.
 const KEY: &str = "own_numbers";
+/// All numbers that it ever held, with their names.
+const EVER: &str = "own_numbers_ever";
 
 /// The workspace as it was told last, however long ago.
 pub fn kept(store: &Store) -> Result<Option<Workspace>, Error> {
@@ -21,8 +31,21 @@ pub fn kept(store: &Store) -> Result<Option<Workspace>, Error> {
 
 /// The workspace. What Quo said last is used when it cannot be asked.
 pub fn gather(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
+    not_older_than(sync, FRESH, outcome)
+}
+
+/// The same after something was missing in it, unless Quo was asked within the hour.
+pub fn anew(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
+    not_older_than(sync, ANEW, outcome)
+}
+
+fn not_older_than(
+    sync: &Sync,
+    limit: SignedDuration,
+    outcome: &mut Outcome,
+) -> Result<Workspace, Error> {
     let kept = match load(sync.store)? {
-        Some((kept, age)) if age < FRESH => return Ok(kept),
+        Some((kept, age)) if age < limit => return Ok(kept),
         kept => kept.map(|(kept, _)| kept).unwrap_or_default(),
     };
     let Some(quo) = sync.quo_for_enrichment() else {
@@ -30,8 +53,14 @@ pub fn gather(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
     };
     match quo.fetch_numbers() {
         Ok((numbers, raw)) => {
+            let mut ever = ever(sync.store)?;
+            let before = ever.clone();
+            ever.extend(numbers.iter().map(named));
+            if ever != before {
+                sync.store.save_snapshot(EVER, &write(&ever))?;
+            }
             sync.store.save_snapshot(KEY, &raw)?;
-            Ok(workspace(&numbers))
+            Ok(workspace(&numbers, ever))
         }
         Err(err) => {
             sync.quo_failed(&err, "own numbers are not up to date", outcome)?;
@@ -44,20 +73,44 @@ fn load(store: &Store) -> Result<Option<(Workspace, SignedDuration)>, Error> {
     let Some(kept) = store.snapshot(KEY)? else {
         return Ok(None);
     };
-    Ok(numbers::parse(&kept.body)
-        .ok()
-        .map(|numbers| (workspace(&numbers), kept.age)))
+    let Ok(numbers) = numbers::parse(&kept.body) else {
+        return Ok(None);
+    };
+    Ok(Some((workspace(&numbers, ever(store)?), kept.age)))
 }
 
-fn workspace(numbers: &[numbers::OwnNumber]) -> Workspace {
-    let own = numbers
+fn ever(store: &Store) -> Result<BTreeMap<Phone, String>, Error> {
+    let kept = store.snapshot(EVER)?;
+    let names: BTreeMap<String, String> = kept
+        .and_then(|kept| serde_json::from_str(&kept.body).ok())
+        .unwrap_or_default();
+    let read = |(number, name): (String, String)| Some((Phone::parse(&number)?, name));
+    Ok(names.into_iter().filter_map(read).collect())
+}
+
+fn write(ever: &BTreeMap<Phone, String>) -> String {
+    let names: BTreeMap<&str, &String> = ever
         .iter()
-        .map(|number| (number.phone.clone(), number.name.clone()));
+        .map(|(phone, name)| (phone.as_str(), name))
+        .collect();
+    serde_json::to_string(&names).unwrap_or_else(|_| "{}".into())
+}
+
+fn named(number: &numbers::OwnNumber) -> (Phone, String) {
+    (number.phone.clone(), number.name.clone())
+}
+
+fn workspace(numbers: &[numbers::OwnNumber], mut own: BTreeMap<Phone, String>) -> Workspace {
+    own.extend(numbers.iter().map(named));
+    let lines = numbers
+        .iter()
+        .map(|number| (number.id.clone(), number.phone.clone()));
     let users = numbers
         .iter()
         .flat_map(|number| number.users.iter().cloned());
     Workspace {
-        own: Some(own.collect()),
+        own: Some(own),
+        lines: lines.collect(),
         users: users.collect(),
     }
 }

@@ -1,0 +1,171 @@
+//! Questions to Quo: this head sends, the files below it build requests and read replies.
+//!
+//! Apart from `http` because only these files know Quo's paths, shapes and refusals. They know
+//! neither Notion nor the store, keep nothing, and decide nothing about a client. Quo has two
+//! surfaces on one host: v1, which is used wherever it can answer, and 2026-03-30 ("dated"),
+//! without prefix and with a version header, which alone can read calls with more than two parties.
+
+pub mod announcement;
+pub mod artifacts;
+pub mod calls;
+pub mod contacts;
+pub mod conversations;
+pub mod history;
+pub mod messages;
+pub mod numbers;
+pub mod paging;
+mod refusal;
+#[cfg(test)]
+mod tests;
+pub mod users;
+mod wire;
+
+pub use self::contacts::{Page, Record};
+pub use self::numbers::OwnNumber;
+pub use self::refusal::{Error, Refusal};
+
+use serde_json::Value;
+
+use self::conversations::Conversation;
+use self::history::{Activity, Query};
+use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
+use crate::domain::id::{ActivityId, ContactId, NumberId, UserId};
+use crate::domain::message::Message;
+use crate::http::{BaseUrl, Request, Vendor};
+use crate::quo::words::Availability;
+use crate::time::Deadline;
+
+/// Asks Quo, until a deadline. Cheap to make: one for each task that has a deadline of its own.
+pub struct Quo<'a> {
+    vendor: &'a Vendor,
+    dated: BaseUrl,
+    deadline: Deadline,
+}
+
+impl<'a> Quo<'a> {
+    /// `base` is that of v1, the one `vendor` calls; the dated surface lies beside it.
+    pub fn new(vendor: &'a Vendor, base: &BaseUrl, deadline: Deadline) -> Self {
+        Self {
+            vendor,
+            dated: base.without_version(),
+            deadline,
+        }
+    }
+
+    /// Fetches one contact, and its JSON text for keeping; `None` when Quo does not have it (any
+    /// more).
+    pub fn fetch_contact(&self, id: &ContactId) -> Result<Option<Record>, Error> {
+        contacts::fetch(id, |request| self.send(Surface::V1, request))
+    }
+
+    /// Fetches up to 50 contacts: the first ones, or those that `token` of the page before leads
+    /// to.
+    pub fn fetch_contact_page(&self, token: Option<&str>) -> Result<Page, Error> {
+        contacts::parse_page(&self.send(Surface::V1, contacts::list(token))?)
+    }
+
+    /// Fetches all contacts, page by page, or those from the page on that `token` leads to; ends
+    /// after the first error. See [`paging::pages`] for the bound.
+    pub fn fetch_contacts(
+        &self,
+        token: Option<String>,
+    ) -> impl Iterator<Item = Result<Page, Error>> {
+        paging::pages_from(token, |token| self.fetch_contact_page(token))
+    }
+
+    /// Fetches the workspace's own numbers, and the same as JSON text for [`numbers::parse`].
+    pub fn fetch_numbers(&self) -> Result<(Vec<OwnNumber>, String), Error> {
+        let body = self.send(Surface::V1, numbers::list())?;
+        let raw = String::from_utf8_lossy(&body).into_owned();
+        Ok((numbers::parse(&raw)?, raw))
+    }
+
+    /// Fetches a call of any number of parties; `None` when Quo does not have it.
+    pub fn fetch_call(&self, id: &ActivityId) -> Result<Option<CallUpdate>, Error> {
+        calls::fetch(id, |surface, request| self.send(surface, request))
+    }
+
+    /// Fetches what belongs to a call. A 404 or a 403 (not in the plan, not this key's number) is
+    /// [`Availability::Absent`]; a 404 may also mean that it is not made yet, which Quo does not
+    /// document.
+    pub fn fetch_artifact(
+        &self,
+        id: &ActivityId,
+        kind: ArtifactKind,
+    ) -> Result<Availability<Artifact>, Error> {
+        artifacts::fetch(id, kind, |surface, request| self.send(surface, request))
+    }
+
+    /// Fetches the same as Quo's own JSON, without a look at the dated surface; `None` when it is
+    /// not there or not ready.
+    pub fn fetch_artifact_record(
+        &self,
+        id: &ActivityId,
+        kind: ArtifactKind,
+    ) -> Result<Option<Value>, Error> {
+        artifacts::fetch_record(id, kind, |request| self.send(Surface::V1, request))
+    }
+
+    /// Fetches up to 100 conversations of an own number; see [`conversations::list`].
+    pub fn fetch_conversation_page(
+        &self,
+        number: &NumberId,
+        token: Option<&str>,
+    ) -> Result<paging::Page<Conversation>, Error> {
+        conversations::parse_page(&self.send(Surface::V1, conversations::list(number, token))?)
+    }
+
+    /// Fetches up to 100 calls of a thread with one other, the newest first.
+    pub fn fetch_call_page(
+        &self,
+        query: &Query,
+        token: Option<&str>,
+    ) -> Result<paging::Page<Activity>, Error> {
+        history::parse_calls(&self.send(Surface::V1, query.calls(token))?)
+    }
+
+    /// Fetches up to 100 messages of a thread, the newest first.
+    pub fn fetch_message_page(
+        &self,
+        query: &Query,
+        token: Option<&str>,
+    ) -> Result<paging::Page<Activity>, Error> {
+        history::parse_messages(&self.send(Surface::V1, query.messages(token))?)
+    }
+
+    /// Fetches a message; `None` when Quo does not have it.
+    pub fn fetch_message(&self, id: &ActivityId) -> Result<Option<Message>, Error> {
+        refusal::found(self.send(Surface::V1, messages::get(id)))?
+            .map(|body| messages::parse(&body))
+            .transpose()
+    }
+
+    /// Fetches how a person of the workspace is called; `None` without asking for a system actor,
+    /// which this endpoint refuses.
+    pub fn fetch_user_name(&self, id: &UserId) -> Result<Option<String>, Error> {
+        if !id.is_person() {
+            return Ok(None);
+        }
+        refusal::found(self.send(Surface::V1, users::get(id)))?
+            .map_or(Ok(None), |body| users::parse_name(&body))
+    }
+
+    fn send(&self, surface: Surface, request: Request) -> Result<Vec<u8>, Error> {
+        let request = match surface {
+            Surface::V1 => request,
+            Surface::Dated => request
+                .at(self.dated.clone())
+                .with_header("Quo-Api-Version", "2026-03-30"),
+        };
+        Ok(self.vendor.call(&request, self.deadline)?.body)
+    }
+}
+
+/// Which of Quo's two APIs a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Surface {
+    /// Below `/v1`.
+    V1,
+    /// 2026-03-30: beside `/v1`, with a version header.
+    Dated,
+}

@@ -1,0 +1,591 @@
+//! What belongs to a call and arrives later: recordings, voicemail, summary, transcript, and
+//! whether waiting for it is worth it.
+//!
+//! Whether something is ready is told by its status, not by the name of an event. All that looks
+//! like a transcript is one, wherever it stands; what cannot be read of it is noted, never dropped
+//! in silence.
+
+use super::fields::{Fields, OBJECT, each_item, loose_texts, scalar};
+use crate::domain::call::{Artifact, ArtifactKind, Audio, Job, Note, Speaker, Summary, Utterance};
+use crate::domain::id::UserId;
+use crate::domain::link::Address;
+use crate::domain::parties::Party;
+
+/// Name of a job that has none.
+const UNNAMED_JOB: &str = "Notes";
+
+/// Fields under which a transcript stands.
+const TRANSCRIPTS: [&str; 3] = ["transcript", "transcription", "dialogue"];
+
+/// The fields of a transcript where it stands inside of something.
+const TRANSCRIPT: &[&str] = &["dialogue", "transcript", "transcription", "content", "text"];
+/// The fields of a recording, or of another file of a call.
+const FILE: &[&str] = &[
+    "status",
+    "url",
+    "duration",
+    "type",
+    "transcript",
+    "transcription",
+    "dialogue",
+];
+const JOB: &[&str] = &["name", "result"];
+const RESULT: &[&str] = &["data"];
+const NOTE: &[&str] = &["name", "value"];
+const LINE: &[&str] = &["content", "text", "identifier", "userId", "actorId"];
+
+/// Whether something can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability<T> {
+    /// Here it is.
+    Ready(T),
+    /// Being made: ask again later.
+    Pending,
+    /// There is none, and none is being made.
+    Absent,
+}
+
+impl<T> Availability<T> {
+    /// The thing itself, if it is there.
+    pub fn ready(self) -> Option<T> {
+        match self {
+            Self::Ready(it) => Some(it),
+            Self::Pending | Self::Absent => None,
+        }
+    }
+}
+
+/// How far Quo is with it. Words that are not documented count as work in progress: whoever waits
+/// does so boundedly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Done,
+    Making,
+    Gone,
+}
+
+impl State {
+    fn of(fields: &Fields) -> Self {
+        let status = fields.word("processingStatus");
+        match status.or_else(|| fields.word("status")).as_deref() {
+            Some("completed" | "stopped") | None => Self::Done,
+            Some("absent" | "failed" | "deleted") => Self::Gone,
+            Some(_) => Self::Making,
+        }
+    }
+
+    fn give<T>(self, done: Option<T>) -> Availability<T> {
+        match (self, done) {
+            (Self::Done, Some(done)) => Availability::Ready(done),
+            (Self::Making, _) => Availability::Pending,
+            (Self::Done | Self::Gone, _) => Availability::Absent,
+        }
+    }
+}
+
+/// What a call brings along.
+pub struct Collected {
+    /// What is there.
+    pub artifacts: Vec<Artifact>,
+    /// What is still being made.
+    pub unfinished: Vec<ArtifactKind>,
+}
+
+/// Collects everything that a call brings along: its recordings and other files, a voicemail, a
+/// summary, and a transcript wherever it stands.
+pub fn of_call(fields: &Fields) -> Collected {
+    let mut said = dialogue(fields);
+    let (mut parts, mut unfinished) = (Vec::new(), Vec::new());
+    for name in ["recordings", "media"] {
+        let place = fields.place(name);
+        fields.each(name, |json| {
+            let Some(file) = Fields::of(json, &place, FILE, fields.notes()) else {
+                return match scalar(json).filter(|_| json.starts_with('"')) {
+                    Some(address) => parts.extend(sound(Some(&address), None)),
+                    None => fields.unreadable(name, "a file"),
+                };
+            };
+            let spoken = dialogue(&file);
+            let is_transcript = file
+                .word("type")
+                .is_some_and(|kind| kind.contains("transcript"));
+            if is_transcript && spoken.is_empty() {
+                fields.unreadable(name, "a transcript");
+            }
+            let audio = sound(file.word("url").as_deref(), file.seconds("duration"));
+            let is_missing = audio.is_none() && spoken.is_empty() && !is_transcript;
+            if name == "recordings" && is_missing && State::of(&file) != State::Gone {
+                unfinished = vec![ArtifactKind::Recording];
+            }
+            parts.extend(audio.filter(|_| !is_transcript));
+            said.extend(spoken);
+        });
+    }
+    let mut artifacts = Vec::new();
+    artifacts.extend((!parts.is_empty()).then_some(Artifact::Recording(parts)));
+    artifacts.extend(voicemail_inside(fields));
+    artifacts.extend(summary_inside(fields));
+    artifacts.extend((!said.is_empty()).then_some(Artifact::Transcript(said)));
+    Collected {
+        artifacts,
+        unfinished,
+    }
+}
+
+/// A summary.
+pub fn summary(fields: &Fields) -> Availability<Artifact> {
+    let mut jobs = Vec::new();
+    fields.each("jobs", |json| jobs.extend(job(json, fields)));
+    let summary = Summary {
+        title: fields.word("title"),
+        lines: said(fields.texts("summary")),
+        next_steps: said(fields.texts("nextSteps")),
+        jobs,
+    };
+    let nothing = summary == Summary::default();
+    State::of(fields).give((!nothing).then_some(Artifact::Summary(summary)))
+}
+
+/// A transcript.
+pub fn transcript(fields: &Fields) -> Availability<Artifact> {
+    match segment(fields) {
+        Availability::Ready(said) => Availability::Ready(Artifact::Transcript(said)),
+        Availability::Pending => Availability::Pending,
+        Availability::Absent => Availability::Absent,
+    }
+}
+
+/// What was said in one recorded part of a call.
+pub fn segment(fields: &Fields) -> Availability<Vec<Utterance>> {
+    let said = dialogue(fields);
+    State::of(fields).give((!said.is_empty()).then_some(said))
+}
+
+/// A voicemail. A state says that there is one, even where neither sound nor words are told.
+pub fn voicemail(fields: &Fields) -> Availability<Artifact> {
+    let url = fields.word("recordingUrl").or_else(|| fields.word("url"));
+    let audio = sound(url.as_deref(), fields.seconds("duration"));
+    let spoken = dialogue(fields);
+    let transcript = (!spoken.is_empty()).then(|| {
+        let lines: Vec<String> = spoken.into_iter().map(|line| line.text).collect();
+        lines.join("\n")
+    });
+    let there = audio.is_some() || transcript.is_some() || fields.raw("status").is_some();
+    State::of(fields).give(there.then_some(Artifact::Voicemail { audio, transcript }))
+}
+
+/// The recordings in a list, in Quo's order, oldest first; while one is still being made, none is
+/// given.
+pub fn recordings(fields: &Fields, list: &str) -> Availability<Artifact> {
+    let (mut done, mut making) = (Vec::new(), false);
+    fields.objects(list, FILE, |part| match State::of(&part) {
+        State::Making => making = true,
+        State::Gone => {}
+        State::Done => done.extend(sound(part.word("url").as_deref(), part.seconds("duration"))),
+    });
+    let state = if making { State::Making } else { State::Done };
+    state.give((!done.is_empty()).then_some(Artifact::Recording(done)))
+}
+
+fn voicemail_inside(fields: &Fields) -> Option<Artifact> {
+    let json = fields.raw("voicemail")?;
+    if json.starts_with('"') {
+        let audio = sound(scalar(json).as_deref(), None);
+        return audio.map(|audio| Artifact::Voicemail {
+            audio: Some(audio),
+            transcript: None,
+        });
+    }
+    voicemail(&fields.object("voicemail", OBJECT)?).ready()
+}
+
+/// In calls of the dated surface a summary is an object; in other places the name means a text.
+fn summary_inside(fields: &Fields) -> Option<Artifact> {
+    fields.raw("summary").filter(|json| json.starts_with('{'))?;
+    summary(&fields.object("summary", OBJECT)?).ready()
+}
+
+fn sound(url: Option<&str>, duration_secs: Option<u32>) -> Option<Audio> {
+    let url = url.filter(|url| !url.trim().is_empty())?;
+    Some(Audio {
+        address: Address::read(url),
+        duration_secs,
+    })
+}
+
+/// All that is said in an object, under every name that it may have. What looks like a transcript
+/// and cannot be read is noted.
+fn dialogue(fields: &Fields) -> Vec<Utterance> {
+    let mut said = Vec::new();
+    for name in TRANSCRIPTS {
+        let Some(json) = fields.raw(name) else {
+            continue;
+        };
+        let before = said.len();
+        spoken(json, &fields.place(name), fields, &mut said);
+        let is_empty = ["\"\"", "[]", "{}"].contains(&json);
+        if said.len() == before && !is_empty {
+            fields.unreadable(name, "a transcript");
+        }
+    }
+    said
+}
+
+/// A text, a list of texts or lines, or an object that holds such.
+fn spoken(json: &str, place: &str, outer: &Fields, said: &mut Vec<Utterance>) {
+    match json.as_bytes().first() {
+        Some(b'"') => said.extend(undivided(scalar(json))),
+        Some(b'[') => each_item(json, |json| {
+            if json.starts_with('"') {
+                return said.extend(undivided(scalar(json)));
+            }
+            let line = Fields::of(json, place, LINE, outer.notes());
+            match line.as_ref().and_then(utterance) {
+                Some(line) => said.push(line),
+                None if line.is_some_and(|line| is_silent(&line)) => {}
+                None => outer
+                    .notes()
+                    .odd(format!("{place} holds a line that is none")),
+            }
+        }),
+        Some(b'{') => {
+            let Some(inner) = Fields::of(json, place, TRANSCRIPT, outer.notes()) else {
+                return;
+            };
+            said.extend(dialogue(&inner));
+            let whole = inner.word("content").or_else(|| inner.word("text"));
+            said.extend(undivided(whole));
+        }
+        Some(_) | None => {}
+    }
+}
+
+fn undivided(text: Option<String>) -> Option<Utterance> {
+    let text = text.filter(|text| !text.trim().is_empty())?;
+    Some(Utterance {
+        speaker: Speaker::Undivided,
+        text,
+    })
+}
+
+/// A line in which nothing was said is no fault.
+fn is_silent(line: &Fields) -> bool {
+    line.has("content") && line.word("content").is_none()
+}
+
+fn utterance(line: &Fields) -> Option<Utterance> {
+    let text = line.text("content").or_else(|| line.text("text"));
+    let text = text.filter(|text| !text.trim().is_empty())?;
+    let user = line
+        .id("actorId", UserId::parse)
+        .or_else(|| line.id("userId", UserId::parse));
+    let party = line.word("identifier").map(|party| Party::parse(&party));
+    let speaker = user.map(Speaker::User).or(party.map(Speaker::Party));
+    Some(Utterance {
+        speaker: speaker.unwrap_or(Speaker::Unknown),
+        text,
+    })
+}
+
+/// Something that the AI agent did; one of which only the name is told stays too.
+fn job(json: &str, fields: &Fields) -> Option<Job> {
+    let place = fields.place("jobs");
+    let Some(job) = Fields::of(json, &place, JOB, fields.notes()) else {
+        let name = scalar(json).filter(|name| !name.trim().is_empty());
+        return name.map(|name| Job {
+            name,
+            notes: Vec::new(),
+        });
+    };
+    let mut notes = Vec::new();
+    if let Some(result) = job.raw("result").and(job.object("result", RESULT)) {
+        result.each("data", |json| notes.extend(note(json, &result)));
+    }
+    let name = job.word("name");
+    let is_nothing = name.is_none() && notes.is_empty();
+    (!is_nothing).then(|| Job {
+        name: name.unwrap_or_else(|| UNNAMED_JOB.into()),
+        notes,
+    })
+}
+
+fn note(json: &str, result: &Fields) -> Option<Note> {
+    let note = Fields::of(json, &result.place("data"), NOTE, result.notes());
+    let (name, value) = match &note {
+        Some(note) => (
+            note.word("name").unwrap_or_default(),
+            note.raw("value").map(loose_texts).unwrap_or_default(),
+        ),
+        None => (String::new(), loose_texts(json)),
+    };
+    let value = said(value).join(", ");
+    (!name.is_empty() || !value.is_empty()).then_some(Note { name, value })
+}
+
+/// Texts that say something, as they are.
+fn said(texts: Vec<String>) -> Vec<String> {
+    texts
+        .into_iter()
+        .filter(|text| !text.trim().is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::quo::words::Notes;
+
+    /// Reads the object that `json` is, and tells how many oddities there were.
+    fn read<T>(json: &Value, read: impl Fn(&Fields) -> T) -> (T, usize) {
+        let (notes, text) = (Notes::default(), json.to_string());
+        let fields = Fields::of(&text, "data.object", OBJECT, &notes).expect("an object");
+        let it = read(&fields);
+        drop(fields);
+        (it, notes.into_vec().len())
+    }
+
+    fn check(
+        reader: impl Fn(&Fields) -> Availability<Artifact>,
+        json: &Value,
+        expected: &Availability<Artifact>,
+    ) {
+        assert_eq!(read(json, reader), (expected.clone(), 0), "{json}");
+    }
+
+    fn audio(address: &str) -> Audio {
+        Audio {
+            address: Address::read(address),
+            duration_secs: Some(4),
+        }
+    }
+
+    #[test]
+    fn recording_waits_for_all_its_parts() {
+        let part =
+            |status: Value, url: &str| json!({"status": status, "url": url, "duration": 3.6});
+        let done = || part(json!("completed"), "https://a.example/1");
+        let one = Availability::Ready(Artifact::Recording(vec![audio("https://a.example/1")]));
+        let both = vec![audio("https://a.example/1"), audio("https://a.example/2")];
+        let both = Availability::Ready(Artifact::Recording(both));
+        for (parts, expected) in [
+            (
+                json!([done(), part(json!("stopped"), "https://a.example/2")]),
+                &both,
+            ),
+            (
+                json!([done(), part(json!("deleted"), "https://a.example/2")]),
+                &one,
+            ),
+            (json!([done(), part(json!("completed"), "")]), &one),
+            (json!([part(json!(null), "https://a.example/1")]), &one),
+            (
+                json!([done(), part(json!("processing"), "")]),
+                &Availability::Pending,
+            ),
+            (
+                json!([part(json!("some new word"), "")]),
+                &Availability::Pending,
+            ),
+            (
+                json!([part(json!("failed"), ""), part(json!("absent"), "")]),
+                &Availability::Absent,
+            ),
+        ] {
+            let list = |fields: &Fields| recordings(fields, "recordings");
+            check(list, &json!({ "recordings": parts }), expected);
+        }
+    }
+
+    #[test]
+    fn status_alone_says_whether_waiting_is_worth_it() {
+        for (status, expected) in [
+            ("in-progress", Availability::Pending),
+            ("absent", Availability::Absent),
+            ("failed", Availability::Absent),
+            ("completed", Availability::Absent),
+        ] {
+            let nothing = json!({"status": status, "summary": [" "], "nextSteps": null});
+            check(summary, &nothing, &expected);
+            check(
+                transcript,
+                &json!({"status": status, "dialogue": null}),
+                &expected,
+            );
+        }
+        let there = Availability::Ready(Artifact::Voicemail {
+            audio: None,
+            transcript: None,
+        });
+        check(
+            voicemail,
+            &json!({"status": "completed", "recordingUrl": null}),
+            &there,
+        );
+        check(
+            voicemail,
+            &json!({"recordingUrl": null}),
+            &Availability::Absent,
+        );
+    }
+
+    #[test]
+    fn summary_keeps_all_that_the_agent_noted() {
+        let data = json!([{"name": "Day", "value": "Thursday"}, {"name": "Guests", "value": 2},
+            {"name": "Firm", "value": true}, {"value": "lonely"}, {"name": "Code", "value": null},
+            {"name": "Door", "value": {"a": "deep"}}, "loose"]);
+        let jobs = json!([{"icon": "x", "name": "Booking", "result": {"data": data}},
+            {"name": "Odd", "result": null}, "Text", null, {"result": {"data": [{"value": "x"}]}}]);
+        let note = |name: &str, value: &str| Note {
+            name: name.into(),
+            value: value.into(),
+        };
+        let job = |name: &str, notes: Vec<Note>| Job {
+            name: name.into(),
+            notes,
+        };
+        let noted = vec![
+            note("Day", "Thursday"),
+            note("Guests", "2"),
+            note("Firm", "true"),
+            note("", "lonely"),
+            note("Code", ""),
+            note("Door", "a: deep"),
+            note("", "loose"),
+        ];
+        let expected = Summary {
+            title: Some("Skylights".into()),
+            jobs: vec![
+                job("Booking", noted),
+                job("Odd", vec![]),
+                job("Text", vec![]),
+                job("Notes", vec![note("", "x")]),
+            ],
+            ..Summary::default()
+        };
+        let json = json!({"status": "completed", "title": "Skylights", "jobs": jobs});
+        check(
+            summary,
+            &json,
+            &Availability::Ready(Artifact::Summary(expected)),
+        );
+    }
+
+    #[test]
+    fn speaker_is_the_user_else_the_number_else_unknown() {
+        let said = |speaker: Speaker| Utterance {
+            speaker,
+            text: "Hi".into(),
+        };
+        let user = || Speaker::User(UserId::parse("US1").expect("valid"));
+        let expected = vec![
+            said(user()),
+            said(user()),
+            said(Speaker::Party(Party::parse("x"))),
+            said(Speaker::Unknown),
+        ];
+        let dialogue = json!([
+            {"content": "Hi", "userId": "US1", "identifier": null},
+            {"content": "Hi", "actorId": "US1", "identifier": "+12025550147"},
+            {"content": "Hi", "identifier": "x"},
+            {"content": "Hi"},
+            {"content": " ", "userId": "US1"},
+        ]);
+        let json = json!({"status": "completed", "dialogue": dialogue});
+        check(
+            transcript,
+            &json,
+            &Availability::Ready(Artifact::Transcript(expected)),
+        );
+    }
+
+    fn texts(artifacts: &[Artifact]) -> Vec<String> {
+        let said = artifacts.iter().flat_map(|artifact| match artifact {
+            Artifact::Transcript(said) => said.iter().map(|line| line.text.clone()).collect(),
+            Artifact::Voicemail { transcript, .. } => transcript
+                .iter()
+                .map(|text| format!("voicemail: {text}"))
+                .collect(),
+            Artifact::Recording(_) | Artifact::Summary(_) => Vec::new(),
+        });
+        said.collect()
+    }
+
+    #[test]
+    fn transcript_is_found_wherever_it_stands() {
+        let lines =
+            || json!([{"content": "one", "identifier": "+12025550147"}, {"content": "two"}]);
+        let url = "https://a.example/1";
+        for (json, expected) in [
+            (json!({"transcript": "one"}), &["one"][..]),
+            (json!({"transcription": "one"}), &["one"]),
+            (
+                json!({"transcript": {"dialogue": lines()}}),
+                &["one", "two"],
+            ),
+            (json!({"transcript": {"text": "one"}}), &["one"]),
+            (json!({"transcript": lines()}), &["one", "two"]),
+            (json!({"transcript": ["one", "two"]}), &["one", "two"]),
+            (json!({"dialogue": lines()}), &["one", "two"]),
+            (
+                json!({"media": [{"type": "transcription", "dialogue": lines()}]}),
+                &["one", "two"],
+            ),
+            (
+                json!({"media": [{"type": "audio/mpeg", "url": url, "transcript": "one"}]}),
+                &["one"],
+            ),
+            (
+                json!({"recordings": [{"url": url, "transcription": {"dialogue": lines()}}]}),
+                &["one", "two"],
+            ),
+            (
+                json!({"voicemail": {"url": url, "transcription": "one"}}),
+                &["voicemail: one"],
+            ),
+            (
+                json!({"voicemail": {"transcript": {"dialogue": lines()}}}),
+                &["voicemail: one\ntwo"],
+            ),
+            (json!({"transcript": null, "dialogue": []}), &[]),
+        ] {
+            let (artifacts, odd) = read(&json, |fields| of_call(fields).artifacts);
+            assert_eq!(
+                (texts(&artifacts), odd),
+                (expected.iter().map(|text| (*text).to_owned()).collect(), 0),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_transcript_and_cannot_be_read_is_noted() {
+        for json in [
+            json!({"transcript": 4711}),
+            json!({"transcript": {"pieces": {"a": 1}}}),
+            json!({"transcript": [{"speech": {"x": "y"}}]}),
+            json!({"dialogue": {"0": "hello"}}),
+            json!({"media": [{"type": "transcription", "url": "https://a.example/t.txt"}]}),
+            json!({"voicemail": {"transcription": [7]}}),
+        ] {
+            let (artifacts, odd) = read(&json, |fields| of_call(fields).artifacts);
+            assert!(texts(&artifacts).is_empty() && odd > 0, "{json}");
+        }
+    }
+
+    #[test]
+    fn recording_without_an_address_is_still_being_made() {
+        let unfinished = |recordings: Value| {
+            let json = json!({ "recordings": recordings });
+            read(&json, |fields| of_call(fields).unfinished).0
+        };
+        assert_eq!(
+            unfinished(json!([{"status": "in-progress"}])),
+            [ArtifactKind::Recording]
+        );
+        assert_eq!(unfinished(json!([{"status": "absent"}])), []);
+        assert_eq!(unfinished(json!([{"url": "https://a.example/1"}])), []);
+        assert_eq!(unfinished(json!(null)), []);
+    }
+}
