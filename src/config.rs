@@ -4,9 +4,12 @@
 //! The only reader of the environment. What only some events need (keys, databases) is checked when
 //! it is asked for, so that an event that needs nothing works without any.
 
+mod env_file;
 mod file;
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +28,7 @@ use crate::time::Deadline;
 
 use file::File;
 
+const ENV_FILE: &str = ".env";
 const DIR: &str = ".tmp";
 const STORE: &str = "quotion.db";
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -45,29 +49,7 @@ impl Environment {
         reason = "the one place that reads the environment"
     )]
     pub fn read() -> Result<Self, Failure> {
-        let mut all = HashMap::new();
-        match dotenvy::from_path_iter(".env") {
-            Ok(lines) => {
-                for line in lines {
-                    // The error would quote the line, and that may hold a key.
-                    let bad = |_| {
-                        Failure::config(
-                            "the file .env has a line that is not NAME=value",
-                            "correct it or remove it",
-                        )
-                    };
-                    let (name, value) = line.map_err(bad)?;
-                    all.insert(name, value);
-                }
-            }
-            Err(dotenvy::Error::Io(err)) if err.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => {
-                return Err(Failure::config(
-                    "cannot read the file .env",
-                    "check its permissions",
-                ));
-            }
-        }
+        let mut all: HashMap<_, _> = env_file()?.into_iter().collect();
         for (name, value) in std::env::vars_os() {
             if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
                 all.insert(name, value);
@@ -104,6 +86,27 @@ impl Environment {
     pub fn log_filter(&self) -> &str {
         self.get(&["LOG_LEVEL", "RUST_LOG"]).unwrap_or("warn")
     }
+}
+
+/// The variables of the file `.env`, if there is one.
+fn env_file() -> Result<Vec<(String, String)>, Failure> {
+    let path = fs::canonicalize(ENV_FILE).unwrap_or_else(|_| ENV_FILE.into());
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(err) => {
+            return Err(Failure::config(
+                format!("cannot read {}: {err}", path.display()),
+                "let this user read it, or remove it",
+            ));
+        }
+    };
+    env_file::parse(&text).map_err(|line| {
+        Failure::config(
+            format!("{} line {line} is not NAME=value", path.display()),
+            "correct the line or remove it; a value with blanks at its ends stands in quotes",
+        )
+    })
 }
 
 /// How a payload's signature is to be checked.

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use env_logger::{Builder, fmt::Formatter};
+use jiff::Timestamp;
 use log::{LevelFilter, Record};
 use serde_json::json;
 
@@ -22,30 +23,24 @@ pub enum Format {
 }
 
 /// Starts logging. `filter` is in the syntax of `env_logger`; what it does not understand is
-/// ignored with a note.
-pub fn start(target: Target, format: Format, filter: &str) {
+/// ignored with a note. Each line has the time of `clock`, to the millisecond.
+pub fn start(target: Target, format: Format, filter: &str, clock: fn() -> Timestamp) {
     let mut builder = Builder::new();
     builder.parse_filters(filter).target(target);
     // These print whole addresses and numbers, at their finest level keys; the store's migrations
     // are no news.
-    for library in [
-        "ureq",
-        "ureq_proto",
-        "rustls",
-        "rlibphonenumber",
-        "refinery_core",
-    ] {
+    for library in ["ureq", "ureq_proto", "rustls", "rlibphonenumber"] {
         builder.filter_module(library, LevelFilter::Warn);
     }
-    builder.format(match format {
-        Format::Text => text,
-        Format::Json => as_json,
+    builder.format(move |out, record| match format {
+        Format::Text => text(out, record, clock()),
+        Format::Json => as_json(out, record, clock()),
     });
     // Logging that was started before stays as it is.
     let _ = builder.try_init();
 }
 
-fn text(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
+fn text(out: &mut Formatter, record: &Record, now: Timestamp) -> std::io::Result<()> {
     let style = out.default_level_style(record.level());
     let message = escaped(&record.args().to_string());
     // Errors are ours and have their hint on a second line; elsewhere a line end comes from a
@@ -56,14 +51,13 @@ fn text(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
     let message = message.replace('\n', "\\n");
     writeln!(
         out,
-        "{} {style}{:5}{style:#} {message}",
-        out.timestamp_millis(),
+        "{now:.3} {style}{:5}{style:#} {message}",
         record.level()
     )
 }
 
-fn as_json(out: &mut Formatter, record: &Record) -> std::io::Result<()> {
-    let time = out.timestamp_millis().to_string();
+fn as_json(out: &mut Formatter, record: &Record, now: Timestamp) -> std::io::Result<()> {
+    let time = format!("{now:.3}");
     let message = record.args().to_string();
     let line = json!({"time": time, "level": record.level().as_str(), "module": record.target(),
         "message": message});

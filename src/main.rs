@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         }
         Err(err) => {
             let text = err.render().to_string();
-            logs::start(logs::Target::Stderr, logs::Format::Text, "error");
+            logs::start(logs::Target::Stderr, logs::Format::Text, "error", now);
             // What was expected stands on the lines below the first, up to the blank one.
             let first = text
                 .trim_start_matches("error: ")
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 fn start(args: &Args, output: &mut impl Write) -> u8 {
     let environment = Environment::read();
     let filter = environment.as_ref().map_or("warn", Environment::log_filter);
-    logs::start(app::log_target(args), args.log_format.into(), filter);
+    logs::start(app::log_target(args), args.log_format.into(), filter, now);
     match environment {
         Ok(environment) => app::run(
             args,

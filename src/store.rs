@@ -50,10 +50,19 @@ pub enum Error {
         /// Version found.
         found: i64,
         /// Newest version this program knows.
-        known: i64,
+        known: usize,
     },
     /// Anything else: full, read-only, damaged, not a database.
     Broken(anyhow::Error),
+}
+
+/// How many of the `newest` migrations a store has seen whose version is `found`.
+fn migrations_made(found: i64, newest: usize) -> Result<usize> {
+    let made = usize::try_from(found).ok().filter(|made| *made <= newest);
+    made.ok_or(Error::Newer {
+        found,
+        known: newest,
+    })
 }
 
 impl fmt::Display for Error {

@@ -62,7 +62,7 @@ impl Names {
     }
 
     fn time(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone())
+        at.to_zoned_datetime(self.zone.clone())
             .strftime("%Y-%m-%d %H:%M")
             .to_string()
     }

@@ -165,7 +165,7 @@ fn moment(start: &str) -> Option<Timestamp> {
         start
             .parse::<jiff::civil::Date>()
             .ok()?
-            .to_zoned(jiff::tz::TimeZone::UTC)
+            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
             .ok()
     };
     start

@@ -13,12 +13,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use refinery::{Migration, Runner};
-use rusqlite::{Connection, OpenFlags, Params};
+use rusqlite::{Connection, OpenFlags, Params, TransactionBehavior};
 
 use crate::files;
 
-use super::{Error, Mode, Result};
+use super::{Error, Mode, Result, migrations_made};
 
 pub use lock::{Held, place_of};
 pub use rate::own_rates;
@@ -27,19 +26,11 @@ pub use rate::own_rates;
 const BUSY: Duration = Duration::from_secs(10);
 /// Bytes of a page of a new file: in pages of 4 KiB a row of an event leaves more room unused.
 const PAGE: u32 = 8192;
-/// Newest schema, as `PRAGMA user_version` says it; the last line of each migration sets it.
-const SCHEMA: i64 = 3;
-/// The migrations, in order.
-const MIGRATIONS: [(&str, &str); 3] = [
-    (
-        "V1__known_things",
-        include_str!("migrations/sqlite/V1__known_things.sql"),
-    ),
-    ("V2__inbox", include_str!("migrations/sqlite/V2__inbox.sql")),
-    (
-        "V3__inbox_smaller",
-        include_str!("migrations/sqlite/V3__inbox_smaller.sql"),
-    ),
+/// The migrations, in order; the number of those that were made is the file's `user_version`.
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/sqlite/V1__known_things.sql"),
+    include_str!("migrations/sqlite/V2__inbox.sql"),
+    include_str!("migrations/sqlite/V3__inbox_smaller.sql"),
 ];
 
 /// A connection to the file.
@@ -140,7 +131,7 @@ fn open_writable(path: &Path) -> Result<Connection> {
         .map_err(Error::Broken)?;
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY)?;
-    if known_version(&connection)? < SCHEMA {
+    if known_version(&connection)? < MIGRATIONS.len() {
         migrate(&mut connection, path)?;
     }
     Ok(connection)
@@ -151,7 +142,7 @@ fn open_untouched(path: &Path) -> Result<Connection> {
     if path.exists() {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(BUSY)?;
-        if known_version(&connection)? == SCHEMA {
+        if known_version(&connection)? == MIGRATIONS.len() {
             return Ok(connection);
         }
     }
@@ -160,16 +151,10 @@ fn open_untouched(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn known_version(connection: &Connection) -> Result<i64> {
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > SCHEMA {
-        Err(Error::Newer {
-            found,
-            known: SCHEMA,
-        })
-    } else {
-        Ok(found)
-    }
+/// How many of the migrations were made.
+fn known_version(connection: &Connection) -> Result<usize> {
+    let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    migrations_made(found, MIGRATIONS.len())
 }
 
 /// One process at a time: turning WAL on ignores the busy timeout, and migrations must not race.
@@ -180,27 +165,22 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     // Of no effect once there is something in the file.
     connection.pragma_update(None, "page_size", PAGE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    if known_version(connection)? < SCHEMA {
+    if known_version(connection)? < MIGRATIONS.len() {
         run_migrations(connection)?;
     }
     Ok(())
 }
 
+/// In one transaction with the note that they were made: whoever is killed meanwhile leaves nothing
+/// half done.
 fn run_migrations(connection: &mut Connection) -> Result<()> {
-    let migrations: std::result::Result<Vec<Migration>, _> = MIGRATIONS
-        .iter()
-        .map(|(name, sql)| Migration::unapplied(name, sql))
-        .collect();
-    let broken = |err: refinery::Error| {
-        Error::Broken(anyhow::Error::new(err).context("cannot migrate the store"))
-    };
-    // In one transaction with the note that they were made: whoever is killed meanwhile leaves
-    // nothing half done.
-    Runner::new(&migrations.map_err(broken)?)
-        .set_grouped(true)
-        .run(connection)
-        .map_err(broken)?;
-    Ok(())
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let made = known_version(&transaction)?;
+    for (version, migration) in (1_i64..).zip(MIGRATIONS).skip(made) {
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", version)?;
+    }
+    Ok(transaction.commit()?)
 }
 
 fn make_folder(folder: &Path) -> Result<()> {
@@ -257,7 +237,7 @@ mod tests {
             Db::open(&path, Mode::ReadWrite, now),
             Err(Error::Newer {
                 found: 99,
-                known: SCHEMA
+                known: 3
             })
         ));
         let text = "this is not a database, whatever its name says".repeat(50);
@@ -285,14 +265,14 @@ mod tests {
     #[test]
     fn filled_store_of_each_older_schema_is_brought_up_to_date() {
         let dir = tempfile::tempdir().expect("dir");
-        for version in 1..MIGRATIONS.len() {
+        for version in 1..3 {
             let path = dir.path().join(format!("{version}.db"));
-            let mut old = Connection::open(&path).expect("open");
-            let run: Vec<Migration> = MIGRATIONS[..version]
-                .iter()
-                .map(|(name, sql)| Migration::unapplied(name, sql).expect("migration"))
-                .collect();
-            Runner::new(&run).run(&mut old).expect("run");
+            let old = Connection::open(&path).expect("open");
+            for (made, migration) in (1..=version).zip(MIGRATIONS) {
+                old.execute_batch(migration).expect("run");
+                old.pragma_update(None, "user_version", made)
+                    .expect("pragma");
+            }
             old.execute(
                 "INSERT INTO snapshots VALUES ('k', 'kept', '2026-10-01T14:00:00.000Z')",
                 [],
@@ -315,7 +295,7 @@ mod tests {
                 Some("kept".into())
             );
             assert_eq!(inbox(&db.connection), before, "schema {version}");
-            assert_eq!(known_version(&db.connection).expect("version"), SCHEMA);
+            assert_eq!(known_version(&db.connection).expect("version"), 3);
         }
     }
 

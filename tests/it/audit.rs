@@ -189,3 +189,30 @@ fn packages_are_there_once_but_for_those_that_are_known() {
         "packages in several versions, and the known ones"
     );
 }
+
+#[test]
+fn oldest_rust_that_is_named_is_enough_for_every_package() {
+    let numbers = |version: &str| -> Vec<u32> {
+        version
+            .split('.')
+            .filter_map(|part| part.parse().ok())
+            .collect()
+    };
+    let manifest = include_str!("../../Cargo.toml");
+    let after = manifest
+        .split("rust-version = \"")
+        .nth(1)
+        .expect("it is named");
+    let ours = after.split('"').next().expect("a version");
+    // Ours alone is held to it by clippy (incompatible_msrv), and the whole by scripts/release.
+    let packages = packages();
+    let newer = packages
+        .iter()
+        .filter(|package| numbers(text(package, "rust_version")) > numbers(ours));
+    let newer: Vec<_> = newer
+        .map(|package| format!("{} {}", package["name"], package["rust_version"]))
+        .collect();
+    assert!(newer.is_empty(), "these need more than {ours}: {newer:?}");
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&format!("the Rust toolchain ({ours} or newer")));
+}

@@ -363,15 +363,30 @@ fn keys_are_taken_from_dotenv_and_the_environment_beats_it() {
 }
 
 #[test]
+fn nothing_in_dotenv_is_expanded() {
+    let mut user = User::new();
+    for name in ["NOTION_API_KEY", "NAME"] {
+        user.set(name, "");
+    }
+    user.vendors.world().notion.key = "ntn_$NAME#1".into();
+    fs::write(
+        user.path(".env"),
+        "NAME=x\nNOTION_API_KEY=ntn_$NAME#1 # ours\n",
+    )
+    .expect("written");
+    user.sync(MESSAGE).expect(0, "success", "created");
+}
+
+#[test]
 fn broken_dotenv_is_refused_without_showing_its_lines() {
-    for file in [
-        &b"NOTION_API_KEY ntn_hunter2\n"[..],
-        b"A=1\nB='ntn_hunter2\n",
-        b"NOTION_API_KEY=ntn_hunter2\xff\n",
+    for (file, line) in [
+        (&b"NOTION_API_KEY ntn_hunter2\n"[..], "/.env line 1"),
+        (b"A=1\nB='ntn_hunter2\n", "/.env line 2"),
+        (b"A=1\n\nNOTION_API_KEY=ntn_hunter2\xff\n", "/.env line 3"),
     ] {
         let user = User::new();
         fs::write(user.path(".env"), file).expect("written");
-        let run = check_refused(&user, &[], &[".env"]);
+        let run = check_refused(&user, &[], &[line]);
         assert!(
             !format!("{}{}", run.stdout, run.stderr).contains("hunter2"),
             "{}",

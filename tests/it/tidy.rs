@@ -32,14 +32,12 @@ const KNOWN_BREACHES: &[(&str, &str)] = &[];
 /// Words that belong to one place: a library behind its door, or an act that only one part may do.
 const HOMES: &[(&str, &[&str])] = &[
     ("clap::", &["cli.rs", "main.rs"]),
-    ("dotenvy::", &["config.rs"]),
     ("env::", &["config.rs"]),
     ("ExitCode", &["main.rs"]),
     ("hmac::", &["signature.rs", "signature/"]),
     ("indicatif::", &["app/progress.rs"]),
     ("io::stdin", &["main.rs"]),
     ("io::stdout", &["main.rs"]),
-    ("refinery::", &["store/"]),
     ("rlibphonenumber::", &["domain/phone.rs"]),
     ("rusqlite::", &["store/"]),
     ("thread::scope", &["app/stream.rs", "time.rs"]),

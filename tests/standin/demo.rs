@@ -449,9 +449,7 @@ fn call_of(event: &Value) -> Value {
                 (false, true) => user.clone(),
                 (false, false) => Value::Null,
             });
-    let seconds = (time(&object["completedAt"]) - time(&object["createdAt"]))
-        .total(jiff::Unit::Second)
-        .unwrap_or(0.0);
+    let seconds = (time(&object["completedAt"]) - time(&object["createdAt"])).as_secs_f64();
     let duration = object["duration"]
         .as_i64()
         .map_or_else(|| json!(seconds.round()), Value::from);

@@ -368,7 +368,7 @@ pub fn new_column(id: &str, name: &str, kind: &str, config: Value) -> Value {
 
 /// Cut down to the minute, as Notion shows `created_time` and its kin.
 pub fn minute(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::UTC)
+    time.to_zoned_datetime(TimeZone::UTC)
         .strftime("%Y-%m-%dT%H:%M:00.000Z")
         .to_string()
 }

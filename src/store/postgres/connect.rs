@@ -93,22 +93,6 @@ impl Address {
         error::translate(&self.name, err)
     }
 
-    /// The same for a failed migration.
-    pub fn cannot_migrate(&self, err: &refinery::Error) -> Error {
-        let mut cause = std::error::Error::source(err);
-        while let Some(inner) = cause.filter(|inner| !inner.is::<postgres::Error>()) {
-            cause = inner.source();
-        }
-        match cause
-            .and_then(|cause| cause.downcast_ref())
-            .map(|cause| self.error(cause))
-        {
-            Some(Error::Broken(cause)) => Error::Broken(cause.context("cannot migrate the store")),
-            Some(other) => other,
-            None => Error::Broken(anyhow!("{self}: cannot migrate the store: {err}")),
-        }
-    }
-
     fn connect(&self) -> Result<Client> {
         let mut config = self.config.clone();
         config.options(&self.options);
@@ -166,20 +150,14 @@ impl Link {
         &mut self,
         work: impl FnOnce(&mut Client) -> std::result::Result<T, postgres::Error>,
     ) -> Result<T> {
-        let done = self.with(work)?;
+        if self.client.as_ref().is_none_or(Client::is_closed) {
+            self.client = Some(self.address.connect()?);
+        }
+        let done = work(self.client.as_mut().expect("it was just made"));
         if done.as_ref().err().is_some_and(error::ends_connection) {
             self.client = None;
         }
         done.map_err(|err| self.address.error(&err))
-    }
-
-    /// Gives the connection away for something that has errors of its own.
-    pub fn with<T>(&mut self, work: impl FnOnce(&mut Client) -> T) -> Result<T> {
-        if self.client.as_ref().is_none_or(Client::is_closed) {
-            self.client = Some(self.address.connect()?);
-        }
-        let client = self.client.as_mut().expect("it was just made");
-        Ok(work(client))
     }
 
     /// True after a connection was lost, and before there is one.

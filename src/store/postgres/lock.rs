@@ -88,7 +88,7 @@ impl Drop for Held {
 /// Holds for the connection's current transaction, which nobody ends but its end.
 pub fn while_migrating() -> String {
     let key = key("quotion migrates");
-    format!("BEGIN; SET LOCAL statement_timeout = '30s'; SELECT pg_advisory_xact_lock({key})")
+    format!("SET LOCAL statement_timeout = '30s'; SELECT pg_advisory_xact_lock({key})")
 }
 
 impl Chain {

@@ -3,7 +3,7 @@
 
 use jiff::civil;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use serde_json::{Value, json};
 
 use super::super::world::NotionState;
@@ -200,12 +200,15 @@ fn floored(text: &str, zone: Option<&TimeZone>) -> Option<String> {
     if !text.contains('T') {
         return None;
     }
-    let zoned: Zoned = match text.parse::<Timestamp>() {
+    let zoned: ZonedDateTime = match text.parse::<Timestamp>() {
         Ok(_) if zone.is_some() => return None, // an offset and a zone contradict each other
-        Ok(time) => time.to_zoned(TimeZone::UTC),
+        Ok(time) => time.to_zoned_datetime(TimeZone::UTC),
         Err(_) => {
             let zone = zone.cloned().unwrap_or(TimeZone::UTC);
-            text.parse::<civil::DateTime>().ok()?.to_zoned(zone).ok()?
+            text.parse::<civil::DateTime>()
+                .ok()?
+                .to_zoned_datetime(zone)
+                .ok()?
         }
     };
     Some(zoned.strftime("%Y-%m-%dT%H:%M:00.000%:z").to_string())

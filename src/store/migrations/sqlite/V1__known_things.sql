@@ -49,5 +49,3 @@ CREATE TABLE entries (
     intended_at TEXT NOT NULL,               -- when it was last intended
     PRIMARY KEY (activity_id, phone)
 ) WITHOUT ROWID;
-
-PRAGMA user_version = 1;

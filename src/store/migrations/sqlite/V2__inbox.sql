@@ -81,5 +81,3 @@ FROM sync_history WHERE synced_at >= date('now') GROUP BY resource_type, sync_st
 CREATE VIEW canvas_cache_stats AS
 SELECT lookup_type, count(*) AS total_entries, sum(hit_count) AS total_hits, max(last_used_at) AS last_used_at
 FROM canvas_cache GROUP BY lookup_type;
-
-PRAGMA user_version = 2;

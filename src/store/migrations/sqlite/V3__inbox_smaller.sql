@@ -24,5 +24,3 @@ DROP TABLE inbox;
 ALTER TABLE inbox_renewed RENAME TO inbox;
 
 CREATE INDEX inbox_open ON inbox (next_try_at) WHERE state <> 'done';
-
-PRAGMA user_version = 3;
