@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use crate::documents::{Broken, Documents, MAX_BYTES};
+use crate::domain::event::Subject;
 use crate::domain::outcome::{Outcome, Reason};
 use crate::failure::{Failure, Kind};
 use crate::quo::webhook;
@@ -33,15 +34,15 @@ impl App<'_> {
         self.expect_documents()
     }
 
-    /// What a document is, given who has signed it: each vendor's scheme brings that vendor's
-    /// events only, and Quo's own tests are noted and nothing else.
+    /// What a document is, given who has signed it: Notion's scheme brings no event of Quo's, and
+    /// Quo's own tests are noted and nothing else.
     fn of_signer(&self, document: Document, verified: &Verified) -> Document {
         let Ok((event, body)) = document else {
             return document;
         };
         let outset = sync::outset(&event);
-        if verified.signer == Signer::Notion {
-            let message = "Notion's scheme has signed what is no event of Notion's";
+        if verified.signer == Signer::Notion && event.subject != Subject::Unsupported {
+            let message = "Notion's scheme has signed an event of Quo's";
             let hint = "each vendor signs with its own scheme: openphone-signature or \
                 webhook-signature for Quo, X-Notion-Signature for Notion";
             let failure = Failure::new(Kind::Signature, message, hint);

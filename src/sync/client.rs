@@ -285,14 +285,17 @@ impl<'a> Turn<'a> {
             _ if self.facts.page != PageFact::Absent => Ok(false),
             NewPages::Always => Ok(false),
             NewPages::Never => Ok(true),
-            // Who could not be asked for is not unknown.
-            NewPages::Known if !is_known && self.sync.quo_has_failed() => {
-                Err(Error::Unknown(format!(
-                    "quo could not be asked whether it has a contact of {}",
-                    self.facts.phone
-                )))
-            }
-            NewPages::Known => Ok(!is_known),
+            NewPages::Known if is_known => Ok(false),
+            NewPages::Known if self.facts.all_contacts_seen => Ok(true),
+            // Who could not be looked for is not unknown.
+            NewPages::Known if self.sync.quo.is_none() => Err(Error::KeyNeeded(
+                "new_pages = \"known\" asks quo for its contacts, and no OPENPHONE_API_KEY is set"
+                    .into(),
+            )),
+            NewPages::Known => Err(Error::Unknown(format!(
+                "it is not known yet whether quo has a contact of {}",
+                self.facts.phone
+            ))),
         }
     }
 

@@ -19,6 +19,9 @@ pub struct Facts {
     pub phone: Phone,
     /// What Quo knows.
     pub profile: Option<Profile>,
+    /// True if Quo has no other contacts than those that were looked through: then nobody is known
+    /// of whom nothing is known here.
+    pub all_contacts_seen: bool,
     /// What Notion has.
     pub page: PageFact,
     /// What a person may want to know about the page.

@@ -63,6 +63,8 @@ pub fn clients(
         Some(quo) if !wanted.is_nothing() => both(|| profile::ask(quo, &wanted), find),
         Some(_) | None => (profile::Answer::default(), find()),
     };
+    let asked = quo.is_some() || wanted.is_nothing();
+    let all_contacts_seen = asked && profile::has_seen_all(sync, &answer)?;
     let profiles = profile::settle(sync, answer, phones, notes)?;
     let facts = phones
         .iter()
@@ -74,6 +76,7 @@ pub fn clients(
             Ok(Facts {
                 phone: phone.clone(),
                 profile,
+                all_contacts_seen,
                 page: found.page,
                 warnings: found.warnings,
             })

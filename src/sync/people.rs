@@ -75,8 +75,6 @@ pub struct Cast {
     pub clients: Vec<Phone>,
     /// All outside members of a group, usable as clients or not; empty when there is only one.
     pub members: Vec<Party>,
-    /// Own numbers that took part.
-    pub own: Vec<Phone>,
     /// Participants that are not clients, and why.
     pub warnings: Vec<Warning>,
 }
@@ -112,21 +110,37 @@ pub fn cast(context: &Context, workspace: &Workspace) -> Result<Cast, Untold> {
     };
     let direction = named.direction(context.began);
     let outside = named.outside(direction)?;
-    let own = named.everybody.iter().filter(|party| named.owns(party));
-    let own = own.filter_map(Party::phone).cloned().collect();
-    Ok(Cast {
-        own,
-        ..sorted_out(direction, outside)
-    })
+    Ok(sorted_out(direction, outside))
 }
 
-/// True if the activity took place on a line that the user wants. Of what names none, nobody can
-/// say that it is not wanted.
-pub fn is_wanted_line(lines: &[String], id: Option<&NumberId>, own: &[Phone]) -> bool {
-    let is_named = |line: &String| {
-        id.is_some_and(|id| id.as_str() == line) || own.iter().any(|phone| phone.matches(line))
+/// True if the activity took place on a line that the user wants. Where nobody can say which line
+/// it was, nobody can say that it is not wanted.
+pub fn is_wanted_line(wanted: &[String], context: &Context, workspace: &Workspace) -> bool {
+    let id = context.number_id.as_ref();
+    let listed = id.and_then(|id| workspace.lines.get(id));
+    let named: Vec<&Phone> = match listed {
+        Some(phone) => vec![phone],
+        None => context
+            .parties
+            .everybody()
+            .into_iter()
+            .filter_map(Party::phone)
+            .collect(),
     };
-    lines.is_empty() || id.is_none() && own.is_empty() || lines.iter().any(is_named)
+    let of_those_named = |(_, phone): &(&NumberId, &Phone)| id.is_none() && named.contains(phone);
+    let ids: Vec<&NumberId> = workspace
+        .lines
+        .iter()
+        .filter(of_those_named)
+        .map(|(id, _)| id)
+        .chain(id)
+        .collect();
+    let is_this = |line: &String| {
+        ids.iter().any(|id| id.as_str() == line) || named.iter().any(|phone| phone.matches(line))
+    };
+    let is_told = !ids.is_empty() && wanted.iter().any(|line| line.starts_with("PN"))
+        || !named.is_empty() && wanted.iter().any(|line| !line.starts_with("PN"));
+    wanted.is_empty() || !is_told || wanted.iter().any(is_this)
 }
 
 /// Those who are named, in readable form.
@@ -246,7 +260,6 @@ fn sorted_out(direction: Option<Direction>, outside: Vec<Party>) -> Cast {
         } else {
             Vec::new()
         },
-        own: Vec::new(),
         warnings,
     }
 }
@@ -452,16 +465,32 @@ mod tests {
 
     #[test]
     fn lines_are_chosen_by_id_or_number_and_never_guessed() {
-        let id = NumberId::parse("PN1").expect("id");
-        let own = [Phone::parse(OWN).expect("phone")];
-        let wanted = |lines: &[&str], id: Option<&NumberId>, own: &[Phone]| {
+        let known = workspace();
+        let wanted = |lines: &[&str], id: Option<&str>, parties: Parties, workspace: &Workspace| {
             let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-            is_wanted_line(&lines, id, own)
+            let mut context = context(Began::Said(Incoming), parties);
+            context.number_id = id.map(|id| NumberId::parse(id).expect("id"));
+            is_wanted_line(&lines, &context, workspace)
         };
-        assert!(wanted(&[], Some(&id), &own));
-        assert!(wanted(&["PN1"], Some(&id), &[]));
-        assert!(wanted(&["PN2", "+1 415 555 0110"], Some(&id), &own));
-        assert!(!wanted(&["PN2"], Some(&id), &own));
-        assert!(wanted(&["PN2"], None, &[]));
+        let text = || named(&[ROSA], &[OWN], &[]);
+        let spelled = ["PN9", "+1 (415) 555-0110"];
+        let nothing = Workspace::default();
+        for (lines, id, parties, workspace, expected) in [
+            (&[][..], Some("PN1"), text(), &known, true),
+            (&["PN1"], Some("PN1"), Parties::Unknown, &known, true),
+            (&["PN9"], Some("PN1"), text(), &known, false),
+            (&spelled, Some("PN1"), Parties::Unknown, &known, true),
+            (&["PN1"], None, text(), &known, true),
+            (&["PN9"], None, text(), &known, false),
+            (&spelled, None, text(), &nothing, true),
+            (&["+12125550199"], None, text(), &nothing, false),
+            // Nobody knows which line it was.
+            (&["PN9"], None, text(), &nothing, true),
+            (&["PN9"], None, Parties::Unknown, &known, true),
+            (&spelled[1..], Some("PN1"), Parties::Unknown, &nothing, true),
+        ] {
+            let found = wanted(lines, id, parties, workspace);
+            assert_eq!(found, expected, "{lines:?} {id:?}");
+        }
     }
 }

@@ -214,8 +214,7 @@ impl Scene {
         task: &mut Task,
     ) -> Result<Option<Vec<Phone>>, Error> {
         let choice = &sync.settings.choice;
-        let own = self.cast.as_ref().map_or(&[][..], |cast| &cast.own);
-        if !people::is_wanted_line(&choice.lines, self.context.number_id.as_ref(), own) {
+        if !people::is_wanted_line(&choice.lines, &self.context, &self.workspace) {
             task.outcome.skipped = Some(Reason::NotWanted);
             return Ok(None);
         }

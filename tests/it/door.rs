@@ -2,11 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use quotion::secret::Secret;
-use quotion::signature::{Headers, sign_legacy, sign_standard};
-use serde_json::Value as Json;
+use quotion::signature::{Headers, sign_legacy, sign_notion, sign_standard};
+use serde_json::{Value as Json, json};
 
 use crate::harness::{Run, User, fixtures, holds, sample};
+use crate::kit::altered;
 use crate::standin::QUO_WEBHOOK_SECRET;
+use crate::support::inbox;
 
 const SECRET: &str = "OPENPHONE_WEBHOOK_SECRET";
 const STANDARD: &str = "whsec_cXVvLXN0YW5kYXJkLXdlYmhvb2tzLWtleS0wMDAwMDE=";
@@ -439,6 +441,62 @@ fn one_document_stands_under_one_signature() {
         &user.run(&flags, &body),
         "the first document alone was signed",
     );
+}
+
+/// Quo's console sends one on demand: it shows that the subscription works and is nobody's text.
+#[test]
+fn test_delivery_is_noted_and_writes_nothing_but_only_a_signed_one_is_a_test() {
+    let test = altered(
+        "legacy-v4.message.received",
+        &[("/id", json!("EV-test-message-received"))],
+    );
+    let body = test.to_string().into_bytes();
+    let user = User::new();
+    let run = user.run(&legacy_flags(&body, Timestamp::now()), &body);
+    run.expect(0, "success", "skipped");
+    assert_eq!(run.line()["reason"], "test");
+    assert_eq!(user.vendors.requests().len(), 0);
+    assert_eq!((user.client_pages(), inbox(&user).len()), (0, 0));
+    user.deliver(&test).expect(0, "success", "created");
+}
+
+#[test]
+fn signature_of_one_vendor_brings_no_event_of_the_other() {
+    let token = "secret_notion0000000000000000000000000000";
+    let flags = |body: &[u8]| {
+        let signature = sign_notion(body, &Secret::new(token)).expect("signed");
+        ["--signature".to_owned(), signature]
+    };
+    let mut user = User::new();
+    user.set("NOTION_WEBHOOK_SECRET", token);
+    let of_notion = std::fs::read(fixtures().join("notion/webhooks/page.created.json"));
+    let of_notion = of_notion.expect("a sample");
+    user.run(&flags(&of_notion), &of_notion)
+        .expect(0, "success", "skipped");
+    let of_quo = sample("legacy-v4.message.received");
+    let run = user.run(&flags(&of_quo), &of_quo);
+    check_refused(&user, &run, "a text under Notion's signature");
+    user.set("NOTION_WEBHOOK_SECRET", "");
+    user.run(&flags(&of_notion), &of_notion)
+        .expect_error(78, "config");
+}
+
+/// Hashing takes as long as the body, the secrets and the signatures are many; a stranger must not
+/// choose how long. So what is out of its time is told as that, though nothing in it would match.
+#[test]
+fn age_is_looked_at_before_anything_is_hashed() {
+    let user = User::new();
+    let body = sample(RINGING);
+    for (signature, id) in [("hmac;1;1;AAAA", None), ("v1,AAAA v1,BBBB", Some("msg_1"))] {
+        let mut flags = vec!["--signature", signature];
+        if let Some(id) = id {
+            flags.extend(["--webhook-id", id, "--webhook-timestamp", "1"]);
+        }
+        let run = user.run(&flags, &body);
+        run.expect_error(77, "signature");
+        let message = run.line()["error"]["message"].to_string();
+        assert!(message.contains("too old"), "{message}");
+    }
 }
 
 #[test]

@@ -292,7 +292,11 @@ pub fn samples() -> Vec<String> {
         )
     });
     let mut names: Vec<String> = names
-        .filter(|name| name.starts_with("legacy-") || name.starts_with("v2026-"))
+        .filter(|name| {
+            ["legacy-", "seed.", "v2026-"]
+                .iter()
+                .any(|start| name.starts_with(start))
+        })
         .collect();
     names.sort();
     names

@@ -246,7 +246,7 @@ fn check_distorted(part: &str, wrong: &Json) {
 }
 
 #[test]
-fn wrong_type_anywhere_in_a_call_is_an_error_of_that_document_alone() {
+fn wrong_type_anywhere_in_a_call_costs_no_other_document() {
     for wrong in [
         json!(true),
         json!(-1.5e300),
@@ -259,7 +259,7 @@ fn wrong_type_anywhere_in_a_call_is_an_error_of_that_document_alone() {
 }
 
 #[test]
-fn wrong_type_anywhere_in_a_message_is_an_error_of_that_document_alone() {
+fn wrong_type_anywhere_in_a_message_costs_no_other_document() {
     for wrong in [
         json!(true),
         json!(-1.5e300),
@@ -272,7 +272,7 @@ fn wrong_type_anywhere_in_a_message_is_an_error_of_that_document_alone() {
 }
 
 #[test]
-fn wrong_type_anywhere_in_a_contact_is_an_error_of_that_document_alone() {
+fn wrong_type_anywhere_in_a_contact_costs_no_other_document() {
     for wrong in [
         json!(true),
         json!(-1.5e300),
@@ -285,7 +285,7 @@ fn wrong_type_anywhere_in_a_contact_is_an_error_of_that_document_alone() {
 }
 
 #[test]
-fn null_or_empty_text_anywhere_is_tolerated_or_an_error_of_that_document_alone() {
+fn null_or_empty_text_anywhere_costs_no_other_document() {
     for part in [".call.", ".message.", ".contact."] {
         check_distorted(part, &json!(null));
         check_distorted(part, &json!(""));
@@ -417,23 +417,14 @@ fn all_samples_in_one_stream_give_one_line_each_in_order() {
     user.without_rate_limits();
     let input: Vec<u8> = samples().iter().flat_map(|name| sample(name)).collect();
     let run = user.run::<&str>(&[], &input);
-    let id = |name: &String| {
+    assert_eq!(run.lines.len(), samples().len());
+    for (name, line) in samples().iter().zip(&run.lines) {
         let event = sample_json(name);
-        let event = if event["object"].is_object() {
-            &event["object"]
-        } else {
-            &event
-        };
-        event["id"].clone()
-    };
-    let ids: Vec<Json> = samples().iter().map(id).collect();
-    assert_eq!(
-        run.lines
-            .iter()
-            .map(|line| line["event_id"].clone())
-            .collect::<Vec<_>>(),
-        ids
-    );
+        let event = event.get("object").unwrap_or(&event);
+        let id = line["event_id"].as_str().expect("an id");
+        // The first seed's have none.
+        assert_eq!(event["id"].as_str().unwrap_or(id), id, "in order");
+    }
     let failed: Vec<&Json> = run
         .lines
         .iter()

@@ -27,6 +27,7 @@ mod interleave;
 mod kit;
 mod logs;
 mod packages;
+mod people;
 mod race;
 mod receivers;
 mod replay;

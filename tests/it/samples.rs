@@ -1,43 +1,67 @@
 //! Every sample of `fixtures/` against the real thing: deliveries through the program, Notion's
 //! answers beside those of the stand-in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
+use snapbox::assert_data_eq;
 
-use crate::harness::{User, fixtures, sample};
+use crate::harness::{User, fixtures, samples};
+use crate::standin::world::NotionState;
 use crate::standin::{CALLS_DATABASE, CLIENTS_DATABASE, CLIENTS_SOURCE, World};
 use crate::strict::{Call, Vendors, json_of, names_in};
 
 const PAGE: &str = "92728898-3bcc-4d37-854f-48872d83d133";
 const BLOCK: &str = "0d6aff2d-197d-4c3e-afa2-b6e9738c6d06";
 
-#[test]
-fn every_sample_delivery_of_quo_is_understood() {
-    let user = User::new();
-    user.vendors.set_rate_limits(false);
-    let names: Vec<_> = names_in("quo")
-        .into_iter()
-        .filter(|n| n.starts_with("legacy-") || n.starts_with('v'))
+fn sort_by_phone(notion: &mut NotionState) {
+    let phones: BTreeMap<String, String> = notion
+        .pages
+        .iter()
+        .map(|page| (page.id.clone(), notion.text(&page.id, "Phone")))
         .collect();
-    assert!(names.len() > 50, "{names:?}");
-    let input: Vec<u8> = names.iter().flat_map(|name| sample(name)).collect();
-    let run = user.run(&["--dry-run", "--signature-tolerance", "off"], &input);
-    assert_eq!(
-        (run.code, run.lines.len()),
-        (0, names.len()),
-        "{}",
-        run.stderr
-    );
-    for (name, line) in names.iter().zip(&run.lines) {
-        assert_eq!(line["status"], "success", "{name}: {line}");
-        let wrong = line["warnings"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|warning| warning["code"] == "odd_payload");
-        assert!(!wrong, "{name}: {line}");
+    notion.pages.sort_by_key(|page| phones[&page.id].clone());
+}
+
+/// Of every sample: its result, and what then stands in Notion, with nobody known before.
+#[test]
+fn every_sample_stands_in_notion_as_it_is_written_down() {
+    let world = || {
+        let mut world = World::default_demo();
+        world.notion.pages.clear();
+        world
+    };
+    let (user, begun) = (User::of(world()), Timestamp::now());
+    user.without_rate_limits();
+    let mut seen = String::new();
+    for name in samples() {
+        user.vendors.reset(world());
+        std::fs::remove_dir_all(user.path(".tmp")).ok();
+        let run = user.sync(&name);
+        assert_eq!(run.code, 0, "{name}: {}", run.stdout);
+        let line = run.line();
+        let told = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let warnings = run.warnings().join(" ");
+        let verdict = [told("event_type"), told("action"), told("reason"), warnings].join(" ");
+        // Pages of a group's members are made side by side, in any order.
+        sort_by_phone(&mut user.vendors.world().notion);
+        let rendered = user.notion().replace(&user.vendors.base(), "");
+        writeln!(seen, "=== {name}\n{}\n{rendered}", verdict.trim_end()).expect("a text");
     }
+    // What has no time of its own has that of its receipt.
+    let mut now = begun;
+    while now <= Timestamp::now() + SignedDuration::from_mins(1) {
+        for form in ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"] {
+            seen = seen.replace(&now.strftime(form).to_string(), "<now>");
+        }
+        now += SignedDuration::from_mins(1);
+    }
+    assert_data_eq!(
+        seen,
+        snapbox::file!["../../fixtures/seen/samples.txt"].raw()
+    );
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::quo::{self, Quo};
 use crate::store::{Guard, IndexedContact, Lock};
 use crate::time::{Deadline, side_by_side};
 
+use super::super::people::NewPages;
 use super::super::{Error, Sync};
 use super::Audience;
 
@@ -73,6 +74,10 @@ pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
     for audience in audiences {
         match audience.contacts {
             ContactLookup::Ids(ids) => {
+                // It matters whether there is any contact, not only whether these have the number.
+                if sync.settings.choice.new_pages == NewPages::Known {
+                    indexed_only.extend(audience.phones);
+                }
                 for id in ids.iter().take(CONTACTS) {
                     if !wanted.contacts.contains(id) {
                         wanted.contacts.push(id.clone());
@@ -82,8 +87,7 @@ pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
             ContactLookup::None => indexed_only.extend(audience.phones),
         }
     }
-    let age = sync.store.snapshot(INDEX)?.map(|kept| kept.age);
-    if age.is_some_and(|age| age < sync.settings.contacts_ttl) {
+    if is_fresh(sync)? {
         return Ok(wanted);
     }
     for phone in indexed_only {
@@ -135,6 +139,16 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
         answer.index = Some(read);
     }
     answer
+}
+
+/// True if there are no other contacts than those of the index and of the answer.
+pub fn has_seen_all(sync: &Sync, answer: &Answer) -> Result<bool, Error> {
+    Ok(answer.failure.is_none() && (answer.index.is_some() || is_fresh(sync)?))
+}
+
+fn is_fresh(sync: &Sync) -> Result<bool, Error> {
+    let age = sync.store.snapshot(INDEX)?.map(|kept| kept.age);
+    Ok(age.is_some_and(|age| age < sync.settings.contacts_ttl))
 }
 
 /// Keeps a rebuilt index and makes the profiles, in the order of `phones`.
