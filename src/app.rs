@@ -270,14 +270,14 @@ impl App<'_> {
                 }
             }
         }
-        let mut printed = self.print_ready(&mut results, (0, claim), &mut tally);
+        let mut printed = self.print_ready(&mut results, 0, claim, &mut tally);
         let all: Vec<&Work> = works.iter().map(|(_, work)| work).collect();
         for group in self.tools.groups(&all) {
             let chosen: Vec<&Work> = group.iter().map(|index| all[*index]).collect();
             for (index, ended) in group.iter().zip(self.tools.work(&chosen, claim)) {
                 results[works[*index].0] = Some(ended);
             }
-            printed = self.print_ready(&mut results, (printed, claim), &mut tally);
+            printed = self.print_ready(&mut results, printed, claim, &mut tally);
         }
         tally
     }
@@ -286,7 +286,8 @@ impl App<'_> {
     fn print_ready(
         &mut self,
         results: &mut [Option<Ended>],
-        (printed, claim): (usize, Claim),
+        printed: usize,
+        claim: Claim,
         tally: &mut Tally,
     ) -> usize {
         let ready = results.iter_mut().skip(printed).map_while(Option::take);
@@ -336,7 +337,8 @@ impl App<'_> {
             self.critical(
                 failure.kind.name(),
                 &failure.message,
-                (event_id, failure.request_id.as_deref()),
+                event_id,
+                failure.request_id.as_deref(),
             );
         }
         self.worst = failure::worst(self.worst, failure.exit_code());
@@ -348,7 +350,8 @@ impl App<'_> {
             self.critical(
                 alarm.kind,
                 &alarm.message,
-                (outcome.event_id.as_deref(), None),
+                outcome.event_id.as_deref(),
+                None,
             );
         }
     }
@@ -357,7 +360,8 @@ impl App<'_> {
         &self,
         kind: &str,
         message: &str,
-        (event_id, request_id): (Option<&str>, Option<&str>),
+        event_id: Option<&str>,
+        request_id: Option<&str>,
     ) {
         let config = &self.tools.config;
         if config.dry_run {

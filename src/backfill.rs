@@ -191,7 +191,7 @@ impl Run<'_> {
             if ended.is_ok() {
                 mark.finish(place);
             }
-            self.keep(&mark, (before.as_ref(), &ended), self.tally.events > told)?;
+            self.keep(&mark, before.as_ref(), &ended, self.tally.events > told)?;
             ended?;
             self.tally.threads += 1;
             self.tell(Happening::Done)?;
@@ -206,7 +206,8 @@ impl Run<'_> {
     fn keep(
         &self,
         mark: &Mark,
-        (before, ended): (Option<&Mark>, &Result<(), Error>),
+        before: Option<&Mark>,
+        ended: &Result<(), Error>,
         told: bool,
     ) -> Result<(), Error> {
         let key = &self.options.key;
@@ -326,7 +327,7 @@ impl Run<'_> {
         {
             let data = self.quo().fetch_artifact_record(&activity.id, kind)?;
             events.extend(
-                data.and_then(|data| announcement::artifact(thread, activity, (kind, &data))),
+                data.and_then(|data| announcement::artifact(thread, activity, kind, &data)),
             );
         }
         Ok(events)

@@ -116,14 +116,15 @@ impl Notion {
             }
             Err(err) => return Err(err),
         };
-        self.choose_source(database, &body, (key, deadline))
+        self.choose_source(database, &body, key, deadline)
     }
 
     fn choose_source(
         &self,
         database: &DatabaseId,
         body: &Json,
-        (key, deadline): (&str, Deadline),
+        key: &str,
+        deadline: Deadline,
     ) -> Result<(Table, Json)> {
         let sources = database::read_sources(body);
         let mut fitting = Vec::new();
@@ -170,7 +171,8 @@ impl Notion {
     pub fn find_by_phone(
         &self,
         table: &Table,
-        (phone, column): (&Phone, &Column),
+        phone: &Phone,
+        column: &Column,
         deadline: Deadline,
     ) -> Result<Vec<ReadRow>> {
         let path = match table {
@@ -220,10 +222,11 @@ impl Notion {
     pub fn create_page(
         &self,
         table: &Table,
-        content: (&[Property], &[Json]),
+        properties: &[Property],
+        children: &[Json],
         deadline: Deadline,
     ) -> Result<(PageId, Option<Json>)> {
-        let body = page::create(table, content.0, content.1);
+        let body = page::create(table, properties, children);
         let sent = self.send(
             &request(Method::Post, "/pages", Some(body)),
             self.table_version(table),

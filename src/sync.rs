@@ -321,7 +321,7 @@ pub fn run(sync: &Sync, works: &[&Work]) -> Vec<Option<Ended>> {
             continue;
         }
         for (rank, teller) in tellers.iter().enumerate() {
-            let outcome = for_teller(works[teller.place].outset(), task, (rank, teller.adds));
+            let outcome = for_teller(works[teller.place].outset(), task, rank, teller.adds);
             ended[teller.place] = Some(match &task.error {
                 None => Ok(outcome),
                 Some(error) => Err(Box::new(Failed {
@@ -379,7 +379,7 @@ fn task<'a>(sync: &'a Sync, news: News<'a>) -> Task<'a> {
 
 /// What came of a task, for one of the events that it was done for. What concerns the operator is
 /// told once.
-fn for_teller(outset: Outcome, task: &Task, (rank, adds): (usize, bool)) -> Outcome {
+fn for_teller(outset: Outcome, task: &Task, rank: usize, adds: bool) -> Outcome {
     let came = &task.outcome;
     let action = |action| match (rank, adds, action) {
         (0, ..) | (_, true, Action::Skipped | Action::Updated) => action,

@@ -26,7 +26,8 @@ impl App<'_> {
             self.critical(
                 failure.kind.name(),
                 &failure.message,
-                (None, failure.request_id.as_deref()),
+                None,
+                failure.request_id.as_deref(),
             );
         }
         self.worst = failure.exit_code();

@@ -128,7 +128,7 @@ impl Tools {
         let quo = self.quo_access()?;
         let shared = self.store()?.rates()?;
         let bearer = Secret::new(&format!("Bearer {}", access.key.expose()));
-        let notion = Notion::new(self.vendor("notion", (access, bearer), &shared), version);
+        let notion = Notion::new(self.vendor("notion", access, bearer, &shared), version);
         Ok(self.vendors.get_or_init(|| Vendors {
             notion,
             quo,
@@ -144,7 +144,7 @@ impl Tools {
         let (base, key) = (access.base.clone(), access.key.clone());
         let shared = self.store()?.rates()?;
         Ok(Some(QuoAccess {
-            vendor: self.vendor("quo", (access, key), &shared),
+            vendor: self.vendor("quo", access, key, &shared),
             base,
         }))
     }
@@ -152,7 +152,8 @@ impl Tools {
     fn vendor(
         &self,
         name: &'static str,
-        (access, authorization): (Access, Secret),
+        access: Access,
+        authorization: Secret,
         shared: &Arc<dyn SharedWindow>,
     ) -> Vendor {
         let spec = VendorSpec {

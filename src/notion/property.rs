@@ -70,16 +70,15 @@ fn write(value: &Written) -> Json {
         Written::Date(at) => json!({"start": at.to_string()}),
         Written::Checkbox(flag) => json!(flag),
         Written::Line(content) => json!(content),
-        Written::Files(links) => links.iter().map(file).collect(),
+        Written::Files(links) => links
+            .iter()
+            .map(|(name, url)| json!({"name": name, "type": "external", "external": {"url": url}}))
+            .collect(),
         Written::Relation(pages) => pages
             .iter()
             .map(|page| json!({"id": page.as_str()}))
             .collect(),
     }
-}
-
-fn file((name, url): &(String, String)) -> Json {
-    json!({"name": name, "type": "external", "external": {"url": url}})
 }
 
 /// Reads one value of a page. What is not understood counts as filled, so that it is never

@@ -130,7 +130,7 @@ impl Activity<'_> {
             let Some(page) = page.filter(|_| late) else {
                 return Ok(None);
             };
-            return gather::entry::unheard_of(sync, (&self.id, &facts.phone), page);
+            return gather::entry::unheard_of(sync, &self.id, &facts.phone, page);
         };
         let Some(standing) = gather::entry::settle(sync, record, page)? else {
             return Ok(None);

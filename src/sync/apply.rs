@@ -59,7 +59,8 @@ impl<E: Into<Error>> From<E> for Stop {
 pub fn client(
     sync: &Sync,
     table: &ClientsTable,
-    (phone, plan): (&Phone, &ClientPlan),
+    phone: &Phone,
+    plan: &ClientPlan,
 ) -> Result<Applied, Stop> {
     let mut writer = Writer {
         sync,
@@ -92,12 +93,12 @@ pub fn client(
                 activity,
                 parts,
                 present,
-            } => writer.enrich((entry, activity), (parts, present))?,
+            } => writer.enrich(entry, activity, parts, present)?,
             Step::Reword {
                 entry,
                 activity,
                 block,
-            } => writer.reword((entry, activity), block)?,
+            } => writer.reword(entry, activity, block)?,
         }
     }
     Ok(writer.applied)
@@ -147,11 +148,9 @@ impl Writer<'_> {
         let first = groups.next().unwrap_or_default();
         let essential = [self.table.phone.id.as_str(), "title"];
         let create = |properties: &[Property]| {
-            self.sync.notion.create_page(
-                &self.table.table,
-                (properties, &first),
-                self.sync.deadline,
-            )
+            self.sync
+                .notion
+                .create_page(&self.table.table, properties, &first, self.sync.deadline)
         };
         let sent = rejection::without_refused(properties, &essential, create);
         let ((page, body), warnings) = self.judged(sent)?;
@@ -276,8 +275,10 @@ impl Writer<'_> {
 
     fn enrich(
         &mut self,
-        (block, activity): (&BlockId, &ActivityId),
-        (parts, present): (&[Part], &[String]),
+        block: &BlockId,
+        activity: &ActivityId,
+        parts: &[Part],
+        present: &[String],
     ) -> Result<(), Stop> {
         let Some(mut record) = self.record(activity)? else {
             return Ok(());
@@ -293,11 +294,7 @@ impl Writer<'_> {
         self.settled(activity, parts)
     }
 
-    fn reword(
-        &mut self,
-        (block, activity): (&BlockId, &ActivityId),
-        line: &Block,
-    ) -> Result<(), Stop> {
+    fn reword(&mut self, block: &BlockId, activity: &ActivityId, line: &Block) -> Result<(), Stop> {
         let Some(record) = self.record(activity)? else {
             return Ok(());
         };
@@ -401,7 +398,7 @@ impl Writer<'_> {
     fn remember(&mut self, id: &PageId, body: Option<&Json>) -> Result<(), Stop> {
         self.applied.page = Some(id.clone());
         if let Some((row, body)) = body.and_then(|body| Some((page::read(body)?, body))) {
-            gather::page::save(self.sync, self.phone, (&row, body))?;
+            gather::page::save(self.sync, self.phone, &row, body)?;
         } else {
             self.sync.store.save_page(self.phone, &self.uncertain(id))?;
         }

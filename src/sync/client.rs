@@ -147,7 +147,7 @@ fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<()
     }
     let turns: Vec<Turn> = all
         .iter()
-        .map(|facts| Turn::new(sync, (&table, &all), facts, tasks))
+        .map(|facts| Turn::new(sync, &table, &all, facts, tasks))
         .collect();
     // Some at once, for none needs another's answer.
     for share in side_by_side(turns, AT_ONCE, Turn::write)
@@ -181,7 +181,7 @@ fn gather_all(
         .map(Task::audience)
         .collect();
     let clients_table = table::gather(sync)?;
-    let gathered = gather::clients(sync, &clients_table, (phones, &audiences), notes)?;
+    let gathered = gather::clients(sync, &clients_table, phones, &audiences, notes)?;
     let refusal = |found: &Result<Facts, Error>| match found {
         Err(Error::Notion(err)) if err.refusal(400).is_some() => Some(err.to_string()),
         Ok(_) | Err(_) => None,
@@ -192,7 +192,7 @@ fn gather_all(
     log::warn!("{why}; reading the database's columns again");
     table::forget(sync)?;
     let clients_table = table::gather(sync)?;
-    let gathered = gather::clients(sync, &clients_table, (phones, &audiences), notes)?;
+    let gathered = gather::clients(sync, &clients_table, phones, &audiences, notes)?;
     Ok((clients_table, gathered))
 }
 
@@ -227,7 +227,8 @@ struct Turn<'a> {
 impl<'a> Turn<'a> {
     fn new(
         sync: &'a Sync<'a>,
-        (table, all): (&'a ClientsTable, &'a [Facts]),
+        table: &'a ClientsTable,
+        all: &'a [Facts],
         facts: &Facts,
         tasks: &'a [Task<'a>],
     ) -> Self {
@@ -323,7 +324,7 @@ impl<'a> Turn<'a> {
                 self.tell(&plan, None);
                 return Ok(());
             }
-            match apply::client(self.sync, self.table, (&self.facts.phone, &plan)) {
+            match apply::client(self.sync, self.table, &self.facts.phone, &plan) {
                 Ok(applied) => {
                     self.warn(&applied.warnings);
                     self.tell(&plan, applied.page);

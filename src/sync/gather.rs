@@ -38,7 +38,8 @@ pub struct Audience<'a> {
 pub fn clients(
     sync: &Sync,
     table: &ClientsTable,
-    (phones, audiences): (&[Phone], &[Audience]),
+    phones: &[Phone],
+    audiences: &[Audience],
     notes: &mut Outcome,
 ) -> Result<Vec<Result<Facts, Error>>, Error> {
     let wanted = profile::wanted(sync, audiences)?;
@@ -71,7 +72,7 @@ pub fn clients(
         .zip(pages)
         .zip(profiles)
         .map(|((phone, found), profile)| {
-            let found = certain(sync, (&look, began), (phone, found?))?;
+            let found = certain(sync, &look, began, phone, found?)?;
             page::remember(sync, phone, &found)?;
             Ok(Facts {
                 phone: phone.clone(),
@@ -97,11 +98,7 @@ pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFa
         ..known
     });
     let began = Instant::now();
-    let found = certain(
-        sync,
-        (&look, began),
-        (phone, look.find(phone, known.as_ref())?),
-    )?;
+    let found = certain(sync, &look, began, phone, look.find(phone, known.as_ref())?)?;
     page::remember(sync, phone, &found)?;
     Ok(found.page)
 }
@@ -112,8 +109,10 @@ pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFa
 /// waited for on behalf of another client.
 fn certain(
     sync: &Sync,
-    (look, began): (&Look, Instant),
-    (phone, found): (&Phone, Found),
+    look: &Look,
+    began: Instant,
+    phone: &Phone,
+    found: Found,
 ) -> Result<Found, Error> {
     let open = match &found.page {
         PageFact::Absent => sync.store.page_intended(phone)?,

@@ -45,7 +45,7 @@ pub fn client(facts: &Facts, drafts: &[Draft], layout: &Layout) -> ClientPlan {
     };
     match &facts.page {
         PageFact::Absent => planner.new_page(facts, drafts),
-        PageFact::Known { row, fresh } => planner.known_page((row, *fresh), facts, drafts),
+        PageFact::Known { row, fresh } => planner.known_page(row, *fresh, facts, drafts),
     }
 }
 
@@ -122,7 +122,8 @@ impl<'a> Planner<'a> {
 
     fn known_page(
         &mut self,
-        (row, fresh): (&Row, bool),
+        row: &Row,
+        fresh: bool,
         facts: &Facts,
         drafts: &[Draft],
     ) -> ClientPlan {

@@ -27,7 +27,7 @@ pub fn activity(thread: &Thread, activity: &Activity) -> Option<Value> {
         ),
         State::Open | State::Answered | State::Unanswered => ("call", call(thread, activity)),
     };
-    Some(event((thread, activity), (word, event_type), &object))
+    Some(event(thread, activity, word, event_type, &object))
 }
 
 /// The event of something that belongs to a call; `data` is Quo's reply about it. `None` for a
@@ -35,7 +35,8 @@ pub fn activity(thread: &Thread, activity: &Activity) -> Option<Value> {
 pub fn artifact(
     thread: &Thread,
     activity: &Activity,
-    (kind, data): (ArtifactKind, &Value),
+    kind: ArtifactKind,
+    data: &Value,
 ) -> Option<Value> {
     let fields = || data.as_object().cloned().unwrap_or_default();
     let call_id = ("callId", json!(activity.id.as_str()));
@@ -58,12 +59,14 @@ pub fn artifact(
             ("transcript", "call.transcript.completed", object)
         }
     };
-    Some(event((thread, activity), (word, event_type), &object))
+    Some(event(thread, activity, word, event_type, &object))
 }
 
 fn event(
-    (thread, activity): (&Thread, &Activity),
-    (word, event_type): (&str, &str),
+    thread: &Thread,
+    activity: &Activity,
+    word: &str,
+    event_type: &str,
     object: &Map<String, Value>,
 ) -> Value {
     let (number, conversation, id) = (&thread.number, &thread.id, &activity.id);
@@ -218,12 +221,12 @@ mod tests {
             json!(["+14155550110", "+12025550147"])
         );
         let recordings = data("api-v1.call-recordings");
-        let recorded = artifact(&rosa(), &calls[0], (Recording, &recordings)).expect("an event");
+        let recorded = artifact(&rosa(), &calls[0], Recording, &recordings).expect("an event");
         assert_eq!(
             subject(read(&recorded)),
             subject(delivered("legacy-v4.call.recording.completed"))
         );
-        assert_eq!(artifact(&rosa(), &calls[0], (Voicemail, &json!({}))), None);
+        assert_eq!(artifact(&rosa(), &calls[0], Voicemail, &json!({})), None);
     }
 
     #[test]
@@ -243,7 +246,7 @@ mod tests {
                 "legacy-v4.call.transcript.completed",
             ),
         ] {
-            let event = artifact(&rosa(), call, (kind, &data(reply))).expect("an event");
+            let event = artifact(&rosa(), call, kind, &data(reply)).expect("an event");
             assert_eq!(event["type"], delivered(delivery).event_type);
             let Subject::Call(told) = read(&event).subject else {
                 panic!("a call")

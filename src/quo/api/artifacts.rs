@@ -59,7 +59,7 @@ where
         }
         other => other.and_then(|body| parse(&body, kind)),
     };
-    or_absent(read, (id, kind))
+    or_absent(read, id, kind)
 }
 
 /// Fetches what belongs to a call as Quo's own JSON, if it is ready.
@@ -78,12 +78,13 @@ where
             Availability::Absent => Availability::Absent,
         })
     });
-    or_absent(read, (id, kind)).map(Availability::ready)
+    or_absent(read, id, kind).map(Availability::ready)
 }
 
 fn or_absent<T>(
     read: Result<Availability<T>, Error>,
-    (id, kind): (&ActivityId, ArtifactKind),
+    id: &ActivityId,
+    kind: ArtifactKind,
 ) -> Result<Availability<T>, Error> {
     match read {
         Err(Error::Refused(refusal) | Error::Denied(refusal))

@@ -333,13 +333,13 @@ fn no_field_of_another_type_costs_an_event() {
             for wrong in wrong_values() {
                 let mut damaged = document.clone();
                 *damaged.pointer_mut(&pointer).expect("pointer") = wrong.clone();
-                check_damage(&sample, &original, (&dotted(&pointer), &wrong), &damaged);
+                check_damage(&sample, &original, &dotted(&pointer), &wrong, &damaged);
             }
         }
     }
 }
 
-fn check_damage(sample: &Sample, original: &Event, (at, wrong): (&str, &Value), damaged: &Value) {
+fn check_damage(sample: &Sample, original: &Event, at: &str, wrong: &Value, damaged: &Value) {
     let what = format!("{} {at} = {wrong}", sample.name);
     let frame = ["type", "object", "verification_token", "data"];
     let event = match reparse(damaged) {

@@ -85,7 +85,7 @@ impl Db {
             ])?;
             if let Some(line) = &finish.activity {
                 count(connection, line, &now)?;
-                history(connection, (line, finish), &now)?;
+                history(connection, line, finish, &now)?;
             }
             metric(connection, finish, &now)
         })
@@ -227,7 +227,8 @@ fn count(connection: &Connection, line: &HistoryLine, now: &str) -> rusqlite::Re
 
 fn history(
     connection: &Connection,
-    (line, finish): (&HistoryLine, &Finish),
+    line: &HistoryLine,
+    finish: &Finish,
     now: &str,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, \

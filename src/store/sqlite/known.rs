@@ -48,7 +48,7 @@ impl Db {
 
     pub fn save_page(&self, phone: &Phone, page: &KnownPage) -> Result<()> {
         let now = self.now();
-        self.transaction(|connection| save_page(connection, (phone, page), &now))
+        self.transaction(|connection| save_page(connection, phone, page, &now))
     }
 
     pub fn forget_page(&self, phone: &Phone) -> Result<()> {
@@ -158,7 +158,7 @@ impl Db {
         let now = self.now();
         let save = |connection: &Connection| {
             page.map_or(Ok(()), |(phone, page)| {
-                save_page(connection, (phone, page), &now)
+                save_page(connection, phone, page, &now)
             })?;
             entries
                 .iter()
@@ -184,7 +184,8 @@ impl Db {
 
 fn save_page(
     connection: &Connection,
-    (phone, page): (&Phone, &KnownPage),
+    phone: &Phone,
+    page: &KnownPage,
     now: &str,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, body, \

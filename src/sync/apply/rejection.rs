@@ -33,7 +33,7 @@ pub fn without_refused<T: Nothing>(
         let Some(body) = err.refusal(400).filter(|_| round < ROUNDS) else {
             return Err(err);
         };
-        let Some(dropped) = to_drop(body, &kept, (essential, round)) else {
+        let Some(dropped) = to_drop(body, &kept, essential, round) else {
             return Err(err);
         };
         let said = message(body).to_owned();
@@ -69,11 +69,7 @@ pub trait Nothing: Sized {
 
 /// Positions to leave out: the blamed ones; if nobody is blamed, or in the last round, all that are
 /// not essential.
-fn to_drop(
-    body: &Json,
-    kept: &[Property],
-    (essential, round): (&[&str], usize),
-) -> Option<Vec<usize>> {
+fn to_drop(body: &Json, kept: &[Property], essential: &[&str], round: usize) -> Option<Vec<usize>> {
     let is_essential = |index: &usize| essential.contains(&kept[*index].column.id.as_str());
     let optional = || {
         let optional: Vec<usize> = (0..kept.len())

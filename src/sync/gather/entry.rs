@@ -63,7 +63,8 @@ pub fn locate(sync: &Sync, standing: Standing) -> Result<Option<Standing>, Error
 /// An entry of which this store has never heard, but which may stand on the page.
 pub fn unheard_of(
     sync: &Sync,
-    (activity, phone): (&ActivityId, &Phone),
+    activity: &ActivityId,
+    phone: &Phone,
     page: &PageId,
 ) -> Result<Option<Standing>, Error> {
     let record = EntryRecord {

@@ -66,7 +66,7 @@ impl Look<'_> {
         let column = &self.table.phone;
         let rows = self
             .notion
-            .find_by_phone(&self.table.table, (phone, column), self.deadline)?;
+            .find_by_phone(&self.table.table, phone, column, self.deadline)?;
         let matches = |(row, _): &ReadRow| {
             row.cell(column)
                 .is_some_and(|cell| phone.matches(&cell.text))
@@ -108,14 +108,14 @@ impl Look<'_> {
 pub fn remember(sync: &Sync, phone: &Phone, found: &Found) -> Result<(), Error> {
     match (&found.page, &found.read) {
         (PageFact::Absent, _) => sync.store.forget_page(phone)?,
-        (PageFact::Known { row, .. }, Some(json)) => save(sync, phone, (row, json))?,
+        (PageFact::Known { row, .. }, Some(json)) => save(sync, phone, row, json)?,
         (PageFact::Known { .. }, None) => sync.store.touch_page(phone)?,
     }
     Ok(())
 }
 
 /// Keeps a page as Notion gave it.
-pub fn save(sync: &Sync, phone: &Phone, (row, json): (&Row, &Json)) -> Result<(), Error> {
+pub fn save(sync: &Sync, phone: &Phone, row: &Row, json: &Json) -> Result<(), Error> {
     let known = KnownPage {
         id: row.id.clone(),
         title: row.title().to_owned(),
