@@ -193,11 +193,18 @@ fn end(
 ) -> Ended {
     match done {
         Ok(outcome) => settle(job, work, (outcome, took)),
-        Err(failed) => Err(postpone(
-            job.store,
-            &work.event_id(),
-            (unfinished(*failed), patience),
-        )),
+        Err(failed) => {
+            let patience = Patience {
+                attempts: if failed.error.is_final() {
+                    1
+                } else {
+                    patience.attempts
+                },
+                ..patience
+            };
+            let id = work.event_id();
+            Err(postpone(job.store, &id, (unfinished(*failed), patience)))
+        }
     }
 }
 

@@ -120,17 +120,24 @@ impl<R: Read> Documents<R> {
             let skipped = if self.first {
                 self.skip_all()
             } else {
-                self.skip_line()
+                self.skip_line(|_| false).map(drop)
             };
             skipped.map_err(Broken::Io)?;
             return Err(Broken::Utf16);
         }
-        let mut tried = 0;
+        let (mut tried, mut seen) = (0, 0);
+        let mut brackets = Brackets::default();
+        let has_brackets = self.starts_with_bracket();
         loop {
             let length = self.rest().len();
+            let closed = self.rest()[seen..].iter().any(|byte| brackets.close(*byte));
+            seen = length;
+            // A fault shows before the end; it is looked for ever less often.
+            let pauses = matches!(self.rest().last(), Some(b'\n' | b'"'));
             let worth_trying = self.at_end
+                || closed
                 || length >= 2 * tried
-                || matches!(self.rest().last(), Some(b'\n' | b'}'));
+                || pauses && length >= tried + tried / 8;
             if worth_trying {
                 tried = length;
                 match scan(self.rest(), self.at_end) {
@@ -150,11 +157,20 @@ impl<R: Read> Documents<R> {
                 }
             }
             if length > MAX_BYTES {
-                self.skip_large().map_err(Broken::Io)?;
+                let skipped = if has_brackets {
+                    self.skip_large()
+                } else {
+                    self.skip_line(|_| false).map(drop)
+                };
+                skipped.map_err(Broken::Io)?;
                 return Err(Broken::TooLarge);
             }
             self.fill().map_err(Broken::Io)?;
         }
+    }
+
+    fn starts_with_bracket(&self) -> bool {
+        matches!(self.rest().first(), Some(b'{' | b'['))
     }
 
     /// True if what comes is text in UTF-16: it begins with that mark, or its first letter has a
@@ -179,31 +195,38 @@ impl<R: Read> Documents<R> {
         Ok(())
     }
 
-    /// Leaves the line that the broken document begins on, and, if it seems to have been a document
-    /// over several lines, the ones that belong to it: indented, or closing brackets.
+    /// Leaves the line that the broken document begins on, and, while its brackets are not closed,
+    /// the lines that seem to belong to it: indented, or closing brackets.
     fn skip_broken(&mut self) -> io::Result<()> {
-        let spread = matches!(self.rest().first(), Some(b'{' | b'['));
+        let mut brackets = Brackets::default();
         loop {
-            self.skip_line()?;
-            if spread && self.rest().is_empty() && !self.at_end {
+            let closed = self.skip_line(|byte| brackets.close(byte))?;
+            if closed || !brackets.are_open() {
+                return Ok(());
+            }
+            brackets.end_line();
+            if self.rest().is_empty() && !self.at_end {
                 self.fill()?;
             }
             match self.rest().first() {
-                Some(b' ' | b'\t' | b'\r' | b'\n' | b'}' | b']') if spread => {}
+                Some(b' ' | b'\t' | b'\r' | b'\n' | b'}' | b']') => {}
                 Some(_) | None => return Ok(()),
             }
         }
     }
 
-    fn skip_line(&mut self) -> io::Result<()> {
+    /// Leaves a line; true if `look` has found something in it.
+    fn skip_line(&mut self, mut look: impl FnMut(u8) -> bool) -> io::Result<bool> {
+        let mut found = false;
         loop {
-            if let Some(end) = self.rest().iter().position(|byte| *byte == b'\n') {
-                self.start += end + 1;
-                return Ok(());
+            let end = self.rest().iter().position(|byte| *byte == b'\n');
+            let line = &self.rest()[..end.unwrap_or(self.rest().len())];
+            for byte in line {
+                found |= look(*byte);
             }
-            self.start = self.buffer.len();
-            if self.at_end {
-                return Ok(());
+            self.start += end.map_or(self.rest().len(), |end| end + 1);
+            if end.is_some() || self.at_end {
+                return Ok(found);
             }
             self.fill()?;
         }
@@ -295,6 +318,16 @@ struct Brackets {
 }
 
 impl Brackets {
+    fn are_open(&self) -> bool {
+        self.depth > 0
+    }
+
+    /// No text goes on in the next line.
+    fn end_line(&mut self) {
+        self.in_text = false;
+        self.escaped = false;
+    }
+
     /// Takes a byte; true when it closes the outermost bracket.
     fn close(&mut self, byte: u8) -> bool {
         match byte {
@@ -383,6 +416,12 @@ mod tests {
             &["broken", "{\"b\":2}", "{\"c\":3}"],
         );
         check("{\"a\": \"x\n{\"b\":2}", &["broken", "{\"b\":2}"]);
+        check("{oops}\n  {\"b\":2}\n", &["broken", "{\"b\":2}"]);
+        check(
+            "{oops}\n\n\t{\"b\":2} \r\n {\"c\":3}",
+            &["broken", "{\"b\":2}", "{\"c\":3}"],
+        );
+        check("{\"a\": \"}\n  \"}\n{\"b\":2}", &["broken", "{\"b\":2}"]);
         check(
             "{\"a\":1}}\n{\"b\":2}",
             &["{\"a\":1}", "broken", "{\"b\":2}"],
@@ -396,6 +435,10 @@ mod tests {
             "{\n  \"a\": oops,\n  \"b\": 1\n}\n{\"b\":2}",
             &["broken", "{\"b\":2}"],
         );
+        check(
+            "{\n  \"a\": oops,\n  \"b\": [\n  {\"c\": 1},\n  {\"d\": [\n  }\n  ]\n}\n{\"b\":2}",
+            &["broken", "{\"b\":2}"],
+        );
     }
 
     #[test]
@@ -406,6 +449,14 @@ mod tests {
         );
         let found: Vec<String> = Documents::new(large.as_bytes()).map(shown).collect();
         assert_eq!(found, ["too large", "{\"b\":2}"]);
+        for large in [
+            format!("\"{}\"", "x".repeat(MAX_BYTES)),
+            "1".repeat(MAX_BYTES + 1),
+        ] {
+            let text = format!("{large}\n{{\"b\":2}}\n");
+            let found: Vec<String> = Documents::new(text.as_bytes()).map(shown).collect();
+            assert_eq!(found, ["too large", "{\"b\":2}"]);
+        }
         let limit = format!("{{\"a\": \"{}\"}}", "x".repeat(MAX_BYTES - 9));
         assert_eq!(limit.len(), MAX_BYTES);
         assert_eq!(Documents::new(limit.as_bytes()).flatten().count(), 1);
@@ -458,7 +509,11 @@ mod tests {
             for back in 0..=number.len() + 1 {
                 let room = FIRST_CHUNK - back - "{\"a\":\"\",\"b\":".len();
                 let text = format!("{{\"a\":\"{}\",\"b\":{number}}}", "x".repeat(room));
-                check(&text, &[&text]);
+                for step in [FIRST_CHUNK - 1, CHUNK] {
+                    let slow = Slow(text.as_bytes(), step);
+                    let found: Vec<String> = Documents::new(slow).map(shown).collect();
+                    assert_eq!(found, [text.as_str()], "by {step}");
+                }
             }
         }
     }

@@ -268,7 +268,7 @@ pub fn skipped_at_once(event: &Event) -> Option<Outcome> {
     let mut outcome = outset(event);
     outcome.skipped = match &event.subject {
         Subject::Unsupported => Some(Reason::UnsupportedEvent),
-        Subject::Incomplete { missing, .. } => {
+        Subject::Incomplete { missing } => {
             outcome.warnings.push(Warning::new(
                 "missing_field",
                 format!("the payload has no usable {missing}"),

@@ -58,12 +58,8 @@ pub struct FollowUp {
 impl FollowUp {
     /// Its key in the inbox: one for each call and kind.
     pub fn event_id(&self) -> EventId {
-        let text = format!(
-            "follow-up-{}-{}",
-            self.kind.word().to_lowercase(),
-            self.activity
-        );
-        EventId::parse(&text).unwrap_or_else(|_| EventId::of_call(&self.activity))
+        let word = format!("follow-up-{}", self.kind.word().to_lowercase());
+        EventId::made(&word, &self.activity)
     }
 }
 

@@ -40,7 +40,7 @@ impl Context {
             number_id: None,
             user_id: None,
             link: None,
-            parties: Parties::Unknown,
+            parties: Parties::default(),
             contacts: ContactLookup::None,
         }
     }
@@ -75,11 +75,7 @@ impl Context {
             number_id: self.number_id.clone().or_else(|| other.number_id.clone()),
             user_id: self.user_id.clone().or_else(|| other.user_id.clone()),
             link: self.link.clone().or_else(|| other.link.clone()),
-            parties: if self.parties == Parties::Unknown {
-                other.parties.clone()
-            } else {
-                self.parties.clone()
-            },
+            parties: self.parties.joined(&other.parties),
             contacts,
         }
     }

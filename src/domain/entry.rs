@@ -17,7 +17,7 @@ use super::context::Context;
 use super::id::UserId;
 use super::link::Address;
 use super::message::Message;
-use super::parties::{Direction, Parties, Party};
+use super::parties::{Direction, Party};
 use super::phone::Phone;
 use super::step::Part;
 
@@ -212,10 +212,7 @@ fn sender(context: &Context, names: &Names) -> String {
         .as_ref()
         .filter(|_| context.direction() == Some(Direction::Outgoing));
     let by_user = user.and_then(|user| names.users.get(user).cloned());
-    let first = match &context.parties {
-        Parties::Named { from, .. } => from.first(),
-        Parties::Resolved { .. } | Parties::Unknown => None,
-    };
+    let first = context.parties.from.first();
     let name = by_user.or_else(|| first.map(|party| names.party(party)));
     format!("from {}", name.unwrap_or_else(|| "somebody".into()))
 }
@@ -295,7 +292,7 @@ mod tests {
     use crate::domain::id::ActivityId;
     use crate::domain::link::Link;
     use crate::domain::message::Media;
-    use crate::domain::parties::Began;
+    use crate::domain::parties::{Began, Parties};
 
     fn names() -> Names {
         let marta = (
@@ -320,10 +317,10 @@ mod tests {
             at: "2026-10-01T15:00:00.110Z".parse().ok(),
             began: Began::Said(direction),
             link: Link::parse("https://my.quo.com/inbox/PN/c/CN?at=AC1"),
-            parties: Parties::Named {
+            parties: Parties {
                 from: side("+12025550147"),
                 to: side("+14155550110"),
-                all: Vec::new(),
+                ..Parties::default()
             },
             ..Context::of(ActivityId::parse("AC1").expect("id"))
         }

@@ -31,8 +31,6 @@ pub enum Subject {
     Unsupported,
     /// A handled type without something that cannot be done without.
     Incomplete {
-        /// The activity, if at least that is named.
-        activity: Option<ActivityId>,
         /// Name of what is missing, for example `direction`.
         missing: &'static str,
     },
@@ -44,8 +42,7 @@ impl Subject {
         match self {
             Self::Call(news) => Some(&news.context.id),
             Self::Message(message) => Some(&message.context.id),
-            Self::Incomplete { activity, .. } => activity.as_ref(),
-            Self::Contact(_) | Self::Unsupported => None,
+            Self::Contact(_) | Self::Unsupported | Self::Incomplete { .. } => None,
         }
     }
 }

@@ -75,9 +75,12 @@ quo_id!(
     UserId, "user id");
 
 impl EventId {
-    /// The activity's id as an event's: where no better one can be made.
-    pub fn of_call(activity: &ActivityId) -> Self {
-        Self(activity.0.clone())
+    /// The id of an event that we make: a word, and the activity that it is about. Of an activity's
+    /// id that leaves no room for the word the end is kept.
+    pub fn made(word: &str, activity: &ActivityId) -> Self {
+        let room = MAX_QUO_ID.saturating_sub(word.len() + 1);
+        let start = activity.0.len().saturating_sub(room);
+        Self(format!("{word}-{}", &activity.0[start..]))
     }
 }
 
@@ -200,6 +203,17 @@ fn dashed_uuid(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn made_event_id_never_grows_too_long_and_differs_by_its_word() {
+        let long = ActivityId::parse(&"A".repeat(MAX_QUO_ID)).expect("id");
+        let ids = ["follow-up-voicemail", "follow-up-recording"];
+        let ids = ids.map(|word| EventId::made(word, &long));
+        assert!(ids.iter().all(|id| EventId::parse(id.as_str()).is_ok()));
+        assert_ne!(ids[0], ids[1]);
+        let short = EventId::made("backfill-call", &ActivityId::parse("AC1").expect("id"));
+        assert_eq!(short.as_str(), "backfill-call-AC1");
+    }
 
     #[test]
     fn quo_id_refuses_what_could_leave_its_path_segment() {

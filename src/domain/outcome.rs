@@ -80,7 +80,7 @@ pub enum Reason {
     UnsupportedEvent,
     /// No participant can be a client.
     NoClientNumber,
-    /// Direction, time or call id are missing.
+    /// Nothing tells who took part, or which contact it is.
     MissingFields,
     /// Handled, but it brings nothing that is written.
     NothingNew,

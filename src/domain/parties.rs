@@ -1,5 +1,7 @@
 //! Who took part in a call or message, and who began it, as far as a delivery or a reply tells.
 
+use std::collections::HashSet;
+
 use super::phone::Phone;
 
 /// Seen from the workspace.
@@ -42,33 +44,23 @@ impl Began {
     }
 }
 
-/// Who took part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Parties {
-    /// As named, own numbers among them.
-    Named {
-        /// The sender or caller.
-        from: Vec<Party>,
-        /// The receivers.
-        to: Vec<Party>,
-        /// A list of everybody, or of the others. Two in it stand in the order of the call: who
-        /// began first; except when one came in, then the outside first.
-        all: Vec<Party>,
-    },
-    /// Told apart by Quo.
-    Resolved {
-        /// Numbers of the workspace.
-        own: Vec<Party>,
-        /// Numbers of the outside.
-        outside: Vec<Party>,
-    },
-    /// Nothing said, or known to be unreliable (`participants: []`, `resolution: unavailable`): ask
-    /// Quo.
-    Unknown,
+/// Who took part, as it is told. Where nobody is named, nothing was said, or it is known to be
+/// unreliable (`participants: []`, `resolution: unavailable`): ask Quo.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parties {
+    /// The sender or caller.
+    pub from: Vec<Party>,
+    /// The receivers.
+    pub to: Vec<Party>,
+    /// A list of everybody, or of the others. Two in it stand in the order of the call: who began
+    /// first; except when one came in, then the outside first.
+    pub all: Vec<Party>,
+    /// Those of whom Quo says that they belong to the workspace.
+    pub own: Vec<Party>,
 }
 
 /// One participant as written in the payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Party {
     /// A usable number.
     Phone(Phone),
@@ -94,17 +86,31 @@ impl Party {
 impl Parties {
     /// Everybody who is named, each once, the sender first.
     pub fn everybody(&self) -> Vec<&Party> {
-        let lists: [&[Party]; 3] = match self {
-            Self::Named { from, to, all } => [from, to, all],
-            Self::Resolved { own, outside } => [outside, own, &[]],
-            Self::Unknown => [&[], &[], &[]],
-        };
-        let mut named: Vec<&Party> = Vec::new();
-        for party in lists.into_iter().flatten() {
-            if !named.contains(&party) {
-                named.push(party);
-            }
-        }
-        named
+        without_repeats([&self.from, &self.to, &self.all, &self.own])
     }
+
+    /// True if nobody is named.
+    pub fn is_empty(&self) -> bool {
+        self.everybody().is_empty()
+    }
+
+    /// Those who are named here, with those who are named elsewhere; sender and receivers are the
+    /// ones that are named here, if they are.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        let first = |a: &Vec<Party>, b: &Vec<Party>| if a.is_empty() { b } else { a }.clone();
+        let both = |a, b| without_repeats([a, b]).into_iter().cloned().collect();
+        Self {
+            from: first(&self.from, &other.from),
+            to: first(&self.to, &other.to),
+            all: both(&self.all, &other.all),
+            own: both(&self.own, &other.own),
+        }
+    }
+}
+
+fn without_repeats<'a>(lists: impl IntoIterator<Item = &'a Vec<Party>>) -> Vec<&'a Party> {
+    let mut seen = HashSet::new();
+    let all = lists.into_iter().flatten();
+    all.filter(|party| seen.insert(*party)).collect()
 }

@@ -145,8 +145,10 @@ fn read(
         None if envelope.raw("verification_token").is_some() => {
             return Ok(event("verification_token".into(), Subject::Unsupported));
         }
-        None if data.is_none() && json.split_whitespace().collect::<String>() != "{}" => {
-            return Err(PayloadError::NoEvent("it has neither type nor data"));
+        None if data.is_none() && envelope.raw("type").is_some() => {
+            return Err(PayloadError::NoEvent(
+                "its type is no text, and it has no data",
+            ));
         }
         None => Kind::Untyped,
     };

@@ -3,6 +3,7 @@
 //! Apart because what counts as a secret is a rule of its own: an empty, short or placeholder one
 //! would let anybody in.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -25,50 +26,78 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+/// Fewest different signs of a secret that is random: of 32 signs of base64 there are some 25.
+const FEWEST_SIGNS: usize = 8;
 /// Words of which placeholders are made.
 const PLACEHOLDER: &[&str] = &[
     "a",
+    "api",
     "base64",
     "change",
     "changeme",
+    "copy",
+    "demo",
+    "do",
     "dummy",
     "enter",
     "example",
     "fake",
+    "fill",
+    "fixme",
+    "for",
     "from",
+    "go",
+    "goes",
     "here",
+    "hmac",
     "hook",
     "in",
     "insert",
+    "is",
     "it",
     "key",
     "me",
     "my",
+    "not",
     "notion",
+    "of",
+    "ok",
     "openphone",
+    "or",
+    "password",
     "paste",
     "placeholder",
+    "please",
+    "private",
+    "prod",
     "put",
     "quo",
+    "real",
     "replace",
     "sample",
     "secret",
+    "secure",
+    "set",
+    "shared",
     "signature",
     "signing",
     "some",
+    "super",
     "test",
+    "text",
     "the",
     "this",
     "to",
     "todo",
     "token",
+    "uuid",
     "value",
     "webhook",
     "webhooks",
     "whsec",
     "with",
-    "xxx",
     "your",
+    "yours",
 ];
 
 /// A secret made ready. There is none for an empty secret, so an empty key cannot occur.
@@ -119,23 +148,35 @@ impl Key {
     }
 }
 
-/// True for what people leave standing where a secret belongs: words like `your_webhook_secret`,
-/// one sign over and over, brackets around a name.
+/// True for what people leave standing where a secret belongs: words like `your_webhook_secret` in
+/// any writing, a few signs over and over, the alphabet, brackets around a name.
 fn is_placeholder(text: &str) -> bool {
     let text = text.to_lowercase();
     let text = text.strip_prefix(STANDARD_PREFIX).unwrap_or(&text);
-    let first = text.chars().next();
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    let is_word = |word: &str| {
-        word.is_empty()
-            || PLACEHOLDER.contains(&word)
-            || word.bytes().all(|byte| byte.is_ascii_digit())
-            || word.bytes().all(|byte| byte == b'x')
-    };
+    let signs: BTreeSet<u8> = text.bytes().filter(|byte| *byte != b'=').collect();
+    let letters: String = text.chars().filter(char::is_ascii_alphabetic).collect();
+    let neighbours = || text.as_bytes().windows(2);
+    let counted = neighbours().filter(|pair| pair[0].checked_add(1) == Some(pair[1]));
     text.starts_with(['<', '{', '[', '$'])
         || text.contains("...")
-        || text.chars().all(|c| Some(c) == first || c == '=')
-        || words.all(is_word)
+        || signs.len() < FEWEST_SIGNS
+        || counted.count() * 2 > neighbours().count()
+        || is_made_of_words(&letters)
+}
+
+/// True if a text can be cut into words of placeholders, and runs of `x`.
+fn is_made_of_words(letters: &str) -> bool {
+    let mut reachable = vec![false; letters.len() + 1];
+    reachable[0] = true;
+    for at in 0..letters.len() {
+        if reachable[at] {
+            let words = PLACEHOLDER.iter().chain(&["x"]);
+            for word in words.filter(|word| letters[at..].starts_with(**word)) {
+                reachable[at + word.len()] = true;
+            }
+        }
+    }
+    reachable[letters.len()]
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -157,4 +198,37 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
         _ => None,
     });
     pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_no_secrets_and_random_texts_are() {
+        for bad in [
+            "",
+            "changemechangemechangemechangeme",
+            "YourWebhookSigningSecretGoesHere",
+            "your-webhook-secret-goes-here-ok",
+            "REPLACE-WITH-YOUR-KEY-FROM-QUO00",
+            "whsec_abcdefghijklmnopqrstuvwxyz012345",
+            "whsec_0123456789abcdef0123456789abcdef",
+            &format!("{}B", "A".repeat(43)),
+            "deadbeefdeadbeefdeadbeefdeadbeef",
+            "<your signing secret of 32 bytes>",
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "test_secret_test_secret_test_secret",
+        ] {
+            assert!(is_placeholder(bad), "{bad}");
+        }
+        for good in [
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "whsec_cXVvLXN0YW5kYXJkLXdlYmhvb2tzLWtleS0wMDAwMDE=",
+            "5f4dcc3b5aa765d61d8327deb882cf99",
+            "secret_kx2yQ7DoKpF0m8vLqW3r",
+        ] {
+            assert!(!is_placeholder(good), "{good}");
+        }
+    }
 }

@@ -35,11 +35,16 @@ pub fn fill<'a>(sync: &'a Sync, news: &ContactUpdate, task: &mut Task<'a>) -> Re
         .contact
         .phones
         .iter()
-        .filter_map(|written| Phone::read(written, country))
+        .filter_map(|written| Phone::parse(written).or_else(|| Phone::read(written, country)))
         .collect();
     phones.sort();
     phones.dedup();
-    phones.retain(|phone| phone.is_possible() && !own(phone));
+    phones.retain(|phone| !own(phone));
+    let is_told = !phones.is_empty();
+    phones.retain(|phone| !sync.settings.choice.ignores(phone));
+    if is_told && phones.is_empty() {
+        task.outcome.skipped = Some(Reason::NotWanted);
+    }
     phones.truncate(PHONES);
     // The index has just been renewed: nobody has to be asked again.
     (task.phones, task.contacts) = (phones, ContactLookup::Ids(Vec::new()));

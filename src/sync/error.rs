@@ -27,6 +27,13 @@ pub enum Error {
     Unsettled(String),
 }
 
+impl Error {
+    /// True if trying again can never help.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Crowd(_))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,13 +2,14 @@
 //! entry. Pure.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::domain::call::{Artifact, CallFacts, CallUpdate};
 use crate::domain::context::Context;
 use crate::domain::event::ContactUpdate;
 use crate::domain::id::ActivityId;
 use crate::domain::message::Message;
-use crate::domain::parties::Parties;
+use crate::domain::parties::Party;
 
 /// What an event tells.
 pub enum News<'a> {
@@ -86,10 +87,7 @@ impl<'a> News<'a> {
             (Self::Message(message), News::Message(other))
                 if agree(&message.context, &other.context) =>
             {
-                if message.context.parties == Parties::Unknown {
-                    *message = other;
-                }
-                Some(false)
+                Some(absorb_message(message.to_mut(), &other))
             }
             _ => None,
         }
@@ -98,10 +96,27 @@ impl<'a> News<'a> {
 
 /// True if both name the same participants, as far as they name them.
 fn agree(a: &Context, b: &Context) -> bool {
-    let unknown = a.parties == Parties::Unknown || b.parties == Parties::Unknown;
+    let everybody = |context: &Context| -> HashSet<Party> {
+        context.parties.everybody().into_iter().cloned().collect()
+    };
+    let (named, also) = (everybody(a), everybody(b));
     let (one, other) = (a.direction(), b.direction());
     let same_direction = one.is_none() || other.is_none() || one == other;
-    same_direction && (unknown || a.parties == b.parties)
+    same_direction && (named.is_empty() || also.is_empty() || named == also)
+}
+
+/// Deliveries of v4 leave attachments out, and sometimes the text.
+fn absorb_message(message: &mut Message, other: &Message) -> bool {
+    message.context = message.context.completed_by(&other.context);
+    let brings_text = message.text.is_empty() && !other.text.is_empty();
+    let brings_media = message.media.is_empty() && !other.media.is_empty();
+    if brings_text {
+        message.text.clone_from(&other.text);
+    }
+    if brings_media {
+        message.media.clone_from(&other.media);
+    }
+    brings_text || brings_media
 }
 
 fn absorb_call(news: &mut CallUpdate, other: &CallUpdate) -> bool {
@@ -137,7 +152,7 @@ fn absorb_call(news: &mut CallUpdate, other: &CallUpdate) -> bool {
 mod tests {
     use super::*;
     use crate::domain::call::{ArtifactKind, Summary};
-    use crate::domain::parties::{Began, Direction, Party};
+    use crate::domain::parties::{Began, Direction, Parties};
 
     fn call(facts: Option<CallFacts>, parties: Parties, artifacts: Vec<Artifact>) -> CallUpdate {
         let context = Context {
@@ -160,10 +175,9 @@ mod tests {
     }
 
     fn between(number: &str) -> Parties {
-        Parties::Named {
+        Parties {
             from: vec![Party::parse(number)],
-            to: Vec::new(),
-            all: Vec::new(),
+            ..Parties::default()
         }
     }
 
@@ -185,12 +199,12 @@ mod tests {
         let recording = Artifact::Recording(Vec::new());
         let summary = Artifact::Summary(Summary::default());
         let calls = [
-            call(None, Parties::Unknown, vec![recording.clone()]),
+            call(None, Parties::default(), vec![recording.clone()]),
             call(Some(answered(false)), between("+12025550147"), vec![]),
             call(Some(answered(false)), between("+12025550147"), vec![]),
             call(
                 Some(answered(true)),
-                Parties::Unknown,
+                Parties::default(),
                 vec![summary, recording],
             ),
         ];

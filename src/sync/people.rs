@@ -4,7 +4,7 @@
 //! Pure. A wrong guess would make a page for one of our own numbers, so where it cannot be known it
 //! is not guessed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::context::Context;
 use crate::domain::id::{NumberId, UserId};
@@ -54,6 +54,13 @@ pub struct Choice {
     pub new_pages: NewPages,
 }
 
+impl Choice {
+    /// True for a number that the user has left out.
+    pub fn ignores(&self, phone: &Phone) -> bool {
+        self.ignore.iter().any(|pattern| pattern.fits(phone))
+    }
+}
+
 /// Who gets a page that has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NewPages {
@@ -93,19 +100,13 @@ pub enum Untold {
 /// Tells who took part.
 pub fn cast(context: &Context, workspace: &Workspace) -> Result<Cast, Untold> {
     let near = country(context, workspace);
-    let read = |party: &Party| readable(party, near.as_ref());
-    let everybody = without_repeats(context.parties.everybody().into_iter().map(read));
-    let side = |parties: &[Party]| without_repeats(parties.iter().map(read));
-    let (from, to, resolved) = match &context.parties {
-        Parties::Named { from, to, .. } => (side(from), side(to), Vec::new()),
-        Parties::Resolved { own, .. } => (Vec::new(), Vec::new(), side(own)),
-        Parties::Unknown => return Err(Untold::Parties),
-    };
+    let read = |parties: &[Party]| without_repeats(parties, near.as_ref());
+    let Parties { from, to, all, own } = &context.parties;
     let named = Named {
-        everybody,
-        from,
-        to,
-        resolved,
+        everybody: read(&[&from[..], to, all, own].concat()),
+        from: read(from),
+        to: read(to),
+        own: read(own),
         workspace,
     };
     let direction = named.direction(context.began);
@@ -149,13 +150,13 @@ struct Named<'a> {
     from: Vec<Party>,
     to: Vec<Party>,
     /// Those of whom Quo says that they are ours.
-    resolved: Vec<Party>,
+    own: Vec<Party>,
     workspace: &'a Workspace,
 }
 
 impl Named<'_> {
     fn owns(&self, party: &Party) -> bool {
-        self.resolved.contains(party) || self.workspace.owns(party)
+        self.own.contains(party) || self.workspace.owns(party)
     }
 
     /// From the event's type first, then from where the own number stands, then from the field.
@@ -163,18 +164,14 @@ impl Named<'_> {
         if let Began::Settled(direction) = began {
             return Some(direction);
         }
-        let owned = self
-            .everybody
-            .iter()
-            .filter(|party| self.owns(party))
-            .count();
-        let by_place = match (&self.from[..], &self.everybody[..]) {
-            _ if !self.resolved.is_empty() || owned == 0 || owned == self.everybody.len() => None,
-            ([from], _) => Some(self.owns(from)),
-            ([], [first, _]) => Some(self.owns(first)),
+        let owned = self.everybody.iter().filter(|party| self.owns(party));
+        let tells = (1..self.everybody.len()).contains(&owned.count());
+        let began_here = match (&self.from[..], &self.everybody[..]) {
+            ([from], _) if tells => Some(self.owns(from)),
+            ([], [first, _]) if tells && self.own.is_empty() => Some(self.owns(first)),
             _ => None,
         };
-        let by_place = by_place.map(|own_began| {
+        let by_place = began_here.map(|own_began| {
             if own_began {
                 Direction::Outgoing
             } else {
@@ -184,63 +181,62 @@ impl Named<'_> {
         by_place.or(began.direction())
     }
 
+    /// Who of them is not ours. Where only our side is named, nobody is told.
     fn outside(&self, direction: Option<Direction>) -> Result<Vec<Party>, Untold> {
-        let not_own: Vec<Party> = self
-            .everybody
-            .iter()
-            .filter(|party| !self.owns(party))
-            .cloned()
-            .collect();
-        if not_own.len() < self.everybody.len() || !self.resolved.is_empty() {
-            return Ok(not_own);
-        }
-        // No own number is among them, or none is known: the side that the direction names is ours.
-        let direction = direction.ok_or(Untold::Direction)?;
+        let is_told = self.everybody.iter().any(|party| self.owns(party));
         let ours = match (direction, &self.from[..], &self.to[..], &self.everybody[..]) {
-            (_, _, _, [_]) => return Ok(not_own),
-            (Direction::Incoming, _, [to], _) => to,
-            (Direction::Outgoing, [from], _, _) => from,
-            (Direction::Incoming, _, [], [_, second]) => second,
-            (Direction::Outgoing, [], _, [first, _]) => first,
+            (_, _, _, []) => return Err(Untold::Parties),
+            (Some(Direction::Outgoing), [from], _, _) => Some(from),
+            // An own number is among them: a side need not be guessed.
+            _ if is_told => None,
+            (None, ..) => return Err(Untold::Direction),
+            (Some(Direction::Incoming), _, [to], _) => Some(to),
+            (_, _, _, [_]) => None,
+            (Some(Direction::Incoming), _, [], [_, second]) => Some(second),
+            (Some(Direction::Outgoing), [], _, [first, _]) => Some(first),
             _ if self.workspace.own.is_none() => return Err(Untold::OwnNumbers),
-            _ => return Ok(not_own),
+            _ => None,
         };
-        let others = self.everybody.iter().filter(|party| *party != ours);
-        Ok(others.cloned().collect())
+        let is_outside = |party: &&Party| !self.owns(party) && Some(*party) != ours;
+        let outside: Vec<Party> = self.everybody.iter().filter(is_outside).cloned().collect();
+        if outside.is_empty() && self.everybody.len() == 1 {
+            return Err(Untold::Parties);
+        }
+        Ok(outside)
     }
 }
 
-/// A number of the country in which numbers without a country code are read: that of the line, or
-/// of any number that is named.
+/// A number of the country in which numbers without a country code are read: that of the line, of
+/// an own number that is named, or of any other.
 fn country(context: &Context, workspace: &Workspace) -> Option<Phone> {
-    let line = context
-        .number_id
-        .as_ref()
-        .and_then(|id| workspace.lines.get(id));
-    let named = context.parties.everybody();
-    let named = || named.into_iter().find_map(Party::phone);
-    let own = || workspace.own.as_ref()?.keys().next();
-    line.or_else(own).or_else(named).cloned()
+    let id = context.number_id.as_ref();
+    let line = id.and_then(|id| workspace.lines.get(id));
+    let named: Vec<&Phone> = context
+        .parties
+        .everybody()
+        .into_iter()
+        .filter_map(Party::phone)
+        .collect();
+    let own = workspace.own.as_ref();
+    let is_own = |phone: &&Phone| own.is_some_and(|own| own.contains_key(*phone));
+    line.or_else(|| named.iter().copied().find(is_own))
+        .or_else(|| own?.keys().next())
+        .or_else(|| named.first().copied())
+        .cloned()
 }
 
-/// A number that people would dial in the own number's country is one with that country's code.
-fn readable(party: &Party, near: Option<&Phone>) -> Party {
-    match party {
+/// Each once, and a number that people would dial in the country of `near` with its code.
+fn without_repeats(parties: &[Party], near: Option<&Phone>) -> Vec<Party> {
+    let mut seen = HashSet::new();
+    let readable = parties.iter().map(|party| match party {
         Party::Phone(_) => party.clone(),
         Party::Other(written) => {
             Phone::dialled(written, near).map_or_else(|| party.clone(), Party::Phone)
         }
-    }
-}
-
-fn without_repeats(parties: impl Iterator<Item = Party>) -> Vec<Party> {
-    let mut kept: Vec<Party> = Vec::new();
-    for party in parties {
-        if !kept.contains(&party) {
-            kept.push(party);
-        }
-    }
-    kept
+    });
+    readable
+        .filter(|party| seen.insert(party.clone()))
+        .collect()
 }
 
 fn sorted_out(direction: Option<Direction>, outside: Vec<Party>) -> Cast {
@@ -298,10 +294,11 @@ mod tests {
     }
 
     fn named(from: &[&str], to: &[&str], all: &[&str]) -> Parties {
-        Parties::Named {
+        Parties {
             from: parties(from),
             to: parties(to),
             all: parties(all),
+            own: Vec::new(),
         }
     }
 
@@ -345,9 +342,10 @@ mod tests {
         );
         check(incoming, named(&[], &[], &[ROSA, OWN]), &[ROSA]);
         check(incoming, named(&[], &[], &[ROSA]), &[ROSA]);
-        let resolved = Parties::Resolved {
+        let resolved = Parties {
             own: parties(&[NEW]),
-            outside: parties(&[ROSA, OWN]),
+            all: parties(&[ROSA, OWN]),
+            ..Parties::default()
         };
         check(incoming, resolved, &[ROSA]);
     }
@@ -398,11 +396,64 @@ mod tests {
             direction(Began::Unsaid, listed(&[ROSA, TOMAS])),
             Err(Untold::Direction)
         );
-        let resolved = Parties::Resolved {
+        let resolved = Parties {
             own: parties(&[OWN]),
-            outside: parties(&[ROSA]),
+            all: parties(&[ROSA]),
+            ..Parties::default()
         };
         assert_eq!(direction(Began::Unsaid, resolved), Ok(None));
+    }
+
+    #[test]
+    fn where_only_our_side_is_named_nobody_is_told() {
+        let untold = |began, parties| {
+            let context = context(began, parties);
+            assert_eq!(
+                cast(&context, &workspace()),
+                Err(Untold::Parties),
+                "{context:?}"
+            );
+        };
+        let (incoming, outgoing) = (Began::Said(Incoming), Began::Said(Outgoing));
+        untold(incoming, named(&[], &[], &[]));
+        untold(incoming, named(&[], &[], &[OWN]));
+        untold(incoming, named(&[], &[OWN], &[]));
+        untold(incoming, named(&[], &[OWN], &[OWN]));
+        untold(incoming, named(&[], &[NEW], &[]));
+        untold(outgoing, named(&[OWN], &[], &[]));
+        untold(outgoing, named(&[NEW], &[], &[]));
+        let own = Parties {
+            own: parties(&[NEW]),
+            ..Parties::default()
+        };
+        untold(incoming, own);
+        // Two of our own lines with each other.
+        let delivered = Began::Settled(Outgoing);
+        check(delivered, named(&[NEW], &[OWN], &[]), &[]);
+        check(delivered, named(&[NEW], &[OWN, ROSA], &[]), &[ROSA]);
+        let marked = Parties {
+            own: parties(&[OWN]),
+            ..named(&[ROSA], &[OWN, TOMAS], &[])
+        };
+        check(incoming, marked, &[ROSA, TOMAS]);
+    }
+
+    #[test]
+    fn number_without_country_code_is_read_in_the_country_of_this_events_line() {
+        let german = Phone::parse("+493012345678").expect("phone");
+        let mut both = workspace();
+        both.own
+            .as_mut()
+            .expect("known")
+            .insert(german, String::new());
+        let context = context(
+            Began::Said(Incoming),
+            named(&["03023125123"], &["+493012345678"], &[]),
+        );
+        assert_eq!(
+            clients(cast(&context, &both)),
+            Ok(vec!["+493023125123".to_owned()])
+        );
     }
 
     #[test]
@@ -460,7 +511,7 @@ mod tests {
             ask(incoming, named(&[], &[], &[ROSA, OWN, TOMAS])),
             Err(Untold::OwnNumbers)
         );
-        assert_eq!(ask(Began::Unsaid, Parties::Unknown), Err(Untold::Parties));
+        assert_eq!(ask(Began::Unsaid, Parties::default()), Err(Untold::Parties));
     }
 
     #[test]
@@ -477,17 +528,23 @@ mod tests {
         let nothing = Workspace::default();
         for (lines, id, parties, workspace, expected) in [
             (&[][..], Some("PN1"), text(), &known, true),
-            (&["PN1"], Some("PN1"), Parties::Unknown, &known, true),
+            (&["PN1"], Some("PN1"), Parties::default(), &known, true),
             (&["PN9"], Some("PN1"), text(), &known, false),
-            (&spelled, Some("PN1"), Parties::Unknown, &known, true),
+            (&spelled, Some("PN1"), Parties::default(), &known, true),
             (&["PN1"], None, text(), &known, true),
             (&["PN9"], None, text(), &known, false),
             (&spelled, None, text(), &nothing, true),
             (&["+12125550199"], None, text(), &nothing, false),
             // Nobody knows which line it was.
             (&["PN9"], None, text(), &nothing, true),
-            (&["PN9"], None, Parties::Unknown, &known, true),
-            (&spelled[1..], Some("PN1"), Parties::Unknown, &nothing, true),
+            (&["PN9"], None, Parties::default(), &known, true),
+            (
+                &spelled[1..],
+                Some("PN1"),
+                Parties::default(),
+                &nothing,
+                true,
+            ),
         ] {
             let found = wanted(lines, id, parties, workspace);
             assert_eq!(found, expected, "{lines:?} {id:?}");

@@ -194,7 +194,7 @@ impl Scene {
         let Ok(cast) = &self.cast else {
             return Ok(false);
         };
-        if cast.clients.len() < 2 || cast.clients.len() > MOST_MEMBERS {
+        if cast.clients.len() < 2 || cast.members.len() > MOST_MEMBERS {
             return Ok(false);
         }
         for phone in &cast.clients {
@@ -219,8 +219,8 @@ impl Scene {
             return Ok(None);
         }
         let named = match &self.cast {
-            Ok(cast) if cast.clients.len() > MOST_MEMBERS => {
-                return Err(Error::Crowd(cast.clients.len()));
+            Ok(cast) if cast.members.len() > MOST_MEMBERS => {
+                return Err(Error::Crowd(cast.members.len()));
             }
             Ok(cast) => {
                 task.outcome.warnings.extend(cast.warnings.iter().cloned());
@@ -244,10 +244,9 @@ impl Scene {
             task.outcome.skipped = Some(Reason::NoClientNumber);
             return Ok(None);
         }
-        let is_ignored = |phone: &Phone| choice.ignore.iter().any(|pattern| pattern.fits(phone));
         let wanted: Vec<Phone> = named
             .into_iter()
-            .filter(|phone| !is_ignored(phone))
+            .filter(|phone| !choice.ignores(phone))
             .collect();
         if wanted.is_empty() {
             task.outcome.skipped = Some(Reason::NotWanted);

