@@ -15,8 +15,8 @@ use rusqlite::Connection;
 use crate::harness::{QUOTION, Run, User, feed, sample};
 use crate::standin::World;
 use crate::support::{
-    canonical, copy_folder, event_of, has_postgres, in_parallel, postgres, sqlite, state, store,
-    user,
+    canonical, copy_folder, event_of, every, has_postgres, in_parallel, postgres, sqlite, state,
+    store, user,
 };
 
 const KNOWN: &str = "v2026-03-30.message.received";
@@ -195,12 +195,8 @@ fn killed_at_any_write_to_the_store_and_sent_again_the_same_pages_stand_there() 
         let commits = kill_everywhere(&prepared, "fsync,fdatasync", (1, 1));
         // Not every commit waits for the disk, so kill at writes too: a sample, another one for
         // each case; or all.
-        let all = std::env::var("QUOTION_TEST_EVERY_WRITE").is_ok();
-        let writes = kill_everywhere(
-            &prepared,
-            "pwrite64",
-            if all { (1, 1) } else { (index + 1, 7) },
-        );
+        let step = every(11);
+        let writes = kill_everywhere(&prepared, "pwrite64", (1 + index % step, step));
         println!(
             "{}: killed at {commits} commits, {writes} writes",
             CASES[*index].name
@@ -264,8 +260,8 @@ fn killed_at_any_statement_to_postgres_and_sent_again_the_same_pages_stand_there
     let tried = std::sync::atomic::AtomicUsize::new(0);
     in_parallel(&[0, 1, 2, 3, 4], |index| {
         // A sample, another one for each case; or all.
-        let all = std::env::var("QUOTION_TEST_EVERY_WRITE").is_ok();
-        let step = if all { (1, 1) } else { (index + 1, 5) };
+        let step = every(9);
+        let step = (1 + index % step, step);
         let sent = kill_everywhere_on_postgres(&CASES[*index], "sendto,writev", step);
         let taken = kill_everywhere_on_postgres(&CASES[*index], "recvfrom", step);
         println!(

@@ -258,15 +258,16 @@ fn matrix(database: Database<'_>, cases: &'static [Case], step: usize) -> usize 
 
 #[test]
 fn any_trouble_at_any_request_ends_in_the_same_pages() {
-    let tried = matrix(&sqlite, &CASES, 1);
+    let step = every(2);
+    let tried = matrix(&sqlite, &CASES, step);
     println!("troubles tried: {tried}");
-    assert!(tried > 200, "{tried}");
+    assert!(tried * step > 200, "{tried}");
 }
 
 #[test]
 fn any_trouble_at_any_request_ends_in_the_same_pages_on_postgres() {
     if has_postgres() {
-        let step = every(3);
+        let step = every(5);
         let tried = matrix(&postgres, &CASES, step);
         println!("troubles tried on PostgreSQL: {tried}");
         assert!(tried * step > 200, "{tried}");
