@@ -145,10 +145,8 @@ fn read(
         None if envelope.raw("verification_token").is_some() => {
             return Ok(event("verification_token".into(), Subject::Unsupported));
         }
-        None if data.is_none() && envelope.raw("type").is_some() => {
-            return Err(PayloadError::NoEvent(
-                "its type is no text, and it has no data",
-            ));
+        None if data.is_none() => {
+            return Err(PayloadError::NoEvent("it has neither a type nor data"));
         }
         None => Kind::Untyped,
     };

@@ -31,7 +31,8 @@ pub fn call<'a>(
     let records = sync.store.entries(&update.context.id)?;
     let mut scene = Scene::of(sync, update.context.clone(), &mut task.outcome)?;
     let need = need(&update, &records, &scene);
-    let fetched = ask_for_call(sync, &scene, need, &mut task.outcome)?;
+    let is_itself = update.facts.is_some();
+    let fetched = ask_for_call(sync, &scene, need, is_itself, &mut task.outcome)?;
     if let Some(fetched) = &fetched {
         // A reply to our question knows less of the contacts than a delivery does.
         let known = Context {
@@ -311,11 +312,13 @@ fn brings_voicemail(update: &CallUpdate) -> bool {
 }
 
 /// Reads the call from Quo if it is needed. What the delivery tells has to do where Quo cannot be
-/// asked, or does not have the call.
+/// asked, or does not have the call. An artifact may be early; a call itself (`is_itself`) that Quo
+/// does not have is not waited for.
 fn ask_for_call(
     sync: &Sync,
     scene: &Scene,
     need: Need,
+    is_itself: bool,
     outcome: &mut Outcome,
 ) -> Result<Option<CallUpdate>, Error> {
     if need == Need::Nothing {
@@ -332,6 +335,7 @@ fn ask_for_call(
         _ if need == Need::More => Ok(None),
         Ok(_) if parties_are_told => Ok(None),
         Ok(None) => Err(key_needed(&format!("the call {id}"))),
+        Ok(Some(None)) if is_itself => Ok(None),
         Ok(Some(None)) => Err(Error::Unknown(format!(
             "quo does not have the call {id} (yet)"
         ))),
@@ -363,11 +367,9 @@ fn ask_for_message(
         .transpose();
     match asked {
         Ok(Some(Some(message))) => Ok(Some(message)),
-        Ok(_) if parties_are_told => Ok(None),
+        Ok(Some(None)) => Ok(None),
+        Ok(None) if parties_are_told => Ok(None),
         Ok(None) => Err(key_needed(&format!("the message {id}"))),
-        Ok(Some(None)) => Err(Error::Unknown(format!(
-            "quo does not have the message {id} (yet)"
-        ))),
         Err(err @ (quo::Error::Denied(_) | quo::Error::Refused(_))) if !untold => {
             sync.quo_failed(&err, "the text is written as it was delivered", outcome)?;
             Ok(None)

@@ -136,7 +136,7 @@ fn every_published_vector_is_let_in_with_each_of_its_secrets() {
         "legacy-2 0 created",
         "legacy-3 0 skipped",
         "legacy-4 0 created",
-        "std-0 0 skipped",
+        "std-0 65 payload",
         "std-1 0 created",
         "std-2 0 skipped",
         "std-2 0 skipped",

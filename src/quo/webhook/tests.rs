@@ -506,7 +506,7 @@ fn unknown_type_never_fails_whatever_the_rest_is() {
 fn refusals_say_what_is_wrong_and_where() {
     let list = "payload is a list, not an object";
     let value = "payload is no event: it is a single value, not an object";
-    let nothing = "payload is no event: its type is no text, and it has no data";
+    let nothing = "payload is no event: it has neither a type nor data";
     for (document, want) in [
         (
             "",
@@ -524,6 +524,8 @@ fn refusals_say_what_is_wrong_and_where() {
             "{\n \"type\": nul",
             "payload is not JSON: EOF while parsing a value at line 2 column 12",
         ),
+        ("{}", nothing),
+        (" { } ", nothing),
         ("[]", list),
         ("[{\"type\":\"call.completed\"}]", list),
         ("\"{}\"", value),
@@ -550,8 +552,7 @@ fn refusals_say_what_is_wrong_and_where() {
 #[test]
 fn what_holds_nothing_to_write_is_incomplete() {
     for document in [
-        "{}",
-        " { } ",
+        r#"{"data":{}}"#,
         r#"{"type":"call.completed"}"#,
         r#"{"type":"call.completed","id":"EV1","data":"x"}"#,
         r#"{"type":"call.completed","id":"EV1","data":{}}"#,
