@@ -69,6 +69,7 @@ pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
         },
         shared: None,
         request_id_header: "x-request-id",
+        is_refusal: |_, _| true,
     };
     let request = Request::post("", json!({"text": format!("Quotion: {message}")}));
     match Vendor::new(agent, spec).call(&request, Deadline::within(ALERT)) {

@@ -43,11 +43,9 @@ use crate::time::Deadline;
 /// Tries after the first one.
 const RETRIES: u32 = 3;
 
-/// A success (2xx) with its whole body, which is JSON or empty.
+/// A success (200) with its whole body, which is JSON.
 #[derive(Debug)]
 pub struct Answer {
-    /// The status.
-    pub status: u16,
     /// The body.
     pub body: Vec<u8>,
     /// The vendor's id of the request.
@@ -62,31 +60,30 @@ impl Answer {
         let mut parser = serde_json::Deserializer::from_slice(&self.body);
         serde_path_to_error::deserialize(&mut parser).map_err(|err| {
             let why = self.origin.scrub.clean(err.to_string().as_bytes());
-            let what = format!(
-                "{}: {}, unexpected body: {}",
-                self.origin.line,
-                self.status,
-                error::one_line(&why)
-            );
-            let text = self.origin.scrub.clean(&self.body);
-            let request_id = self.request_id.clone();
-            match self.origin.effect {
-                Effect::Read => Error::Unreadable {
-                    what,
-                    text: error::kept(&text),
-                    request_id,
-                },
-                Effect::Write => {
-                    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-                    Error::Unknown {
-                        what,
-                        status: Some(self.status),
-                        body,
-                        request_id,
-                    }
-                }
-            }
+            self.unexpected(&error::one_line(&why))
         })
+    }
+
+    /// The answer does not say what it has to: after a read it is [`Error::Unreadable`], and after
+    /// a write nobody knows whether that was done.
+    pub fn unexpected(&self, why: &str) -> Error {
+        let what = format!("{}: 200, unexpected body: {why}", self.origin.line);
+        let request_id = self.request_id.clone();
+        let head = &self.body[..self.body.len().min(verdict::REFUSAL_BYTES)];
+        let text = self.origin.scrub.clean(head);
+        match self.origin.effect {
+            Effect::Read => Error::Unreadable {
+                what,
+                text: error::kept(&text),
+                request_id,
+            },
+            Effect::Write => Error::Unknown {
+                what,
+                status: Some(200),
+                body: serde_json::from_str(&text).unwrap_or(Value::Null),
+                request_id,
+            },
+        }
     }
 }
 
@@ -104,6 +101,8 @@ pub struct VendorSpec {
     pub shared: Option<Arc<dyn SharedWindow>>,
     /// The answer's header with the id that the vendor's support asks for.
     pub request_id_header: &'static str,
+    /// Whether a body that came with that status is a refusal in the vendor's own words.
+    pub is_refusal: fn(u16, &Value) -> bool,
 }
 
 /// One API: its address, key, gate and counter. Shared by all threads that talk to it.
@@ -146,11 +145,11 @@ impl Tuning {
     /// The wait after so many failed retries.
     fn wait(&self, pace: Pace, retries: u32) -> Duration {
         let (base, low, high) = match pace {
-            Pace::Busy(Some(asked)) => {
+            Pace::Busy(Some(asked)) | Pace::Backoff(Some(asked)) => {
                 return asked.saturating_add(self.busy.mul_f64(0.25 * chance()));
             }
             Pace::Busy(None) => (self.busy, 1.0, 1.25),
-            Pace::Backoff => (self.backoff, 0.5, 1.5),
+            Pace::Backoff(None) => (self.backoff, 0.5, 1.5),
         };
         (base * 2_u32.pow(retries))
             .mul_f64(low + (high - low) * chance())
@@ -215,6 +214,7 @@ impl Vendor {
             )),
             effect: request.effect,
             request_id_header: self.spec.request_id_header,
+            is_refusal: self.spec.is_refusal,
             scrub: Arc::clone(&self.scrub),
         }
     }
@@ -290,7 +290,7 @@ impl Vendor {
         log::warn!("{}; trying again in {wait:.1?}", again.what);
         match again.pace {
             Pace::Busy(_) => Ok(()), // the gate is closed for as long
-            Pace::Backoff => wait_within(deadline, wait).map_err(|_| again.give_up()),
+            Pace::Backoff(_) => wait_within(deadline, wait).map_err(|_| again.give_up()),
         }
     }
 }

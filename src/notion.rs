@@ -5,6 +5,7 @@
 
 pub mod blocks;
 pub mod database;
+mod list;
 pub mod page;
 pub mod property;
 pub mod query;
@@ -74,6 +75,12 @@ impl Error {
     }
 }
 
+/// Whether a body is a refusal in Notion's own words, at any status.
+/// <https://developers.notion.com/reference/status-codes>
+pub fn is_refusal(_status: u16, body: &Json) -> bool {
+    body["object"] == "error" && body["code"].is_string()
+}
+
 /// Result of a call to Notion.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -106,13 +113,14 @@ impl Notion {
         deadline: Deadline,
     ) -> Result<(Table, Json)> {
         let path = format!("/databases/{database}");
-        let body = match self.send(&get(&path), &self.version, deadline) {
+        let read = |version: &str| self.ask(&get(&path), version, deadline, database::proven);
+        let body = match read(&self.version) {
             Ok(body) if body.get("data_sources").is_none() => {
                 return Ok((Table::Database(database.clone()), body));
             }
             Ok(body) => body,
             Err(err) if err.refusal(400).is_some_and(database::has_several_sources) => {
-                self.send(&get(&path), DATA_SOURCES, deadline)?
+                read(DATA_SOURCES)?
             }
             Err(err) => return Err(err),
         };
@@ -159,11 +167,8 @@ impl Notion {
     }
 
     fn fetch_source(&self, id: &DataSourceId, deadline: Deadline) -> Result<Json> {
-        self.send(
-            &get(&format!("/data_sources/{id}")),
-            self.source_version(),
-            deadline,
-        )
+        let request = get(&format!("/data_sources/{id}"));
+        self.ask(&request, self.source_version(), deadline, database::proven)
     }
 
     /// Every row of `table` whose `column` may hold `phone`, oldest first. The caller compares
@@ -180,20 +185,24 @@ impl Notion {
             Table::DataSource(id) => format!("/data_sources/{id}/query"),
         };
         let mut rows = Vec::new();
-        let mut cursor: Option<String> = None;
+        let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
         for _ in 0..QUERY_PAGES {
-            let body = query::by_phone(phone, column, cursor.as_deref());
+            let body = query::by_phone(phone, column, size, cursor.as_deref());
             let request = Request {
                 effect: Effect::Read,
                 ..request(Method::Post, &path, Some(body))
             };
-            let list = self.send(&request, self.table_version(table), deadline)?;
-            if !list["results"].is_array() {
-                return Err(Error::Unreadable(
-                    "a query was answered without results".into(),
-                ));
-            }
-            let answer = query::read(&list);
+            let version = self.table_version(table);
+            let read = |body: Json| query::read(&body, column);
+            let answer = match self.ask(&request, version, deadline, read) {
+                Ok(answer) => answer,
+                // So many rows at once are too much for Notion now.
+                Err(err) if err.refusal(503).is_some() && size > 1 => {
+                    size /= 2;
+                    continue;
+                }
+                Err(err) => return Err(err),
+            };
             rows.extend(answer.rows);
             if answer.incomplete {
                 return Err(Error::Unreadable(
@@ -210,8 +219,13 @@ impl Notion {
 
     /// A page; `None` when it is gone or no longer shared.
     pub fn fetch_page(&self, page: &PageId, deadline: Deadline) -> Result<Option<ReadRow>> {
-        match self.send(&get(&format!("/pages/{page}")), &self.version, deadline) {
-            Ok(body) => Ok(page::read(&body).map(|row| (row, body))),
+        let read = |body: Json| match page::read(&body) {
+            Some(row) if row.id == *page => Ok((row, body)),
+            Some(_) | None => Err("not the page, whole"),
+        };
+        let request = get(&format!("/pages/{page}"));
+        match self.ask(&request, &self.version, deadline, read) {
+            Ok(read) => Ok(Some(read)),
             Err(err) if err.refusal(404).is_some() => Ok(None),
             Err(err) => Err(err),
         }
@@ -227,17 +241,13 @@ impl Notion {
         deadline: Deadline,
     ) -> Result<(PageId, Option<Json>)> {
         let body = page::create(table, properties, children);
-        let sent = self.send(
-            &request(Method::Post, "/pages", Some(body)),
-            self.table_version(table),
-            deadline,
-        );
-        match sent {
-            Ok(body) => {
-                let id = page::id(&body)
-                    .ok_or_else(|| Error::Unreadable("a created page came without id".into()))?;
-                Ok((id, Some(body).filter(|body| body["properties"].is_object())))
-            }
+        let request = request(Method::Post, "/pages", Some(body));
+        let read = |body: Json| {
+            let id = page::id(&body).ok_or("not the page that was made")?;
+            Ok((id, Some(body).filter(|body| body["properties"].is_object())))
+        };
+        match self.ask(&request, self.table_version(table), deadline, read) {
+            Ok(made) => Ok(made),
             Err(err) => saved(&err)
                 .and_then(page_saved)
                 .map(|id| (id, None))
@@ -253,11 +263,12 @@ impl Notion {
         deadline: Deadline,
     ) -> Result<Option<Json>> {
         let body = page::update(properties);
-        match self.send(
-            &request(Method::Patch, &format!("/pages/{page}"), Some(body)),
-            &self.version,
-            deadline,
-        ) {
+        let request = request(Method::Patch, &format!("/pages/{page}"), Some(body));
+        let read = |body: Json| match page::id(&body) {
+            Some(id) if id == *page => Ok(body),
+            Some(_) | None => Err("not the page that was written"),
+        };
+        match self.ask(&request, &self.version, deadline, read) {
             Ok(body) => Ok(Some(body)),
             Err(err) if saved(&err).is_some() => Ok(None),
             Err(err) => Err(err),
@@ -272,17 +283,18 @@ impl Notion {
         deadline: Deadline,
     ) -> Result<Vec<BlockId>> {
         let path = format!("/blocks/{parent}/children");
-        match self.send(
-            &request(Method::Patch, &path, Some(json!({"children": blocks}))),
-            &self.version,
-            deadline,
-        ) {
-            // A plain append answers with exactly the new blocks; were there more, ours come first.
-            Ok(list) => Ok(blocks::read_list(&list)
-                .into_iter()
-                .take(blocks.len())
-                .map(|block| block.id)
-                .collect()),
+        let request = request(Method::Patch, &path, Some(json!({"children": blocks})));
+        // A plain append answers with exactly the new blocks; were there more, ours come first.
+        let read = |body: Json| {
+            let made = blocks::read_all(list::results(&body)?)?;
+            if made.len() < blocks.len() {
+                return Err("fewer blocks than were sent");
+            }
+            let ids = made.into_iter().map(|block| block.id);
+            Ok(ids.take(blocks.len()).collect())
+        };
+        match self.ask(&request, &self.version, deadline, read) {
+            Ok(ids) => Ok(ids),
             Err(err) => saved(&err).map(children_saved).ok_or(err),
         }
     }
@@ -294,8 +306,12 @@ impl Notion {
             &format!("/blocks/{block}"),
             Some(blocks::reword(text)),
         );
-        match self.send(&request, &self.version, deadline) {
-            Ok(_) => Ok(()),
+        let read = |body: Json| match blocks::read(&body) {
+            Some(read) if read.id == *block => Ok(()),
+            Some(_) | None => Err("not the block that was written"),
+        };
+        match self.ask(&request, &self.version, deadline, read) {
+            Ok(()) => Ok(()),
             Err(err) if saved(&err).is_some() => Ok(()),
             Err(err) => Err(err),
         }
@@ -312,18 +328,17 @@ impl Notion {
             request
                 .query
                 .extend(cursor.take().map(|cursor| ("start_cursor".into(), cursor)));
-            let list = self.send(&request, &self.version, deadline)?;
-            if !list["results"].is_array() {
-                return Err(Error::Unreadable(
-                    "a block listing came without results".into(),
-                ));
-            }
-            all.extend(blocks::read_list(&list));
-            match list["next_cursor"]
-                .as_str()
-                .filter(|_| list["has_more"] == true)
-            {
-                Some(next) => cursor = Some(next.to_owned()),
+            let read = |body: Json| {
+                let list = list::read(&body)?;
+                Ok((
+                    blocks::read_all(list.results)?,
+                    list.next.map(str::to_owned),
+                ))
+            };
+            let (blocks, next) = self.ask(&request, &self.version, deadline, read)?;
+            all.extend(blocks);
+            match next {
+                Some(next) => cursor = Some(next),
                 None => return Ok(all),
             }
         }
@@ -333,11 +348,18 @@ impl Notion {
         )))
     }
 
-    fn send(&self, request: &Request, version: &str, deadline: Deadline) -> Result<Json> {
+    /// Sends a request, and reads what its answer says; one that does not say it is no answer.
+    fn ask<T>(
+        &self,
+        request: &Request,
+        version: &str,
+        deadline: Deadline,
+        read: impl FnOnce(Json) -> std::result::Result<T, &'static str>,
+    ) -> Result<T> {
         let mut request = request.clone();
         request.headers.push(("Notion-Version", version.to_owned()));
         let answer: Answer = self.vendor.call(&request, deadline)?;
-        Ok(answer.json()?)
+        read(answer.json()?).map_err(|why| answer.unexpected(why).into())
     }
 
     fn table_version(&self, table: &Table) -> &str {

@@ -10,7 +10,8 @@ use crate::config::{self, Access, Config};
 use crate::delivery::{self, Claim, Ended};
 use crate::failure::Failure;
 use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
-use crate::notion::Notion;
+use crate::notion::{self, Notion};
+use crate::quo;
 use crate::secret::Secret;
 use crate::store::{Mode, Store};
 use crate::sync::{self, QuoAccess, Settings, Sync, Work};
@@ -166,6 +167,11 @@ impl Tools {
                 "x-notion-request-id"
             } else {
                 "x-correlation-id"
+            },
+            is_refusal: if name == "notion" {
+                notion::is_refusal
+            } else {
+                quo::is_refusal
             },
         };
         Vendor::new(&self.agent, spec)

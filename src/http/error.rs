@@ -19,14 +19,13 @@ const SHOWN: usize = 300;
 /// characters; `request_id` is what the vendor's support asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
-    /// A definite no: any 3xx (redirects are never followed) and the 4xx that are not below.
-    /// Nothing was saved.
+    /// A definite no, in the vendor's own words. Nothing was saved.
     Refused {
         /// One line: vendor, method, path, status, the vendor's code and message.
         what: String,
         /// The status.
         status: u16,
-        /// The body, `Null` if it is not JSON.
+        /// The body.
         body: Value,
         /// The body as text, cut to 2 kB.
         text: String,

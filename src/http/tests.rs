@@ -19,6 +19,8 @@ use super::*;
 
 const KEY: &str = "ntn_very_secret_key_0123456789";
 const MS: Duration = Duration::from_millis(1);
+/// The vendor's own words for "slower".
+const SLOWER: &str = r#"{"object":"error","code":"rate_limited"}"#;
 
 /// What the server does with one request.
 enum Act {
@@ -186,6 +188,7 @@ fn vendor(base: &str) -> Vendor {
         },
         shared: None,
         request_id_header: "x-request-id",
+        is_refusal: |_, body| body["code"].is_string() || body["error"].is_object(),
     };
     let mut vendor = Vendor::new(&direct_agent(), spec);
     vendor.tuning = Tuning {
@@ -269,7 +272,7 @@ fn request_arrives_whole() {
 
 #[test]
 fn every_method_goes_out_under_its_base() {
-    let server = Server::start((0..4).map(|_| say(204, "")).collect());
+    let server = Server::start((0..4).map(|_| say(200, "{}")).collect());
     let vendor = server.vendor();
     let dated = vendor.spec.base.without_version();
     let mut bare_post = Request::post("/d", json!(null)).at(dated.clone());
@@ -280,7 +283,7 @@ fn every_method_goes_out_under_its_base() {
         Request::post("/c", json!({})),
         bare_post,
     ] {
-        assert_eq!(vendor.call(&request, soon()).unwrap().body, b"");
+        assert_eq!(vendor.call(&request, soon()).unwrap().body, b"{}");
     }
     let lines: Vec<_> = server
         .seen()
@@ -371,14 +374,14 @@ fn connection_that_died_in_the_pool_is_replaced() {
 }
 
 #[test]
-fn redirect_is_refused_and_the_key_goes_nowhere() {
+fn redirect_is_not_followed_and_the_key_goes_nowhere() {
     let other = Server::start(vec![say(200, "{}")]);
     for status in [301, 302, 303, 307, 308] {
         let to = format!("location: {}/users\r\n", other.base());
         let server = Server::start(vec![Act::Say(answer(status, &to, ""))]);
         let err = failure(&server.vendor(), &read(), soon());
         assert!(
-            matches!(err, Error::Refused { status: got, .. } if got == status),
+            matches!(err, Error::NotNow { status: got, .. } if got == Some(status)),
             "{err:?}"
         );
     }
@@ -424,11 +427,84 @@ fn refusal_of_the_gateway_is_read_too() {
 
 #[test]
 fn refusal_text_is_cut() {
-    let server = Server::start(vec![say(400, &"é".repeat(5000))]);
-    let Error::Refused { text, body, .. } = failure(&server.vendor(), &write(), soon()) else {
+    let long = json!({"code": "x", "message": "é".repeat(5000)}).to_string();
+    let server = Server::start(vec![say(400, &long)]);
+    let Error::Refused { text, .. } = failure(&server.vendor(), &write(), soon()) else {
         panic!("refused")
     };
-    assert_eq!((text.len(), body), (2048, Value::Null));
+    assert_eq!(text.len(), 2047);
+}
+
+#[test]
+fn refusal_counts_at_whatever_status_it_comes() {
+    let own = r#"{"object":"error","status":404,"code":"object_not_found","message":"m"}"#;
+    for status in [200, 202, 302, 404] {
+        let server = Server::start(vec![say(status, own)]);
+        let err = failure(&server.vendor(), &write(), soon());
+        assert!(
+            matches!(err, Error::Refused { status: 404, .. }),
+            "{status}: {err:?}"
+        );
+    }
+}
+
+#[test]
+fn success_is_a_200_with_json_and_nothing_else() {
+    for (status, body) in [
+        (201, "{}"),
+        (202, "{}"),
+        (203, "{}"),
+        (204, ""),
+        (206, "{}"),
+        (200, ""),
+        (200, "OK"),
+    ] {
+        let server = Server::start(vec![say(status, body)]);
+        let err = failure(&server.vendor(), &write(), soon());
+        assert!(matches!(err, Error::Unknown { .. }), "{status}: {err:?}");
+        let server = Server::start((0..4).map(|_| say(status, body)).collect());
+        let err = failure(&server.vendor(), &read(), soon());
+        assert!(matches!(err, Error::NotNow { .. }), "{status}: {err:?}");
+        assert_eq!(server.seen().len(), 4, "{status}");
+    }
+}
+
+#[test]
+fn strangers_word_is_no_verdict() {
+    for body in [
+        "<html>edge</html>",
+        r#"{"message":"Forbidden"}"#,
+        r#"{"code":403}"#,
+        "",
+    ] {
+        for status in [
+            301, 302, 307, 400, 401, 403, 404, 407, 409, 410, 413, 422, 451,
+        ] {
+            let server = Server::start(vec![say(status, body)]);
+            let err = failure(&server.vendor(), &read(), soon());
+            assert!(matches!(err, Error::NotNow { .. }), "{status}: {err:?}");
+            assert_eq!(server.seen().len(), 1, "{status}");
+            let server = Server::start(vec![say(status, body)]);
+            let err = failure(&server.vendor(), &write(), soon());
+            assert!(matches!(err, Error::Unknown { .. }), "{status}: {err:?}");
+            assert_eq!(server.seen().len(), 1, "{status}");
+        }
+    }
+}
+
+#[test]
+fn strangers_word_holds_up_nobody_else() {
+    for status in [429, 503, 529] {
+        let html = "<html>the edge is busy</html>";
+        let busy = answer(status, "retry-after: 86400\r\n", html);
+        let server = Server::start(vec![Act::Say(busy), say(200, "{}")]);
+        let vendor = server.vendor();
+        let Error::NotNow { retry_after, .. } = failure(&vendor, &read(), soon()) else {
+            panic!("not now")
+        };
+        assert_eq!(retry_after, Some(Duration::from_mins(5)), "{status}");
+        call(&vendor, &read());
+    }
 }
 
 #[test]
@@ -462,8 +538,8 @@ fn busy_is_retried_for_reads_and_writes() {
     for status in [429, 529] {
         for request in [read(), write()] {
             let server = Server::start(vec![
-                say(status, "slow down"),
-                say(status, ""),
+                say(status, SLOWER),
+                say(status, SLOWER),
                 say(200, "{}"),
             ]);
             let vendor = server.vendor();
@@ -480,7 +556,7 @@ fn busy_is_retried_for_reads_and_writes() {
 
 #[test]
 fn busy_gives_up_after_three_retries() {
-    let server = Server::start((0..9).map(|_| say(429, "")).collect());
+    let server = Server::start((0..9).map(|_| say(429, SLOWER)).collect());
     let vendor = server.vendor();
     let err = failure(&vendor, &write(), soon());
     assert!(
@@ -500,13 +576,13 @@ fn busy_gives_up_after_three_retries() {
 #[test]
 fn retry_after_is_obeyed() {
     let more = json!({"rate_limit_reason": "public_api_request_rate_limit", "retry_after": "0.15"});
-    let body = &json!({ "additional_data": more }).to_string();
+    let body = &json!({"code": "x", "additional_data": more}).to_string();
     let date =
         "date: Fri, 20 Nov 2026 23:59:59 GMT\r\nretry-after: Sat, 21 Nov 2026 00:00:00 GMT\r\n";
     for (headers, body, least) in [
-        ("retry-after: 1\r\n", "", 1000),
+        ("retry-after: 1\r\n", SLOWER, 1000),
         ("", body, 150),
-        (date, "", 1000),
+        (date, SLOWER, 1000),
     ] {
         let server = Server::start(vec![Act::Say(answer(429, headers, body)), say(200, "{}")]);
         call(&server.vendor(), &write());
@@ -530,7 +606,10 @@ fn strange_retry_after_falls_back() {
         "",
     ] {
         let headers = format!("retry-after: {value}\r\n");
-        let server = Server::start(vec![Act::Say(answer(429, &headers, "")), say(200, "{}")]);
+        let server = Server::start(vec![
+            Act::Say(answer(429, &headers, SLOWER)),
+            say(200, "{}"),
+        ]);
         call(&server.vendor(), &write());
         assert_eq!(server.seen().len(), 2, "{value}");
     }
@@ -538,7 +617,7 @@ fn strange_retry_after_falls_back() {
 
 #[test]
 fn retry_after_beyond_the_deadline_ends_at_once() {
-    let server = Server::start(vec![Act::Say(answer(429, "retry-after: 30\r\n", ""))]);
+    let server = Server::start(vec![Act::Say(answer(429, "retry-after: 30\r\n", SLOWER))]);
     let vendor = server.vendor();
     let started = Instant::now();
     let Error::NotNow {
@@ -575,7 +654,7 @@ fn endless_retry_after_is_not_slept_through() {
         let server = Server::start(vec![Act::Say(answer(
             429,
             &format!("retry-after: {asked}\r\n"),
-            "",
+            SLOWER,
         ))]);
         let vendor = server.vendor();
         let err = failure(&vendor, &write(), Deadline::none());
@@ -599,7 +678,7 @@ fn endless_retry_after_is_not_slept_through() {
 #[test]
 fn busy_vendor_holds_every_thread() {
     let server = Server::start(vec![
-        Act::Say(answer(429, "retry-after: 0.3\r\n", "")),
+        Act::Say(answer(429, "retry-after: 0.3\r\n", SLOWER)),
         say(200, "{}"),
         say(200, "{}"),
     ]);
@@ -722,7 +801,8 @@ fn read_gives_up_after_three_retries() {
 #[test]
 fn write_is_unknown_after_a_server_error() {
     for status in [408, 409, 500, 502, 503, 504, 520] {
-        let saved = json!({"message": "The change was saved", "committed_resource_id": "p1"});
+        let saved = json!({"code": "x", "message": "The change was saved",
+            "committed_resource_id": "p1"});
         let server = Server::start(vec![say(status, &saved.to_string())]);
         let err = failure(&server.vendor(), &write(), soon());
         let Error::Unknown {
@@ -743,53 +823,28 @@ fn write_is_unknown_after_a_server_error() {
 }
 
 #[test]
-fn conflict_on_a_read_is_a_refusal() {
-    let server = Server::start(vec![say(409, "{}")]);
-    assert!(matches!(
-        failure(&server.vendor(), &read(), soon()),
-        Error::Refused { status: 409, .. }
-    ));
+fn conflict_on_a_read_is_tried_again_unless_it_stays_one() {
+    let own = |code: &str| json!({"object": "error", "code": code}).to_string();
+    let server = Server::start(vec![say(409, &own("conflict_error")), say(200, "{}")]);
+    call(&server.vendor(), &read());
+    for request in [read(), write()] {
+        let server = Server::start(vec![say(409, &own("row_limit_exceeded"))]);
+        assert!(matches!(
+            failure(&server.vendor(), &request, soon()),
+            Error::Refused { status: 409, .. }
+        ));
+        assert_eq!(server.seen().len(), 1);
+    }
 }
 
 #[test]
-fn html_comes_from_the_edge() {
-    let html = "content-type: text/html; charset=UTF-8\r\n";
-    for (headers, body) in [(html, "Sorry"), ("", "\n <!DOCTYPE html><html>")] {
-        for request in [read(), write()] {
-            let server = Server::start(vec![Act::Say(answer(403, headers, body))]);
-            let err = failure(&server.vendor(), &request, soon());
-            assert!(
-                matches!(
-                    err,
-                    Error::NotNow {
-                        status: Some(403),
-                        ..
-                    }
-                ),
-                "{err:?}"
-            );
-            assert_eq!(server.seen().len(), 1);
-        }
-        for status in [502, 529] {
-            let server = Server::start(vec![Act::Say(answer(status, headers, body))]);
-            let err = failure(&server.vendor(), &write(), soon());
-            assert!(
-                matches!(
-                    err,
-                    Error::Unknown {
-                        body: Value::Null,
-                        ..
-                    }
-                ),
-                "{err:?}"
-            );
-            assert_eq!(server.seen().len(), 1);
-        }
-    }
-    let server = Server::start(vec![say(403, r#"{"code":"restricted_resource"}"#)]);
+fn list_that_is_too_long_at_once_is_not_asked_for_again_as_it_is() {
+    let less = json!({"object": "error", "code": "service_unavailable",
+        "message": "Please try again with a smaller page_size."});
+    let server = Server::start(vec![say(503, &less.to_string())]);
     assert!(matches!(
         failure(&server.vendor(), &read(), soon()),
-        Error::Refused { status: 403, .. }
+        Error::Refused { status: 503, .. }
     ));
 }
 
@@ -936,21 +991,19 @@ fn write_whose_answer_is_not_whole_is_unknown() {
 }
 
 #[test]
-fn error_status_counts_though_its_body_breaks_off() {
+fn refusal_that_breaks_off_is_nobodys_word() {
     let broken = "HTTP/1.1 400 x\r\ncontent-length: 50\r\n\r\n{\"half\":".to_owned();
     let server = Server::start(vec![Act::SayAndClose(broken)]);
     let err = failure(&server.vendor(), &write(), soon());
-    assert!(
-        matches!(
-            err,
-            Error::Refused {
-                status: 400,
-                body: Value::Null,
-                ..
-            }
-        ),
-        "{err:?}"
-    );
+    assert!(matches!(err, Error::Unknown { .. }), "{err:?}");
+}
+
+#[test]
+fn endless_refusal_is_not_read_to_its_end() {
+    let long = json!({"code": "x", "message": "m", "more": "x".repeat(1 << 20)}).to_string();
+    let server = Server::start(vec![say(400, &long)]);
+    let err = failure(&server.vendor(), &read(), soon());
+    assert!(matches!(err, Error::NotNow { .. }), "{err:?}");
 }
 
 #[test]
@@ -971,7 +1024,7 @@ fn body_at_the_limit_passes_and_one_over_does_not() {
 
 #[test]
 fn body_of_another_shape_is_told_with_its_place() {
-    let server = Server::start(vec![say(200, r#"{"data":[1,"x"]}"#), say(200, "")]);
+    let server = Server::start(vec![say(200, r#"{"data":[1,"x"]}"#), say(200, "[]")]);
     let vendor = server.vendor();
     let answer = vendor.call(&read(), soon()).unwrap();
     let err = answer
@@ -986,7 +1039,7 @@ fn body_of_another_shape_is_told_with_its_place() {
     );
     assert_eq!(text, r#"{"data":[1,"x"]}"#);
     let answer = vendor.call(&write(), soon()).unwrap();
-    let err = answer.json::<Value>().unwrap_err();
+    let err = answer.json::<String>().unwrap_err();
     assert!(
         matches!(
             err,
@@ -1074,11 +1127,11 @@ fn backoff_beyond_the_deadline_ends_at_once() {
 fn waits_double_within_their_cap() {
     let secs = |pace, retries| TUNING.wait(pace, retries).as_secs_f64();
     for _ in 0..100 {
-        assert!((0.25..=0.75).contains(&secs(Pace::Backoff, 0)));
-        assert!((1.0..=3.0).contains(&secs(Pace::Backoff, 2)));
+        assert!((0.25..=0.75).contains(&secs(Pace::Backoff(None), 0)));
+        assert!((1.0..=3.0).contains(&secs(Pace::Backoff(None), 2)));
         assert!((4.0..=5.0).contains(&secs(Pace::Busy(None), 2)));
         assert!((7.0..=7.25).contains(&secs(Pace::Busy(Some(Duration::from_secs(7))), 2)));
-        assert!(secs(Pace::Backoff, 20) <= 30.0);
+        assert!(secs(Pace::Backoff(None), 20) <= 30.0);
     }
     assert_eq!(
         TUNING.wait(Pace::Busy(Some(Duration::MAX)), 0),

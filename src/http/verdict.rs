@@ -3,9 +3,11 @@
 //! Apart because it is pure and holds the rule of the whole program about writes: one is repeated
 //! only when it is certain that nothing was saved.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -18,8 +20,11 @@ use crate::surrogate;
 /// Shorter header values (a version date) are no secrets and may well occur in a text.
 const SECRET_LEN: usize = 12;
 
-/// A vendor that asks for more is asked again after this.
-const LONGEST_ASKED: Duration = Duration::from_hours(24);
+/// A vendor that asks for a longer rest is asked again after this: nobody's word closes a door for
+/// a day.
+const LONGEST_ASKED: Duration = Duration::from_mins(5);
+/// Most bytes of a refusal that are looked at.
+pub(super) const REFUSAL_BYTES: usize = 64 * 1024;
 
 /// What the errors of one call say about it, the same for each of its attempts.
 #[derive(Debug, Clone)]
@@ -28,6 +33,7 @@ pub(super) struct Origin {
     pub(super) line: String,
     pub(super) effect: Effect,
     pub(super) request_id_header: &'static str,
+    pub(super) is_refusal: fn(u16, &Value) -> bool,
     pub(super) scrub: Arc<Scrub>,
 }
 
@@ -87,8 +93,8 @@ pub(super) struct Again {
 /// How to wait before the next try.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Pace {
-    /// This call alone waits.
-    Backoff,
+    /// This call alone waits; as long as it was told to, if so.
+    Backoff(Option<Duration>),
     /// The vendor has enough: every call to it waits, as long as it said.
     Busy(Option<Duration>),
 }
@@ -96,10 +102,7 @@ pub(super) enum Pace {
 impl Again {
     /// The error to end with when there is no further try.
     pub(super) fn give_up(self) -> Error {
-        let retry_after = match self.pace {
-            Pace::Busy(wait) => wait,
-            Pace::Backoff => None,
-        };
+        let (Pace::Busy(retry_after) | Pace::Backoff(retry_after)) = self.pace;
         Error::NotNow {
             what: self.what,
             retry_after,
@@ -109,24 +112,30 @@ impl Again {
     }
 }
 
-/// Judges one exchange.
+/// Judges one exchange. Only the vendor's own words are a verdict: a success is a 200 with JSON, a
+/// refusal is an error of the vendor's form, at whatever status. All else comes from something in
+/// between.
 pub(super) fn judge(origin: &Origin, outcome: Result<Received, Broken>) -> Verdict {
     match outcome {
-        Ok(received) if (200..300).contains(&received.status) => judge_success(origin, received),
-        Ok(received) => judge_failure(origin, &received),
+        Ok(received) => match refusal(origin, &received) {
+            Some(refusal) => judge_refusal(origin, &received, refusal),
+            None if (200..300).contains(&received.status) => judge_success(origin, received),
+            None => judge_stranger(origin, &received),
+        },
         Err(Broken::Unsent(why)) => again(origin, &why),
         Err(Broken::Sent(why)) => match origin.effect {
             Effect::Read => again(origin, &why),
-            Effect::Write => {
-                let what = format!("{}: {why}", origin.line);
-                Verdict::Stop(Error::Unknown {
-                    what,
-                    status: None,
-                    body: Value::Null,
-                    request_id: None,
-                })
-            }
+            Effect::Write => Verdict::Stop(unknown(origin, &why)),
         },
+    }
+}
+
+fn unknown(origin: &Origin, why: &str) -> Error {
+    Error::Unknown {
+        what: format!("{}: {why}", origin.line),
+        status: None,
+        body: Value::Null,
+        request_id: None,
     }
 }
 
@@ -136,7 +145,7 @@ fn again(origin: &Origin, why: &str) -> Verdict {
         what,
         status: None,
         request_id: None,
-        pace: Pace::Backoff,
+        pace: Pace::Backoff(None),
     })
 }
 
@@ -144,15 +153,14 @@ fn judge_success(origin: &Origin, received: Received) -> Verdict {
     let flaw = match &received.flaw {
         Some(Flaw::Cut(why)) => format!("the body broke off: {why}"),
         Some(Flaw::TooLarge) => "the body is too large".to_owned(),
-        None if is_json_or_empty(&received.body) => {
+        None if received.status != 200 => "which is no answer to this".to_owned(),
+        None if is_json(&received.body) => {
             let request_id = request_id(origin, &received, &Value::Null);
             let body = surrogate::mended(received.body);
-            let (status, origin) = (received.status, origin.clone());
             return Verdict::Answer(Answer {
-                status,
                 body,
                 request_id,
-                origin,
+                origin: origin.clone(),
             });
         }
         None => "the body is not JSON".to_owned(),
@@ -183,68 +191,132 @@ fn judge_success(origin: &Origin, received: Received) -> Verdict {
             what,
             status,
             request_id,
-            pace: pace(&received, &Value::Null),
+            pace: Pace::Backoff(retry_after(&received, &Value::Null)),
         }),
     }
 }
 
-fn is_json_or_empty(body: &[u8]) -> bool {
-    body.iter().all(u8::is_ascii_whitespace) || serde_json::from_slice::<IgnoredAny>(body).is_ok()
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
-fn judge_failure(origin: &Origin, received: &Received) -> Verdict {
-    let text = origin.scrub.clean(&received.body);
-    let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+/// The vendor's own refusal, and the status that it has or says.
+struct Refusal {
+    status: u16,
+    text: String,
+    body: Value,
+}
+
+/// A refusal in the vendor's own words, if that is what came.
+fn refusal(origin: &Origin, received: &Received) -> Option<Refusal> {
+    let seems_well = received.status < 400;
+    if seems_well && !says_error(&received.body) {
+        return None;
+    }
+    let head = &received.body[..received.body.len().min(REFUSAL_BYTES)];
+    let text = origin.scrub.clean(head);
+    let body: Value = serde_json::from_str(&text).unwrap_or_default();
+    let told = || u16::try_from(body["status"].as_u64()?).ok();
+    let status = if seems_well {
+        told().filter(|status| *status >= 400)?
+    } else {
+        received.status
+    };
+    (origin.is_refusal)(status, &body).then_some(Refusal { status, text, body })
+}
+
+/// True for an object that calls itself an error.
+fn says_error(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        object: Cow<'a, str>,
+    }
+    body.len() <= REFUSAL_BYTES
+        && serde_json::from_slice::<Head>(body).is_ok_and(|head| head.object == "error")
+}
+
+fn judge_refusal(origin: &Origin, received: &Received, refusal: Refusal) -> Verdict {
+    let Refusal { status, text, body } = refusal;
     let request_id = request_id(origin, received, &body);
-    let is_html = is_html(received);
-    let what = format!(
-        "{}: {}{}",
-        origin.line,
-        received.status,
-        reason(&body, is_html)
-    );
-    let status = Some(received.status);
-    let pace = pace(received, &body);
-    match (received.status, origin.effect) {
-        (429, _)
-            if body["additional_data"]["rate_limit_reason"] == "public_api_request_blocked" =>
-        {
-            Verdict::Stop(Error::Blocked { what, request_id })
-        }
-        (403, _) if is_html => Verdict::Stop(
-            Again {
-                what,
-                status,
-                request_id,
-                pace,
-            }
-            .give_up(),
-        ),
-        (529, Effect::Write) if is_html => Verdict::Stop(Error::Unknown {
-            what,
-            status,
-            body,
-            request_id,
-        }),
-        // 408: a proxy gave up waiting; it does not say how far the request got.
-        (429 | 529, _) | (408 | 500.., Effect::Read) => Verdict::Again(Again {
-            what,
-            status,
-            request_id,
-            pace,
-        }),
-        (408 | 409 | 500.., Effect::Write) => Verdict::Stop(Error::Unknown {
-            what,
-            status,
-            body,
-            request_id,
-        }),
-        (status, _) => Verdict::Stop(Error::Refused {
+    let what = format!("{}: {status}{}", origin.line, reason(&body));
+    let wait = retry_after(received, &body);
+    let pace = match status {
+        429 | 529 => Pace::Busy(wait),
+        _ => Pace::Backoff(wait),
+    };
+    let is_blocked = body["additional_data"]["rate_limit_reason"] == "public_api_request_blocked";
+    match (status, origin.effect) {
+        (429, _) if is_blocked => Verdict::Stop(Error::Blocked { what, request_id }),
+        // The one conflict that stays one.
+        (409, _) if body["code"] == "row_limit_exceeded" => Verdict::Stop(Error::Refused {
             what,
             status,
             body,
             text: kept(&text),
             request_id,
+        }),
+        // Notion cannot give so many rows at once.
+        (503, Effect::Read) if asks_for_less(&body) => Verdict::Stop(Error::Refused {
+            what,
+            status,
+            body,
+            text: kept(&text),
+            request_id,
+        }),
+        (429 | 529, _) | (408 | 409 | 500.., Effect::Read) => Verdict::Again(Again {
+            what,
+            status: Some(status),
+            request_id,
+            pace,
+        }),
+        (408 | 409 | 500.., Effect::Write) => Verdict::Stop(Error::Unknown {
+            what,
+            status: Some(status),
+            body,
+            request_id,
+        }),
+        _ => Verdict::Stop(Error::Refused {
+            what,
+            status,
+            body,
+            text: kept(&text),
+            request_id,
+        }),
+    }
+}
+
+/// True for words that ask for smaller pages of a list.
+fn asks_for_less(body: &Value) -> bool {
+    let message = body["message"].as_str().unwrap_or_default();
+    message.contains("page_size") || message.contains("page size")
+}
+
+/// What something in between has answered, a proxy or the edge: whatever it says, it is not now;
+/// and of a write nobody knows how far it got.
+fn judge_stranger(origin: &Origin, received: &Received) -> Verdict {
+    let status = received.status;
+    let kind = if is_html(received) {
+        "an HTML page, not the API's answer"
+    } else {
+        "not the API's answer"
+    };
+    let what = format!("{}: {status}, {kind}", origin.line);
+    let request_id = request_id(origin, received, &Value::Null);
+    let again = Again {
+        what,
+        status: Some(status),
+        request_id,
+        pace: Pace::Backoff(retry_after(received, &Value::Null)),
+    };
+    match (status, origin.effect) {
+        (408 | 429 | 500.., Effect::Read) => Verdict::Again(again),
+        (_, Effect::Read) => Verdict::Stop(again.give_up()),
+        (_, Effect::Write) => Verdict::Stop(Error::Unknown {
+            what: again.what,
+            status: again.status,
+            body: Value::Null,
+            request_id: again.request_id,
         }),
     }
 }
@@ -260,10 +332,7 @@ fn is_html(received: &Received) -> bool {
 
 /// The vendor's code and message, in both spellings: at the top (Notion, Quo) or below `error`
 /// (Quo's gateway).
-fn reason(body: &Value, is_html: bool) -> String {
-    if is_html {
-        return ", an HTML page, not the API's answer".to_owned();
-    }
+fn reason(body: &Value) -> String {
     let inner = if body["error"].is_object() {
         &body["error"]
     } else {
@@ -286,14 +355,6 @@ fn request_id(origin: &Origin, received: &Received, body: &Value) -> Option<Stri
         .header(origin.request_id_header)
         .or_else(|| in_body.into_iter().find_map(Value::as_str))?;
     Some(one_line(&origin.scrub.clean(id.as_bytes()))).filter(|id| !id.is_empty())
-}
-
-fn pace(received: &Received, body: &Value) -> Pace {
-    match (retry_after(received, body), received.status) {
-        (None, 429 | 529) => Pace::Busy(None),
-        (None, _) => Pace::Backoff,
-        (wait, _) => Pace::Busy(wait),
-    }
 }
 
 /// The wait the vendor asks for: seconds or an HTTP date in the header, seconds in Notion's body.

@@ -13,6 +13,7 @@ use ureq::http::{
 use ureq::{AsSendBody, Body, SendBody, Timeout};
 
 use super::error::one_line;
+use super::verdict::REFUSAL_BYTES;
 use super::{Method, Request};
 use crate::secret::Secret;
 
@@ -209,6 +210,12 @@ fn run(
 
 fn receive(response: Response<Body>, limit: u64) -> Received {
     let (head, body) = response.into_parts();
+    // Who refuses is brief.
+    let limit = if head.status.as_u16() < 400 {
+        limit
+    } else {
+        limit.min(REFUSAL_BYTES as u64)
+    };
     let mut bytes = Vec::new();
     let flaw = match body
         .into_reader()

@@ -103,17 +103,47 @@ pub fn without(blocks: Vec<Json>, present: &[String]) -> Vec<Json> {
         .collect()
 }
 
-/// Reads a page of a block listing.
-pub fn read_list(list: &Json) -> Vec<ListedBlock> {
-    let blocks = list["results"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    blocks.iter().filter_map(read).collect()
+/// The blocks, with what their links lead to as text.
+pub fn without_links(blocks: &[Json]) -> Vec<Json> {
+    blocks.iter().map(without_links_in).collect()
 }
 
-/// Reads one block; `None` for one without a usable id.
+fn without_links_in(json: &Json) -> Json {
+    match json {
+        Json::Array(items) => items.iter().flat_map(unlinked).collect(),
+        Json::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), without_links_in(value)))
+            .collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => json.clone(),
+    }
+}
+
+/// An item of a list; a text with a link becomes one without, and the address behind it.
+fn unlinked(item: &Json) -> Vec<Json> {
+    let Some(url) = item["text"]["link"]["url"].as_str() else {
+        return vec![without_links_in(item)];
+    };
+    let mut bare = item.clone();
+    bare["text"]["link"] = Json::Null;
+    let content = bare["text"]["content"].as_str().unwrap_or_default();
+    if content.contains(url) {
+        return vec![bare];
+    }
+    let address = text::plain(&format!(" ({url})"));
+    std::iter::once(bare).chain(address).collect()
+}
+
+/// Reads blocks. One that cannot be read may be the one that is looked for, so then it is none of
+/// them, and why.
+pub fn read_all(blocks: &[Json]) -> Result<Vec<ListedBlock>, &'static str> {
+    let read = |block| read(block).ok_or("a block that cannot be read");
+    blocks.iter().map(read).collect()
+}
+
+/// Reads one block; `None` for what is none, or has no usable id.
 pub fn read(block: &Json) -> Option<ListedBlock> {
+    let block = Some(block).filter(|block| block["object"] == "block")?;
     let kind = block["type"].as_str().unwrap_or_default();
     let segments = block[kind]["rich_text"]
         .as_array()
@@ -270,11 +300,38 @@ mod tests {
     }
 
     #[test]
+    fn links_become_text_and_lose_nothing() {
+        let url = "https://a.example/x";
+        let linked =
+            |text: &str| json!({"type": "text", "text": {"content": text, "link": {"url": url}}});
+        let plain = json!({"type": "text", "text": {"content": "x"}});
+        let blocks = [json!({"type": "toggle", "toggle": {
+            "rich_text": [plain, linked("File"), linked(url)],
+            "children": [{"type": "paragraph", "paragraph": {"rich_text": [linked("Deep")]}}],
+        }})];
+        let bare = without_links(&blocks);
+        let shown = bare[0].to_string();
+        assert!(!shown.contains("\"link\":{"), "{shown}");
+        let texts = |array: &Json| -> Vec<String> {
+            let items = array.as_array().expect("texts").iter();
+            items
+                .map(|item| item["text"]["content"].as_str().expect("text").to_owned())
+                .collect()
+        };
+        assert_eq!(
+            texts(&bare[0]["toggle"]["rich_text"]),
+            ["x", "File", " (https://a.example/x)", url]
+        );
+        let inner = &bare[0]["toggle"]["children"][0]["paragraph"]["rich_text"];
+        assert_eq!(texts(inner), ["Deep", " (https://a.example/x)"]);
+    }
+
+    #[test]
     fn listed_blocks_give_id_and_text() {
         let list: Json =
             serde_json::from_str(include_str!("../../fixtures/notion/block_list.json"))
                 .expect("fixture");
-        let blocks = read_list(&list);
+        let blocks = read_all(list["results"].as_array().expect("results")).expect("blocks");
         assert_eq!(blocks[0].text, "Incoming call · 2026-11-20 15:04");
         assert_eq!(
             blocks[0].id.as_str(),

@@ -18,6 +18,16 @@ pub enum Table {
     DataSource(DataSourceId),
 }
 
+/// A database or data source as it was read; one that says nothing of what is in it is none.
+pub fn proven(object: Json) -> Result<Json, &'static str> {
+    let is_one = object["object"] == "database" || object["object"] == "data_source";
+    if is_one && (object["properties"].is_object() || object["data_sources"].is_array()) {
+        Ok(object)
+    } else {
+        Err("neither a database nor a data source")
+    }
+}
+
 /// Reads the columns of a database or data source.
 pub fn read_schema(object: &Json) -> Option<Schema> {
     let columns = object["properties"]

@@ -25,6 +25,7 @@ pub fn update(properties: &[Property]) -> Json {
 
 /// Reads a page; `None` for a partial one (`{"object":"page","id":…}`), whose values are not known.
 pub fn read(page: &Json) -> Option<Row> {
+    let page = Some(page).filter(|page| page["object"] == "page")?;
     let properties = page["properties"].as_object()?;
     let cells = properties
         .values()
@@ -41,6 +42,7 @@ pub fn read(page: &Json) -> Option<Row> {
 
 /// The id of a page, also of a partial one.
 pub fn id(page: &Json) -> Option<PageId> {
+    let page = Some(page).filter(|page| page["object"] == "page")?;
     PageId::parse(page["id"].as_str()?).ok()
 }
 

@@ -6,11 +6,14 @@ use serde_json::{Value as Json, json};
 use crate::domain::phone::Phone;
 use crate::domain::table::{Column, ColumnKind, Row};
 
-use super::{page, property};
+use super::{list, page, property};
 
 /// Last digits, a net for the spellings that were not thought of: with an extension behind, `(0)`
 /// before, or words.
 const NET: usize = 4;
+
+/// Most rows of one answer that can be asked for.
+pub const MOST_ROWS: usize = 100;
 
 /// One page of a query's answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +34,8 @@ pub fn can_hold_phone(kind: ColumnKind) -> bool {
     )
 }
 
-/// Body of a query for `phone` in `column`, oldest page first.
-pub fn by_phone(phone: &Phone, column: &Column, cursor: Option<&str>) -> Json {
+/// Body of a query for `phone` in `column`, oldest page first, `size` rows at a time.
+pub fn by_phone(phone: &Phone, column: &Column, size: usize, cursor: Option<&str>) -> Json {
     let kind = property::type_name(column.kind).unwrap_or("rich_text");
     let condition =
         |operator: &str, text: &str| json!({"property": column.id, kind: {operator: text}});
@@ -45,7 +48,7 @@ pub fn by_phone(phone: &Phone, column: &Column, cursor: Option<&str>) -> Json {
     let mut body = json!({
         "filter": {"or": any},
         "sorts": [{"timestamp": "created_time", "direction": "ascending"}],
-        "page_size": 100,
+        "page_size": size,
     });
     if let Some(cursor) = cursor {
         body["start_cursor"] = json!(cursor);
@@ -63,24 +66,38 @@ fn net(phone: &Phone) -> Vec<String> {
         .collect()
 }
 
-/// Reads an answer.
-pub fn read(list: &Json) -> Answer {
-    let results = list["results"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let rows = results
-        .iter()
-        .filter_map(|json| Some((page::read(json)?, json.clone())));
-    let more = list["has_more"] == true;
-    Answer {
-        rows: rows.filter(|(row, _)| !row.trashed).collect(),
-        next: list["next_cursor"]
-            .as_str()
-            .filter(|_| more)
-            .map(Into::into),
-        incomplete: list["request_status"]["type"] == "incomplete",
+/// Reads an answer to a query for `column`. A hit that cannot be judged is none of no hit, so such
+/// an answer says nothing; and why.
+pub fn read(answer: &Json, column: &Column) -> Result<Answer, &'static str> {
+    let list = list::read(answer)?;
+    let mut rows = Vec::new();
+    for hit in list.results {
+        let row = page::read(hit).ok_or("a hit that is no whole page")?;
+        if row.trashed {
+            continue;
+        }
+        if !holds_phone(hit, column) {
+            return Err("a hit without the column that was searched");
+        }
+        rows.push((row, hit.clone()));
     }
+    Ok(Answer {
+        rows,
+        next: list.next.map(Into::into),
+        incomplete: answer["request_status"]["type"] == "incomplete",
+    })
+}
+
+/// True if the page has a value in that column which a number can be read from.
+fn holds_phone(page: &Json, column: &Column) -> bool {
+    let values = page["properties"].as_object();
+    let value = values.and_then(|values| {
+        values
+            .values()
+            .find(|value| value["id"] == column.id.as_str())
+    });
+    let kind = value.and_then(|value| value["type"].as_str());
+    kind.is_some_and(|kind| can_hold_phone(property::kind_of(kind)))
 }
 
 #[cfg(test)]
@@ -95,7 +112,12 @@ mod tests {
             kind: ColumnKind::RichText,
             options: vec![],
         };
-        let body = by_phone(&Phone::parse("+12025550147").expect("phone"), &column, None);
+        let body = by_phone(
+            &Phone::parse("+12025550147").expect("phone"),
+            &column,
+            MOST_ROWS,
+            None,
+        );
         let any = body["filter"]["or"].as_array().expect("or");
         assert!(
             any.contains(&json!({"property": "%3DpHn", "rich_text": {"equals": "(202) 555-0147"}}))
@@ -107,7 +129,15 @@ mod tests {
 
     #[test]
     fn answers_are_read_with_cursor_and_completeness() {
-        let read = |text: &str| read(&serde_json::from_str(text).expect("fixture"));
+        let column = Column {
+            id: "%3DpHn".into(),
+            name: "Phone".into(),
+            kind: ColumnKind::PhoneNumber,
+            options: vec![],
+        };
+        let read = |text: &str| {
+            read(&serde_json::from_str(text).expect("fixture"), &column).expect("an answer")
+        };
         let first = read(include_str!("../../fixtures/notion/query_page_1_of_2.json"));
         assert!(first.next.is_some() && !first.rows.is_empty());
         assert!(

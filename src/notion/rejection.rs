@@ -37,7 +37,16 @@ pub fn blame(message: &str, sent: &[Property]) -> Blame {
     let body = ["body.children", "body.parent"]
         .iter()
         .any(|part| message.contains(part));
-    if body { Blame::Body } else { Blame::Nobody }
+    if body || says_bad_link(message) {
+        Blame::Body
+    } else {
+        Blame::Nobody
+    }
+}
+
+/// True for the refusal of an address that some text was to lead to. Which one is not said.
+pub fn says_bad_link(message: &str) -> bool {
+    message.contains("Invalid URL for link")
 }
 
 /// The message of an error body.

@@ -22,7 +22,7 @@ mod wire;
 
 pub use self::contacts::{Page, Record};
 pub use self::numbers::OwnNumber;
-pub use self::refusal::{Error, Refusal};
+pub use self::refusal::{Error, Refusal, is_refusal};
 
 use serde_json::Value;
 

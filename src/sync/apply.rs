@@ -24,6 +24,7 @@ use crate::store::{EntryRecord, KnownPage};
 use crate::text;
 use crate::time::both;
 
+use self::rejection::Sent;
 use super::gather;
 use super::gather::entry::{self, Standing};
 use super::gather::table::ClientsTable;
@@ -147,13 +148,22 @@ impl Writer<'_> {
         let mut groups = heads(&rendered).into_iter();
         let first = groups.next().unwrap_or_default();
         let essential = [self.table.phone.id.as_str(), "title"];
-        let create = |properties: &[Property]| {
-            self.sync
-                .notion
-                .create_page(&self.table.table, properties, &first, self.sync.deadline)
+        let (notion, deadline) = (self.sync.notion, self.sync.deadline);
+        let create = |made: Option<&(PageId, Option<Json>)>, properties: &[Property]| match made {
+            None => rejection::with_links_or_without(&first, first.len(), |first| {
+                notion.create_page(&self.table.table, properties, first, deadline)
+            }),
+            Some((page, _)) => Ok((
+                page.clone(),
+                notion.update_page(page, properties, deadline)?,
+            )),
         };
         let sent = rejection::without_refused(properties, &essential, create);
-        let ((page, body), warnings) = self.judged(sent)?;
+        let Sent { answer, warnings } = self.judged(sent)?;
+        let Some((page, body)) = answer else {
+            let what = "a page of nothing cannot be made".to_owned();
+            return Err(Stop::Again(Box::new(Error::Unsettled(what))));
+        };
         self.refused(warnings)?;
         self.remember(&page, body.as_ref())?;
         let (with_page, after) = rendered.split_at(first.len());
@@ -167,19 +177,11 @@ impl Writer<'_> {
             .store
             .intend(Some((self.phone, &self.uncertain(page))), &[])?;
         self.applied.page = Some(page.clone());
-        let update = |properties: &[Property]| {
-            self.sync
-                .notion
-                .update_page(page, properties, self.sync.deadline)
-        };
+        let (notion, deadline) = (self.sync.notion, self.sync.deadline);
+        let update =
+            |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
         let sent = rejection::without_refused(properties, &[], update);
-        let (body, warnings) = self.judged(sent)?;
-        self.refused(warnings)?;
-        if body.is_some() {
-            self.remember(page, body.as_ref())
-        } else {
-            Ok(())
-        }
+        self.updated(page, sent)
     }
 
     /// Two requests side by side: neither needs the other's answer.
@@ -196,19 +198,27 @@ impl Writer<'_> {
             .store
             .intend(Some((self.phone, &self.uncertain(page))), &intended)?;
         let (notion, deadline) = (self.sync.notion, self.sync.deadline);
-        let update = |properties: &[Property]| notion.update_page(page, properties, deadline);
+        let update =
+            |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
         let writing = || rejection::without_refused(properties, &[], update);
         let (sent, appended) = both(writing, || self.append_intended(page, &rendered));
         // What came of the one is recorded although the other failed.
-        let updated = self.judged(sent).and_then(|(body, warnings)| {
-            self.refused(warnings)?;
-            if body.is_some() {
-                self.remember(page, body.as_ref())
-            } else {
-                Ok(())
-            }
-        });
+        let updated = self.updated(page, sent);
         appended.and(updated)
+    }
+
+    /// Records what came of an update.
+    fn updated(
+        &mut self,
+        page: &PageId,
+        sent: notion::Result<Sent<Option<Json>>>,
+    ) -> Result<(), Stop> {
+        let sent = self.judged(sent)?;
+        self.refused(sent.warnings)?;
+        match sent.answer.flatten() {
+            Some(body) => self.remember(page, Some(&body)),
+            None => Ok(()),
+        }
     }
 
     fn append(&mut self, page: &PageId, entries: &[NewEntry]) -> Result<(), Stop> {
@@ -233,11 +243,11 @@ impl Writer<'_> {
         groups: impl Iterator<Item = Vec<Json>>,
     ) -> Result<(), Stop> {
         for group in groups {
-            let ids = self.judged(self.sync.notion.append(
-                &page.as_block(),
-                &group,
-                self.sync.deadline,
-            ))?;
+            let sent = rejection::with_links_or_without(&group, group.len(), |group| {
+                let notion = self.sync.notion;
+                notion.append(&page.as_block(), group, self.sync.deadline)
+            });
+            let ids = self.judged(sent)?;
             let (sent, after) = entries.split_at(group.len());
             self.done(sent, page, ids)?;
             entries = after;
@@ -266,7 +276,7 @@ impl Writer<'_> {
                 return Err(Stop::Again(Box::new(Error::Unsettled(what))));
             };
             for group in &entry.blocks.rest {
-                self.judged(self.sync.notion.append(&block, group, self.sync.deadline))?;
+                self.judged(self.append_inside(&block, group))?;
             }
             self.settled(&entry.new.activity, &entry.new.parts)?;
         }
@@ -288,10 +298,17 @@ impl Writer<'_> {
         self.sync.store.intend(None, &[record])?;
         let missing = blocks::without(parts.iter().flat_map(blocks::part).collect(), present);
         for group in blocks::groups(missing) {
-            let sent = self.sync.notion.append(block, &group, self.sync.deadline);
+            let sent = self.append_inside(block, &group);
             self.entry_judged(sent, activity)?;
         }
         self.settled(activity, parts)
+    }
+
+    /// Appends to the inside of an entry.
+    fn append_inside(&self, entry: &BlockId, blocks: &[Json]) -> notion::Result<Vec<BlockId>> {
+        rejection::with_links_or_without(blocks, 1, |blocks| {
+            self.sync.notion.append(entry, blocks, self.sync.deadline)
+        })
     }
 
     fn reword(&mut self, block: &BlockId, activity: &ActivityId, line: &Block) -> Result<(), Stop> {

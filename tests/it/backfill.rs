@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::harness::{Run, User, feed};
-use crate::kit::{ROSA, status};
+use crate::kit::{ROSA, quo_error, status};
 use crate::standin::{Act, Fault, Vendor, World};
 
 const OWN: &str = "+14155550110";
@@ -437,7 +437,7 @@ fn killed_run_is_continued() {
 fn conversation_that_quo_refuses_does_not_hide_the_others() {
     let user = user(busy());
     user.vendors.add_fault(
-        Fault::new(Vendor::Quo, status(400, "{}"))
+        Fault::new(Vendor::Quo, quo_error(400))
             .path("/v1/calls")
             .nth(1),
     );

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::harness::User;
-use crate::kit::{MESSAGE, ROSA, altered, message, message_from, status};
+use crate::kit::{MESSAGE, ROSA, altered, message, message_from, quo_error, status};
 use crate::standin::{Act, Fault, Vendor};
 
 const NUMBERS: &str = "GET /v1/phone-numbers -> 200";
@@ -226,7 +226,7 @@ fn contacts_that_there_was_no_time_for_are_read_on_where_the_last_event_stopped(
     });
     user.vendors.world().quo.contacts.splice(0..0, many);
     let third = || {
-        Fault::new(Vendor::Quo, status(401, "{}"))
+        Fault::new(Vendor::Quo, quo_error(401))
             .path("/v1/contacts")
             .nth(3)
     };

@@ -209,6 +209,12 @@ pub fn status(code: u16, body: &str) -> Act {
     }
 }
 
+/// Quo's own error, as its gateway words it.
+pub fn quo_error(code: u16) -> Act {
+    let body = json!({"error": {"message": "No.", "key": "Refused", "trace": "t-1"}});
+    status(code, &body.to_string())
+}
+
 /// Notion's own error.
 pub fn notion_error(status: u16, code: &str, message: &str) -> Act {
     Act::NotionError {

@@ -17,6 +17,16 @@ const MAX_BODY: usize = 2_000;
 /// Code of a v1 refusal to read a call with more than two parties.
 const TOO_MANY_PARTICIPANTS: &str = "0101400";
 
+/// Whether a body that came with that status is Quo's own: one of its three shapes of errors. What
+/// it says with a 429 is written nowhere.
+pub fn is_refusal(status: u16, body: &Value) -> bool {
+    let has = |object: &Value, names: &[&str]| names.iter().all(|name| object[name].is_string());
+    status == 429
+        || has(&body["error"], &["message", "key"])
+        || has(body, &["message", "code"])
+        || has(body, &["message", "title", "docs"])
+}
+
 /// Why Quo gave nothing.
 #[derive(Debug)]
 pub enum Error {
