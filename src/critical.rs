@@ -67,6 +67,7 @@ pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
             requests: 1,
             period: Duration::from_secs(1),
         },
+        body_bytes: 64 * 1024,
         shared: None,
         request_id_header: "x-request-id",
         is_refusal: |_, _| true,

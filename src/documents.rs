@@ -8,6 +8,8 @@ use std::io::{self, Read};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+/// Most documents of an input that may be broken; what comes behind them is not read.
+pub const MOST_BROKEN: usize = 1000;
 /// Largest document, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The mark that some editors put in front of a text in UTF-8.
@@ -29,6 +31,8 @@ pub enum Broken {
     List,
     /// Larger than [`MAX_BYTES`].
     TooLarge,
+    /// So many were broken that the rest is not read.
+    TooMany,
     /// The input itself could not be read.
     Io(io::Error),
 }
@@ -43,6 +47,7 @@ pub struct Documents<R> {
     chunk: usize,
     at_end: bool,
     failed: bool,
+    broken: usize,
     /// True until something has been given out.
     first: bool,
 }
@@ -57,6 +62,7 @@ impl<R: Read> Documents<R> {
             chunk: FIRST_CHUNK,
             at_end: false,
             failed: false,
+            broken: 0,
             first: true,
         }
     }
@@ -142,8 +148,7 @@ impl<R: Read> Documents<R> {
                 tried = length;
                 match scan(self.rest(), self.at_end) {
                     Scan::Whole(end) if end <= MAX_BYTES => {
-                        let document = self.rest()[..end].to_vec();
-                        self.start += end;
+                        let document = self.take(end);
                         if document.starts_with(b"[") {
                             return Err(Broken::List);
                         }
@@ -167,6 +172,18 @@ impl<R: Read> Documents<R> {
             }
             self.fill().map_err(Broken::Io)?;
         }
+    }
+
+    /// Gives out so many bytes. A large document is not copied.
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let end = self.start + count;
+        if self.start > 0 || count < CHUNK {
+            let taken = self.buffer[self.start..end].to_vec();
+            self.start = end;
+            return taken;
+        }
+        let rest = self.buffer.split_off(end);
+        std::mem::replace(&mut self.buffer, rest)
     }
 
     fn starts_with_bracket(&self) -> bool {
@@ -257,8 +274,13 @@ impl<R: Read> Iterator for Documents<R> {
         if self.failed {
             return None;
         }
-        let item = self.read().transpose();
-        self.failed = matches!(item, Some(Err(Broken::Io(_))));
+        let item = if self.broken < MOST_BROKEN {
+            self.read().transpose()
+        } else {
+            self.read().transpose().map(|_| Err(Broken::TooMany))
+        };
+        self.broken += usize::from(matches!(item, Some(Err(_))));
+        self.failed = matches!(item, Some(Err(Broken::Io(_) | Broken::TooMany)));
         self.first = false;
         item
     }
@@ -372,6 +394,7 @@ mod tests {
             Err(Broken::Utf16) => "utf-16".into(),
             Err(Broken::List) => "list".into(),
             Err(Broken::TooLarge) => "too large".into(),
+            Err(Broken::TooMany) => "too many".into(),
             Err(Broken::Io(_)) => "io".into(),
         }
     }
@@ -460,6 +483,21 @@ mod tests {
         let limit = format!("{{\"a\": \"{}\"}}", "x".repeat(MAX_BYTES - 9));
         assert_eq!(limit.len(), MAX_BYTES);
         assert_eq!(Documents::new(limit.as_bytes()).flatten().count(), 1);
+    }
+
+    #[test]
+    fn after_a_thousand_broken_documents_it_ends() {
+        let text = format!("{{}}\n{}{{}}\n", "x\n".repeat(MOST_BROKEN));
+        let found: Vec<String> = Documents::new(text.as_bytes()).map(shown).collect();
+        assert_eq!(found.len(), MOST_BROKEN + 2);
+        assert_eq!(
+            (found[0].as_str(), found[MOST_BROKEN].as_str()),
+            ("{}", "broken")
+        );
+        assert_eq!(found[MOST_BROKEN + 1], "too many");
+        let text = "x\n".repeat(MOST_BROKEN);
+        let found: Vec<String> = Documents::new(text.as_bytes()).map(shown).collect();
+        assert_eq!((found.len(), found[999].as_str()), (MOST_BROKEN, "broken"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::backfill;
-use crate::documents::{Broken, MAX_BYTES};
+use crate::documents::{Broken, MAX_BYTES, MOST_BROKEN};
 use crate::http;
 use crate::notion;
 use crate::quo;
@@ -181,6 +181,11 @@ impl From<Broken> for Failure {
                 Kind::Payload,
                 format!("the document is larger than {} MiB", MAX_BYTES >> 20),
                 "no delivery of Quo is that large; check what is piped in",
+            ),
+            Broken::TooMany => Self::new(
+                Kind::Payload,
+                format!("{MOST_BROKEN} documents were broken; what follows was not read"),
+                "no delivery is written like that; check what is piped in",
             ),
             Broken::Io(err) => Self::new(
                 Kind::Store,
@@ -410,7 +415,7 @@ fn from_http(err: &http::Error) -> Failure {
             Kind::Config,
             "check the keys: one seems to hold a line break or the like",
         ),
-        http::Error::Unreadable { .. } => failure(
+        http::Error::TooLarge { .. } | http::Error::Unreadable { .. } => failure(
             Kind::Unavailable,
             "run again later; if it \
             stays so, report it",

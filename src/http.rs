@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::error::Error;
@@ -37,6 +36,7 @@ pub use self::wire::{Agent, agent};
 use self::gate::{Gate, wait_within};
 use self::verdict::{Again, Origin, Pace, Scrub, Verdict, judge};
 use self::wire::{Limit, Outgoing, exchange};
+use crate::bounded;
 use crate::secret::Secret;
 use crate::time::Deadline;
 
@@ -54,11 +54,16 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Parses the body. A body of another shape is [`Error::Unreadable`] after a read,
-    /// [`Error::Unknown`] after a write.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let mut parser = serde_json::Deserializer::from_slice(&self.body);
-        serde_path_to_error::deserialize(&mut parser).map_err(|err| {
+    /// Parses the body. A body with more values than are read is [`Error::TooLarge`] after a read,
+    /// and [`Error::Unknown`] after a write.
+    pub fn json(&self) -> Result<Value, Error> {
+        bounded::value(&self.body).map_err(|err| {
+            if bounded::is_too_much(&err) && self.origin.effect == Effect::Read {
+                return Error::TooLarge {
+                    what: format!("{}: 200, {err}", self.origin.line),
+                    request_id: self.request_id.clone(),
+                };
+            }
             let why = self.origin.scrub.clean(err.to_string().as_bytes());
             self.unexpected(&error::one_line(&why))
         })
@@ -97,6 +102,8 @@ pub struct VendorSpec {
     pub headers: Vec<(&'static str, Secret)>,
     /// Its rate limit.
     pub window: Window,
+    /// Largest body of an answer, in bytes.
+    pub body_bytes: u64,
     /// The same limit counted together with other processes, where there is something to count in.
     pub shared: Option<Arc<dyn SharedWindow>>,
     /// The answer's header with the id that the vendor's support asks for.
@@ -128,8 +135,6 @@ struct Tuning {
     /// One attempt: Notion answers within 60 s, and a shorter limit turns saved writes into unknown
     /// ones.
     attempt: Duration,
-    /// Largest body of an answer.
-    body_bytes: u64,
 }
 
 const TUNING: Tuning = Tuning {
@@ -138,7 +143,6 @@ const TUNING: Tuning = Tuning {
     cap: Duration::from_secs(30),
     patience: Duration::from_mins(2),
     attempt: Duration::from_secs(65),
-    body_bytes: 32 * 1024 * 1024,
 };
 
 impl Tuning {
@@ -258,7 +262,7 @@ impl Vendor {
             outgoing,
             Limit {
                 time,
-                body_bytes: self.tuning.body_bytes,
+                body_bytes: self.spec.body_bytes,
             },
         );
         let status = outcome.as_ref().map_or(0, |received| received.status);

@@ -26,6 +26,8 @@ use crate::time::Deadline;
 use blocks::ListedBlock;
 use database::Table;
 
+/// Largest answer that is read, in bytes. Of a list that is larger, smaller parts are asked for.
+pub const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// First version in which a database is a container of data sources.
 const DATA_SOURCES: &str = "2025-09-03";
 /// Most requests of one walk through a query's answer: 10,000 rows, where Notion itself stops.
@@ -72,6 +74,13 @@ impl Error {
             }
             Self::Http(_) | Self::Ambiguous(_) | Self::Unreadable(_) => None,
         }
+    }
+}
+
+impl Error {
+    /// True if so many items of a list at once are too much, for Notion or for us.
+    fn asks_for_less(&self) -> bool {
+        self.refusal(503).is_some() || matches!(self, Self::Http(http::Error::TooLarge { .. }))
     }
 }
 
@@ -196,8 +205,7 @@ impl Notion {
             let read = |body: Json| query::read(&body, column);
             let answer = match self.ask(&request, version, deadline, read) {
                 Ok(answer) => answer,
-                // So many rows at once are too much for Notion now.
-                Err(err) if err.refusal(503).is_some() && size > 1 => {
+                Err(err) if err.asks_for_less() && size > 1 => {
                     size /= 2;
                     continue;
                 }
@@ -321,13 +329,13 @@ impl Notion {
     pub fn list(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
         let path = format!("/blocks/{parent}/children");
         let mut all = Vec::new();
-        let mut cursor: Option<String> = None;
+        let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
         for _ in 0..BLOCK_PAGES {
             let mut request = get(&path);
-            request.query.push(("page_size".into(), "100".into()));
+            request.query.push(("page_size".into(), size.to_string()));
             request
                 .query
-                .extend(cursor.take().map(|cursor| ("start_cursor".into(), cursor)));
+                .extend(cursor.clone().map(|cursor| ("start_cursor".into(), cursor)));
             let read = |body: Json| {
                 let list = list::read(&body)?;
                 Ok((
@@ -335,7 +343,13 @@ impl Notion {
                     list.next.map(str::to_owned),
                 ))
             };
-            let (blocks, next) = self.ask(&request, &self.version, deadline, read)?;
+            let (blocks, next) = match self.ask(&request, &self.version, deadline, read) {
+                Err(err) if err.asks_for_less() && size > 1 => {
+                    size /= 2;
+                    continue;
+                }
+                answer => answer?,
+            };
             all.extend(blocks);
             match next {
                 Some(next) => cursor = Some(next),

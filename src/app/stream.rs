@@ -17,6 +17,9 @@ pub const BYTES: usize = 4 * 1024 * 1024;
 const LINGER: Duration = Duration::from_millis(50);
 /// Documents that are read ahead.
 const AHEAD: usize = 8;
+/// A document of so many bytes is large: nothing is read ahead of its end, and its window ends with
+/// it. So at most one of them is in memory.
+const LARGE: usize = 1024 * 1024;
 
 /// Hands on `first` and all that comes after it, window by window.
 pub fn windows(
@@ -26,26 +29,48 @@ pub fn windows(
 ) {
     thread::scope(|scope| {
         let (sender, documents) = mpsc::sync_channel(AHEAD);
-        // The receiver stays until the last document was sent.
-        scope.spawn(move || rest.try_for_each(|document| sender.send(document)));
+        // Says that a large one is done. Both ends stay until the last document was sent.
+        let (done, large_done) = mpsc::sync_channel(1);
+        let mut hold = size(&first) >= LARGE;
+        scope.spawn(move || {
+            while !hold || large_done.recv().is_ok() {
+                let Some(document) = rest.next() else {
+                    return;
+                };
+                hold = size(&document) >= LARGE;
+                if sender.send(document).is_err() {
+                    return;
+                }
+            }
+        });
         let mut next = Some(first);
         while let Some(first) = next {
-            take(window(first, &documents));
+            let window = window(first, &documents);
+            let was_held = window.last().is_some_and(|last| size(last) >= LARGE);
+            take(window);
+            if was_held && done.send(()).is_err() {
+                return;
+            }
             next = documents.recv().ok();
         }
     });
 }
 
+fn size(document: &Document) -> usize {
+    document.as_ref().map_or(0, |(_, body)| body.len())
+}
+
 /// The document and those that come with it.
 fn window(first: Document, documents: &Receiver<Document>) -> Vec<Document> {
-    let size = |document: &Document| document.as_ref().map_or(0, |(_, body)| body.len());
-    let mut bytes = size(&first);
+    let mut last = size(&first);
+    let mut bytes = last;
     let mut window = vec![first];
-    while window.len() < DOCUMENTS && bytes < BYTES {
+    while window.len() < DOCUMENTS && bytes < BYTES && last < LARGE {
         let Ok(document) = documents.recv_timeout(LINGER) else {
             break;
         };
-        bytes += size(&document);
+        last = size(&document);
+        bytes += last;
         window.push(document);
     }
     window

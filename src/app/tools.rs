@@ -162,6 +162,11 @@ impl Tools {
             base: access.base,
             headers: vec![("Authorization", authorization)],
             window: access.window,
+            body_bytes: if name == "notion" {
+                notion::MOST_BYTES
+            } else {
+                quo::MOST_BYTES
+            },
             shared: Some(Arc::clone(shared)),
             request_id_header: if name == "notion" {
                 "x-notion-request-id"

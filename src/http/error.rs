@@ -63,8 +63,15 @@ pub enum Error {
         /// The vendor's id of the request.
         request_id: Option<String>,
     },
-    /// A read that succeeded with a body this program cannot take: another shape than expected, or
-    /// too large. Trying again gives the same.
+    /// A read that succeeded with more than is taken; less may be asked for.
+    TooLarge {
+        /// One line.
+        what: String,
+        /// The vendor's id of the request.
+        request_id: Option<String>,
+    },
+    /// A read that succeeded with a body of another shape than expected. Trying again gives the
+    /// same.
     Unreadable {
         /// One line: what was read, and where the body differs.
         what: String,
@@ -93,7 +100,10 @@ impl Error {
             Self::Refused { status, .. } => Some(*status),
             Self::NotNow { status, .. } | Self::Unknown { status, .. } => *status,
             Self::Blocked { .. } => Some(429),
-            Self::Unreadable { .. } | Self::Deadline { .. } | Self::Invalid { .. } => None,
+            Self::TooLarge { .. }
+            | Self::Unreadable { .. }
+            | Self::Deadline { .. }
+            | Self::Invalid { .. } => None,
         }
     }
 
@@ -104,6 +114,7 @@ impl Error {
             | Self::NotNow { request_id, .. }
             | Self::Blocked { request_id, .. }
             | Self::Unknown { request_id, .. }
+            | Self::TooLarge { request_id, .. }
             | Self::Unreadable { request_id, .. } => request_id.as_deref(),
             Self::Deadline { .. } | Self::Invalid { .. } => None,
         }
@@ -115,6 +126,7 @@ impl Error {
             | Self::NotNow { what, .. }
             | Self::Blocked { what, .. }
             | Self::Unknown { what, .. }
+            | Self::TooLarge { what, .. }
             | Self::Unreadable { what, .. }
             | Self::Deadline { what }
             | Self::Invalid { what } => what,

@@ -175,18 +175,7 @@ fn judge_success(origin: &Origin, received: Received) -> Verdict {
             body: Value::Null,
             request_id,
         }),
-        (Effect::Read, Some(Flaw::TooLarge)) => {
-            let text = kept(
-                &origin
-                    .scrub
-                    .clean(&received.body[..received.body.len().min(4096)]),
-            );
-            Verdict::Stop(Error::Unreadable {
-                what,
-                text,
-                request_id,
-            })
-        }
+        (Effect::Read, Some(Flaw::TooLarge)) => Verdict::Stop(Error::TooLarge { what, request_id }),
         (Effect::Read, None | Some(Flaw::Cut(_))) => Verdict::Again(Again {
             what,
             status,

@@ -35,6 +35,9 @@ use crate::http::{BaseUrl, Request, Vendor};
 use crate::quo::words::Availability;
 use crate::time::Deadline;
 
+/// Largest answer that is read, in bytes: the transcript of a day's call.
+pub const MOST_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Asks Quo, until a deadline. Cheap to make: one for each task that has a deadline of its own.
 pub struct Quo<'a> {
     vendor: &'a Vendor,

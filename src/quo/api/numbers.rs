@@ -4,11 +4,11 @@
 //! <https://www.quo.com/docs/mdx/api-reference/phone-numbers/list-phone-numbers>
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::refusal::Error;
 use super::users::WireUser;
 use super::wire;
+use crate::bounded::AtMost;
 use crate::domain::id::{NumberId, UserId};
 use crate::domain::phone::Phone;
 use crate::http::Request;
@@ -34,7 +34,7 @@ pub fn list() -> Request {
 /// Reads the reply to [`list`]. A number that cannot be read is left out with a warning; if that
 /// would leave nothing, it is an error, because then every own number would pass for a client.
 pub fn parse(raw: &str) -> Result<Vec<OwnNumber>, Error> {
-    let records: Vec<Box<RawValue>> = wire::data("list of phone numbers", raw.as_bytes())?;
+    let AtMost(records): wire::Records = wire::data("list of phone numbers", raw.as_bytes())?;
     let numbers = wire::each(&records, number);
     if numbers.is_empty() && !records.is_empty() {
         return Err(Error::unreadable(

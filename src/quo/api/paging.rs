@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::refusal::Error;
 use super::wire;
@@ -42,7 +41,7 @@ pub(super) fn parse<T>(
     let page: WirePage = wire::value(what, body)?;
     let next = page.next_page_token.filter(|token| !token.is_empty());
     Ok(Page {
-        records: wire::each(&page.data, read),
+        records: wire::each(&page.data.0, read),
         next,
     })
 }
@@ -90,7 +89,7 @@ fn step<T>(seen: &mut HashSet<String>, page: Page<T>) -> Result<Page<T>, Error> 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WirePage {
-    data: Vec<Box<RawValue>>,
+    data: wire::Records,
     next_page_token: Option<String>,
 }
 

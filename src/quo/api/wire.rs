@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::refusal::Error;
+use crate::bounded::AtMost;
 use crate::domain::id::ActivityId;
 use crate::domain::profile::non_blank;
 use crate::quo::words::{Fields, Notes, OBJECT};
@@ -31,6 +32,9 @@ pub(super) fn value<'a, T: Deserialize<'a>>(
     let reader = &mut serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(reader).map_err(|cause| Error::unreadable(what, cause, body))
 }
+
+/// The records of a list. A page holds at most 100; only the list of own numbers is not paged.
+pub(super) type Records = AtMost<Box<RawValue>, 10_000>;
 
 /// Reads each record of a list alone; one that cannot be read is left out with a warning.
 pub(super) fn each<T>(
