@@ -110,6 +110,15 @@ pub enum Place {
     Postgres(Secret),
 }
 
+impl Place {
+    /// The database at that address, if the address can be read; nothing is asked there.
+    pub fn of_database(url: &str) -> Result<Self> {
+        let url = Secret::new(url);
+        postgres::Address::check(&url)?;
+        Ok(Self::Postgres(url))
+    }
+}
+
 /// A lock that is held; it ends when this is dropped, and with the process however that ends.
 pub struct Guard {
     _held: Held,

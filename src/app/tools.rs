@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::{self, Access, Config};
 use crate::delivery::{self, Claim, Ended};
+use crate::domain::outcome::Warning;
 use crate::failure::Failure;
 use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
 use crate::notion::Notion;
@@ -32,9 +33,11 @@ struct Vendors {
 
 impl Tools {
     pub fn new(config: Config, clock: fn() -> Timestamp) -> Self {
+        // What is wrong with a proxy ends the work before anything is sent.
+        let proxies = config.proxies().unwrap_or_default();
         Self {
             config,
-            agent: http::agent(),
+            agent: http::agent(proxies),
             clock,
             store: OnceCell::new(),
             vendors: OnceCell::new(),
@@ -53,6 +56,13 @@ impl Tools {
         };
         let store = Store::open(&self.config.store, mode, self.clock)?;
         Ok(self.store.get_or_init(|| store))
+    }
+
+    /// What is wrong with the settings, for an event that is only kept.
+    pub fn doubts(&self) -> Vec<Warning> {
+        let wrong = self.config.check().err();
+        let warning = wrong.map(|failure| Warning::new("settings_wrong", failure.message));
+        warning.into_iter().collect()
     }
 
     /// Which of these belong together, by their places.
@@ -80,7 +90,14 @@ impl Tools {
 
     fn try_work(&self, works: &[&Work], claim: Claim) -> Result<Vec<Ended>, Failure> {
         let store = self.store()?;
-        let patience = self.config.patience()?;
+        let patience = self.config.patience();
+        // No attempt is counted for what every event meets with.
+        self.config.check_for_sync().map_err(|mut failure| {
+            if !self.config.dry_run {
+                failure.hint.push_str(delivery::KEPT);
+            }
+            failure
+        })?;
         let vendors = match self.vendors() {
             Ok(vendors) => vendors,
             Err(failure) if self.config.dry_run => return Err(failure),

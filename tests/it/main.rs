@@ -42,3 +42,4 @@ mod support;
 mod tidy;
 mod timers;
 mod trouble;
+mod trust;

@@ -88,6 +88,15 @@ impl Address {
         })
     }
 
+    /// Checks what an address says, and looks at nothing else.
+    pub fn check(url: &Secret) -> Result<()> {
+        let (url, extras) = take_extras(url.expose())?;
+        let config: Config = url.parse().map_err(|_| unreadable())?;
+        shown(&config)?;
+        is_encrypted(&config, extras.mode.as_deref())?;
+        options(&config, &extras).map(drop)
+    }
+
     /// What went wrong, in words that hold no secret.
     pub fn error(&self, err: &postgres::Error) -> Error {
         error::translate(&self.name, err)
