@@ -14,6 +14,8 @@ use rustix::fs::OFlags;
 const OTHERS_WRITE: u32 = 0o022;
 /// Bits of a mode that let others read.
 const OTHERS_READ: u32 = 0o044;
+/// What is mounted where.
+const MOUNTS: &str = "/proc/self/mountinfo";
 /// Where users have their names.
 const USERS: &str = "/etc/passwd";
 
@@ -135,6 +137,35 @@ pub fn flaw(path: &Path) -> Option<&'static str> {
     open.then_some("can be written by others")
 }
 
+/// The kind of file system on which something lies, as the machine calls it.
+pub fn file_system(path: &Path) -> Option<String> {
+    let real = resolve(path).ok()?.path;
+    let mounts = fs::read_to_string(MOUNTS).ok()?;
+    let fields = |line: &str| {
+        let (place, rest) = line.split_once(" - ")?;
+        let mounted = place.split(' ').nth(4)?.replace("\\040", " ");
+        let kind = rest.split(' ').next()?.to_owned();
+        real.starts_with(&mounted).then_some((mounted.len(), kind))
+    };
+    // Of two at one place the later one lies above.
+    let all = mounts.lines().filter_map(fields);
+    all.max_by_key(|(length, _)| *length).map(|(_, kind)| kind)
+}
+
+/// False if the file system says that it cannot lock. That somebody else has locked says that it
+/// can. Of a file that this process has locked already the locks are lost.
+pub fn can_lock(path: &Path) -> bool {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    use rustix::io::Errno;
+    let Ok(file) = open(path) else {
+        return true;
+    };
+    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) | Err(Errno::AGAIN | Errno::ACCESS) => true,
+        Err(_) => false,
+    }
+}
+
 /// The user that this process runs as.
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -238,6 +269,18 @@ mod tests {
         assert_eq!((place.path, place.exists), (real.join("a/b"), false));
         let place = resolve(&dir.path().join("link")).expect("resolved");
         assert_eq!((place.path, place.exists, place.uid), (real, true, user()));
+    }
+
+    #[test]
+    fn kind_of_file_system_is_known() {
+        if Path::new(MOUNTS).exists() {
+            assert_eq!(
+                file_system(Path::new("/proc/self/x")).as_deref(),
+                Some("proc")
+            );
+        }
+        let file = tempfile::NamedTempFile::new().expect("file");
+        assert!(can_lock(file.path()));
     }
 
     #[test]

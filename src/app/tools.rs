@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
 use crate::notion::Notion;
 use crate::secret::Secret;
-use crate::store::{Mode, Store};
+use crate::store::{Mode, Place, Store};
 use crate::sync::{self, QuoAccess, Settings, Sync, Work};
 
 /// Settings, and what is made from them.
@@ -54,7 +54,17 @@ impl Tools {
         } else {
             Mode::ReadWrite
         };
-        let store = Store::open(&self.config.store, mode, self.clock)?;
+        let place = &self.config.store;
+        let opened = Store::open(place, mode, self.clock).map_err(Failure::from);
+        let store = opened.map_err(|mut failure| {
+            if let Place::File(path) = place {
+                let path = path.display().to_string();
+                if !failure.message.contains(&path) {
+                    failure.message = format!("{} ({path})", failure.message);
+                }
+            }
+            failure
+        })?;
         Ok(self.store.get_or_init(|| store))
     }
 

@@ -303,7 +303,7 @@ fn connector(root: Option<&str>) -> Result<MakeRustlsConnect> {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         },
         Some(path) => read_roots(path)
-            .with_context(|| format!("cannot use sslrootcert={path}"))
+            .context("cannot use the file that sslrootcert names")
             .map_err(Error::Broken)?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
