@@ -72,6 +72,7 @@ pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
     if let Err(failure) = ended {
         app.failed(&failure, &Outcome::default());
     }
+    app.tell_of_settings(args.sync.enqueue);
     app.worst
 }
 
@@ -196,6 +197,19 @@ impl App<'_> {
         }
     }
 
+    /// What is wrong with the settings is told even where no document was, and so no line tells it.
+    fn tell_of_settings(&mut self, enqueue: bool) {
+        let Err(failure) = self.tools.config.check() else {
+            return;
+        };
+        if enqueue {
+            log::warn!("{failure}; hint: {}", failure.hint);
+        } else if self.worst != failure.exit_code() {
+            log_failure(&failure, None);
+            self.worst = failure::worst(self.worst, failure.exit_code());
+        }
+    }
+
     fn expect_documents(&self) -> Result<(), Failure> {
         if self.documents > 0 {
             return Ok(());
@@ -244,6 +258,7 @@ impl App<'_> {
         let item = |(event, kept): (Box<Event>, _)| match kept {
             Ok(None) if treatment == Treatment::Enqueue => Item::Ended(Ok(Outcome {
                 queued: true,
+                warnings: self.tools.doubts(),
                 ..sync::outset(&event)
             })),
             Ok(None) => Item::Work(Work::Event(event)),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Shown at the end of `--help`.
@@ -14,15 +15,15 @@ EXAMPLES
                                                  what a webhook receiver runs
   quotion backfill --since 24h | quotion         what no webhook brought (cron)
   quotion --enqueue … < body; quotion replay     answer at once, work later (cron)
-ENVIRONMENT (or a file .env in the working directory)
-  NOTION_API_KEY                 token of the Notion integration; required
+ENVIRONMENT (or a file .env in the working directory or in --dir; an empty variable is not set)
+  NOTION_API_KEY                 token of the Notion integration; required (also NOTION_API_TOKEN)
   NOTION_CLIENTS_DATABASE_ID     the Clients database, shared with the integration; required
                                  (also NOTION_CANVAS_DATABASE_ID; an id or the database's link)
   OPENPHONE_API_KEY              Quo API key (also QUO_API_KEY); without it no names are looked up
   OPENPHONE_WEBHOOK_SECRET       signing secrets, comma-separated (also QUO_WEBHOOK_SECRET,
                                  WEBHOOK_SECRET)
   NOTION_WEBHOOK_SECRET          verification token of a Notion webhook subscription
-  QUOTION_REQUIRE_SIGNATURE      1: as --require-signature
+  QUOTION_REQUIRE_SIGNATURE      1: as --require-signature; the stricter of all sources counts
   QUOTION_DIR, QUOTION_STATE     as --dir and --state (an address with a password belongs here, \
   not on the command line)
   DATABASE_URL                   PostgreSQL, when there is no --state (also SUPABASE_DB_URL); \
@@ -33,6 +34,7 @@ ENVIRONMENT (or a file .env in the working directory)
   NOTION_API_BASE                default https://api.notion.com/v1
   NOTION_VERSION                 default 2022-06-28
   ALERT_WEBHOOK_URL              gets a POST {\"text\": …} on critical failures
+  HTTPS_PROXY, NO_PROXY          proxy for other machines, and hosts that need none
   LOG_LEVEL or RUST_LOG          error, warn (default), info, debug
   Flags beat environment beat .env beat quotion.toml beat defaults.
 
@@ -81,6 +83,10 @@ pub struct Args {
     /// Column names and choices [default: quotion.toml if it exists]
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
+
+    /// Keys and other variables [default: .env in the working directory, else in the folder]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub env_file: Option<PathBuf>,
 
     /// Where logs go; `stdout` puts them before the result lines
     #[arg(long, value_name = "STREAM", default_value = "stderr", global = true)]
@@ -132,8 +138,8 @@ pub struct ReplayArgs {
 /// Options of `backfill`.
 #[derive(Debug, clap::Args)]
 pub struct BackfillArgs {
-    /// Calls and texts made since so long ago, such as 24h or 30d
-    #[arg(long, value_name = "DURATION")]
+    /// Calls and texts made since so long ago, such as 24h or 1w, or since a date
+    #[arg(long, value_name = "DURATION or DATE")]
     pub since: Option<String>,
 
     /// Only recordings, transcripts and summaries that synced calls made since so long ago still
@@ -141,8 +147,8 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "DURATION")]
     pub pending: Option<String>,
 
-    /// Nothing made later than so long ago
-    #[arg(long, value_name = "DURATION")]
+    /// Nothing made later than so long ago, or than a date
+    #[arg(long, value_name = "DURATION or DATE")]
     pub until: Option<String>,
 
     /// Only this number of the workspace, by id (PN…) or as +1…; may be repeated [default: all]
@@ -202,6 +208,27 @@ impl SyncArgs {
             || self.enqueue
             || self.dry_run
     }
+}
+
+/// What is wrong with the command line, in one line. A flag's value is not repeated: it may be a
+/// key in the wrong place.
+pub fn complaint(err: &clap::Error) -> String {
+    let told = |kind| match err.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        Some(_) | None => None,
+    };
+    let value = told(ContextKind::InvalidValue).filter(|value| !value.is_empty());
+    if let (Some(flag), Some(_)) = (told(ContextKind::InvalidArg), value) {
+        let possible = told(ContextKind::ValidValue);
+        let possible = possible.map(|values| format!(" [possible values: {values}]"));
+        return format!("wrong value for '{flag}'{}", possible.unwrap_or_default());
+    }
+    // What was expected stands on the lines below the first, up to the blank one.
+    let text = err.render().to_string();
+    let first = text.trim_start_matches("error: ").split("\n\n").next();
+    let words = first.unwrap_or_default().split_whitespace();
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Stream of the logs.

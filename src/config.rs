@@ -1,15 +1,19 @@
 //! Settings: flags, environment, `.env` and `quotion.toml`, checked, with one small struct for each
 //! client.
 //!
-//! The only reader of the environment. What only some events need (keys, databases) is checked when
-//! it is asked for, so that an event that needs nothing works without any.
+//! All are checked at the start of every run. What concerns the folder, the store or the signature
+//! ends it there; anything else is kept in mind, and the events are kept. What only some events
+//! need (keys, databases) may be missing until it is asked for.
 
 mod env_file;
+mod environment;
 mod file;
+mod place;
+mod problem;
+mod span;
+mod value;
+mod zone;
 
-use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,97 +21,26 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::cli::{Args, SyncArgs};
-use crate::domain::id::DatabaseId;
-use crate::failure::{Failure, Kind};
-use crate::http::{BaseUrl, Window};
+use crate::failure::Failure;
+use crate::files::{self, Contents, Site};
+use crate::http::{BaseUrl, Proxies, Window};
 use crate::secret::Secret;
 use crate::signature::{Headers, Secrets, Tolerance};
 use crate::store::{Patience, Place};
 use crate::sync;
 use crate::time::Deadline;
 
+pub use environment::Environment;
 use file::File;
+use problem::{joined, noted};
+pub use span::{Clock, duration, moment};
 
-const ENV_FILE: &str = ".env";
 const DIR: &str = ".tmp";
-const STORE: &str = "quotion.db";
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 const DEADLINE: SignedDuration = SignedDuration::from_secs(50);
-const QUO_BASE: &str = "https://api.quo.com/v1";
-const NOTION_BASE: &str = "https://api.notion.com/v1";
-const LOCALTIME: &str = "/etc/localtime";
-const ZONES: &str = "/usr/share/zoneinfo";
-const NOTION_VERSION: &str = "2022-06-28";
-
-/// The process environment, with `.env` beneath it.
-pub struct Environment(HashMap<String, String>);
-
-impl Environment {
-    /// Reads the environment, and the file `.env` in the working directory if there is one.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
-    )]
-    pub fn read() -> Result<Self, Failure> {
-        let mut all: HashMap<_, _> = env_file()?.into_iter().collect();
-        for (name, value) in std::env::vars_os() {
-            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
-                all.insert(name, value);
-            }
-        }
-        Ok(Self(all))
-    }
-
-    /// The first of `names` that is set to something.
-    fn get(&self, names: &[&str]) -> Option<&str> {
-        let values = names.iter().filter_map(|name| self.0.get(*name));
-        values
-            .map(|value| value.trim())
-            .find(|value| !value.is_empty())
-    }
-
-    fn is_on(&self, name: &str) -> Result<bool, Failure> {
-        match self
-            .get(&[name])
-            .unwrap_or("0")
-            .to_ascii_lowercase()
-            .as_str()
-        {
-            "1" | "true" | "yes" | "on" => Ok(true),
-            "0" | "false" | "no" | "off" => Ok(false),
-            _ => Err(Failure::config(
-                format!("{name} is neither 1 nor 0"),
-                format!("set {name}=1 or remove it"),
-            )),
-        }
-    }
-
-    /// What is to be logged, in the syntax of `env_logger`.
-    pub fn log_filter(&self) -> &str {
-        self.get(&["LOG_LEVEL", "RUST_LOG"]).unwrap_or("warn")
-    }
-}
-
-/// The variables of the file `.env`, if there is one.
-fn env_file() -> Result<Vec<(String, String)>, Failure> {
-    let path = fs::canonicalize(ENV_FILE).unwrap_or_else(|_| ENV_FILE.into());
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(err) => {
-            return Err(Failure::config(
-                format!("cannot read {}: {err}", path.display()),
-                "let this user read it, or remove it",
-            ));
-        }
-    };
-    env_file::parse(&text).map_err(|line| {
-        Failure::config(
-            format!("{} line {line} is not NAME=value", path.display()),
-            "correct the line or remove it; a value with blanks at its ends stands in quotes",
-        )
-    })
-}
+const NOTION_KEY: [&str; 2] = ["NOTION_API_KEY", "NOTION_API_TOKEN"];
+const QUO_KEY: [&str; 2] = ["OPENPHONE_API_KEY", "QUO_API_KEY"];
+const CLIENTS_DATABASE: [&str; 2] = ["NOTION_CLIENTS_DATABASE_ID", "NOTION_CANVAS_DATABASE_ID"];
 
 /// How a payload's signature is to be checked.
 pub struct SignatureSettings {
@@ -145,190 +78,197 @@ pub struct Config {
     pub dry_run: bool,
     environment: Environment,
     file: File,
+    wrong: Vec<Failure>,
 }
 
 impl Config {
-    /// Puts flags, environment and file together.
-    pub fn load(args: &Args, environment: Environment) -> Result<Self, Failure> {
-        let file = File::load(args.config.as_deref())?;
-        let dir = args
-            .dir
-            .clone()
-            .or_else(|| environment.get(&["QUOTION_DIR"]).map(PathBuf::from));
-        let dir = dir.unwrap_or_else(|| PathBuf::from(DIR));
-        let state = args
-            .state
-            .as_deref()
-            .or_else(|| environment.get(&["QUOTION_STATE"]));
-        let shared = environment.get(&["DATABASE_URL", "SUPABASE_DB_URL"]);
+    /// Puts flags, environment and file together, and checks all of it. Run by root in another
+    /// user's folder, the process goes on as that user. Fails where nothing may begin; what else is
+    /// wrong is told by [`Config::check`].
+    pub fn load(args: &Args, mut environment: Environment) -> Result<Self, Failure> {
+        for warning in &environment.warnings {
+            log::warn!("{warning}");
+        }
+        let mut wrong = std::mem::take(&mut environment.failures);
+        wrong.extend(environment.faults());
+        let folder = args.dir.as_deref();
+        let folder = folder.or_else(|| environment.get(&["QUOTION_DIR"]).map(Path::new));
+        let folder = folder.unwrap_or(Path::new(DIR));
+        let owners = environment::owners(folder);
+        let file = file::load(args.config.as_deref(), &owners, &mut wrong);
+        let door = Door::load(args, &environment, folder);
+        let door = door.map_err(|refused| {
+            let all = refused.into_iter().chain(wrong.clone()).collect();
+            joined(all).unwrap_or_else(|| Failure::config("nothing may begin", "report it"))
+        })?;
+        place::go_on_as_owner(&door.dir, &door.store)?;
         Ok(Self {
-            store: store_place(state.or(shared), &dir)?,
-            signature: signature(&args.sync, &environment)?,
-            deadline: deadline(args.deadline.as_deref())?,
+            dir: door.dir.path,
+            store: door.store,
+            signature: door.signature,
+            deadline: door.deadline,
             dry_run: args.sync.dry_run,
-            dir,
             environment,
             file,
+            wrong,
         })
+    }
+
+    /// All that is wrong, at once. Missing settings are not among it.
+    pub fn check(&self) -> Result<(), Failure> {
+        joined(self.wrong.clone()).map_or(Ok(()), Err)
+    }
+
+    /// The same, and what the main job lacks.
+    pub fn check_for_sync(&self) -> Result<(), Failure> {
+        let mut all = self.wrong.clone();
+        if self.environment.get(&NOTION_KEY).is_none() {
+            all.push(no_notion_key());
+        }
+        if self.environment.get(&CLIENTS_DATABASE).is_none() {
+            all.push(no_database());
+        }
+        joined(all).map_or(Ok(()), Err)
     }
 
     /// Access to Notion, and the API version.
     pub fn notion(&self) -> Result<(Access, String), Failure> {
-        let key = self.environment.get(&["NOTION_API_KEY"]);
-        let key = key.ok_or_else(|| {
-            Failure::config(
-                "NOTION_API_KEY is not set",
-                "make an integration at notion.so/my-integrations and set its token",
-            )
-        })?;
-        let base = base(
-            self.environment
-                .get(&["NOTION_API_BASE"])
-                .unwrap_or(NOTION_BASE),
-            "NOTION_API_BASE",
-        )?;
-        let version = self
-            .environment
-            .get(&["NOTION_VERSION"])
-            .unwrap_or(NOTION_VERSION);
-        // The parser takes other spellings of a date too; Notion takes only this one.
-        let is_version = version
-            .parse::<jiff::civil::Date>()
-            .is_ok_and(|date| date.to_string() == version);
-        if !is_version {
-            let message = format!("NOTION_VERSION={version:?} is no version");
-            return Err(Failure::config(
-                message,
-                "versions are dates; the default is 2022-06-28",
-            ));
-        }
-        let window = Window {
-            requests: self.file.notion.requests_per_minute,
-            period: Duration::from_mins(1),
-        };
-        Ok((
-            Access {
-                key: Secret::new(key),
-                base,
-                window,
+        self.check()?;
+        let key = self.environment.key(&NOTION_KEY)?;
+        let access = Access {
+            key: key.ok_or_else(no_notion_key)?,
+            base: self.environment.notion_base()?,
+            window: Window {
+                requests: self.file.requests_per_minute,
+                period: Duration::from_mins(1),
             },
-            version.to_owned(),
-        ))
+        };
+        Ok((access, self.environment.notion_version()?))
     }
 
     /// Access to Quo; `None` without a key.
     pub fn quo(&self) -> Result<Option<Access>, Failure> {
-        let Some(key) = self.environment.get(&["OPENPHONE_API_KEY", "QUO_API_KEY"]) else {
+        self.check()?;
+        let Some(key) = self.environment.key(&QUO_KEY)? else {
             return Ok(None);
         };
-        let named = self
-            .environment
-            .get(&["OPENPHONE_API_BASE", "QUO_API_BASE"]);
-        let base = base(named.unwrap_or(QUO_BASE), "OPENPHONE_API_BASE")?;
         let window = Window {
-            requests: self.file.quo.requests_per_second,
+            requests: self.file.requests_per_second,
             period: Duration::from_secs(1),
         };
-        Ok(Some(Access {
-            key: Secret::new(key),
-            base,
-            window,
-        }))
+        let base = self.environment.quo_base()?;
+        Ok(Some(Access { key, base, window }))
     }
 
     /// Settings of the main job.
     pub fn sync(&self) -> Result<sync::Settings, Failure> {
-        let names = ["NOTION_CLIENTS_DATABASE_ID", "NOTION_CANVAS_DATABASE_ID"];
-        let id = self.environment.get(&names).ok_or_else(|| {
-            Failure::config(
-                "NOTION_CLIENTS_DATABASE_ID is not set",
-                "set it to the Clients database's link or id",
-            )
-        })?;
-        let clients_database = DatabaseId::parse(id).map_err(|_| {
-            Failure::config(
-                format!("NOTION_CLIENTS_DATABASE_ID={id:?} holds no Notion id"),
-                "copy the link of the database (··· > Copy link)",
-            )
-        })?;
+        self.check()?;
+        let database = self.environment.clients_database()?;
         Ok(sync::Settings {
-            clients_database,
-            columns: self.file.clients.names(),
-            tags_field: self.file.quo.tags_field.clone(),
-            contacts_ttl: duration(&self.file.quo.contacts_ttl, "contacts_ttl")?,
-            zone: self.zone()?,
-            settle: duration(&self.file.notion.settle, "settle")?.unsigned_abs(),
-            choice: self.file.choice()?,
+            clients_database: database.ok_or_else(no_database)?,
+            columns: self.file.columns.clone(),
+            tags_field: self.file.tags_field.clone(),
+            contacts_ttl: self.file.contacts_ttl,
+            zone: self.zone(),
+            settle: self.file.settle.unsigned_abs(),
+            choice: self.file.choice.clone(),
         })
     }
 
     /// When to try again what has failed.
-    pub fn patience(&self) -> Result<Patience, Failure> {
-        let first_retry = duration(&self.file.inbox.first_retry, "first_retry")?.unsigned_abs();
-        Ok(Patience {
-            attempts: self.file.inbox.attempts.max(1),
-            first_retry,
-        })
+    pub fn patience(&self) -> Patience {
+        Patience {
+            attempts: self.file.attempts,
+            first_retry: self.file.first_retry.unsigned_abs(),
+        }
     }
 
     /// How long finished events are kept whole.
-    pub fn keep_done(&self) -> Result<Duration, Failure> {
-        Ok(duration(&self.file.inbox.keep_done, "keep_done")?.unsigned_abs())
+    pub fn keep_done(&self) -> Duration {
+        self.file.keep_done.unsigned_abs()
     }
 
     /// Where alerts go.
     pub fn alert(&self) -> Result<Option<BaseUrl>, Failure> {
-        let url = self.environment.get(&["ALERT_WEBHOOK_URL"]);
-        // The address is as good as a key: it is not shown.
-        let bad = |_| {
-            Failure::config(
-                "ALERT_WEBHOOK_URL is no usable address",
-                "it must be https, without query",
-            )
-        };
-        url.map(|url| BaseUrl::parse(url).map_err(bad)).transpose()
+        self.environment.alert()
     }
 
-    fn zone(&self) -> Result<TimeZone, Failure> {
-        let Some(name) = &self.file.timezone else {
-            let here = || {
-                tz_file(Path::new(LOCALTIME)).filter(|_| self.environment.get(&["TZ"]).is_none())
-            };
-            return Ok(here().unwrap_or_else(TimeZone::system));
-        };
-        let plain = !name.starts_with('/') && !name.contains('.');
-        let known = plain
-            .then(|| tz_file(&Path::new(ZONES).join(name)))
-            .flatten();
-        known.map_or_else(|| TimeZone::get(name), Ok).map_err(|_| {
-            Failure::config(
-                format!("timezone = {name:?} is not known"),
-                "use a name like \"America/Chicago\"",
-            )
-        })
+    /// By which proxy other machines are reached.
+    pub fn proxies(&self) -> Result<Proxies, Failure> {
+        self.environment.proxies()
+    }
+
+    /// Zone of times in entries, and of dates on the command line.
+    pub fn zone(&self) -> TimeZone {
+        let named = self.file.timezone.clone();
+        named.unwrap_or_else(|| zone::of_machine(self.environment.get(&["TZ"]).is_some()))
     }
 }
 
-/// Reads the rules of a zone. The library reads them too, after the names of all zones, which takes
-/// a millisecond.
-fn tz_file(path: &Path) -> Option<TimeZone> {
-    TimeZone::tzif("", &std::fs::read(path).ok()?).ok()
+/// What has to be certain before anything is read.
+struct Door {
+    dir: Site,
+    store: Place,
+    signature: SignatureSettings,
+    deadline: Option<Duration>,
 }
 
-/// The address of a database holds a password: it is not shown, whatever is wrong with it.
-fn store_place(state: Option<&str>, dir: &Path) -> Result<Place, Failure> {
-    match state {
-        None => Ok(Place::File(dir.join(STORE))),
-        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Ok(Place::Postgres(Secret::new(url)))
+impl Door {
+    fn load(args: &Args, environment: &Environment, dir: &Path) -> Result<Self, Vec<Failure>> {
+        let mut refused = Vec::new();
+        let deadline = noted(&mut refused, deadline(args.deadline.as_deref()));
+        let signature = noted(&mut refused, signature(&args.sync, environment));
+        let folder = noted(&mut refused, place::folder(dir));
+        let state = args.state.as_deref().or_else(|| {
+            let shared = environment.get(&["DATABASE_URL", "SUPABASE_DB_URL"]);
+            environment.get(&["QUOTION_STATE"]).or(shared)
+        });
+        let path = folder.as_ref().map_or(dir, |folder| &folder.path);
+        let store = noted(&mut refused, place::store(state, path));
+        match (deadline, signature, folder, store) {
+            (Some(deadline), Some(signature), Some(dir), Some(store)) => Ok(Self {
+                dir,
+                store,
+                signature,
+                deadline,
+            }),
+            _ => Err(refused),
         }
-        Some(url) if url.contains("://") => Err(Failure::config(
-            "the store can be a file or a PostgreSQL database, and is set to something else",
-            "pass a path or postgres://… as --state or QUOTION_STATE; without them DATABASE_URL \
-                counts",
-        )),
-        Some(path) => Ok(Place::File(PathBuf::from(path))),
     }
+}
+
+fn no_notion_key() -> Failure {
+    Failure::config(
+        "NOTION_API_KEY is not set",
+        "make an integration at notion.so/my-integrations and set its token",
+    )
+}
+
+fn no_database() -> Failure {
+    Failure::config(
+        "NOTION_CLIENTS_DATABASE_ID is not set",
+        "set it to the Clients database's link or id",
+    )
+}
+
+/// Why a file of settings is not believed: others than `owners` may have written it.
+fn distrusted(path: &Path, contents: &Contents, owners: &[u32]) -> Option<Failure> {
+    let shown = path.display();
+    if contents.others_write {
+        let hint = format!("look at what it says, then chmod go-w {shown}");
+        return Some(Failure::config(
+            format!("{shown} can be written by others, and is not believed"),
+            hint,
+        ));
+    }
+    let foreign = !owners.contains(&contents.uid);
+    foreign.then(|| {
+        let owner = files::name_of(contents.uid);
+        Failure::config(
+            format!("{shown} belongs to {owner}, and is not believed"),
+            "settings belong to the user who runs quotion, or to root",
+        )
+    })
 }
 
 fn signature(args: &SyncArgs, environment: &Environment) -> Result<SignatureSettings, Failure> {
@@ -363,7 +303,7 @@ fn signature(args: &SyncArgs, environment: &Environment) -> Result<SignatureSett
     Ok(SignatureSettings {
         headers,
         secrets,
-        required: args.require_signature || environment.is_on("QUOTION_REQUIRE_SIGNATURE")?,
+        required: args.require_signature || environment.protects("QUOTION_REQUIRE_SIGNATURE")?,
         tolerance,
     })
 }
@@ -377,64 +317,7 @@ fn deadline(text: Option<&str>) -> Result<Option<Duration>, Failure> {
     Ok(Some(span.unsigned_abs()))
 }
 
-/// A span like `5m`, `50s`, `6h` or `30d` (days of 24 hours).
-pub fn duration(text: &str, name: &str) -> Result<SignedDuration, Failure> {
-    let days = || {
-        text.trim()
-            .strip_suffix('d')?
-            .trim()
-            .parse::<i64>()
-            .ok()?
-            .checked_mul(24)
-    };
-    let span = days()
-        .and_then(SignedDuration::try_from_hours)
-        .or_else(|| text.parse().ok());
-    let kind = if name.starts_with("--") {
-        Kind::Usage
-    } else {
-        Kind::Config
-    };
-    let message = || format!("{name}: {text:?} is no length of time");
-    let span = span.filter(SignedDuration::is_positive);
-    span.ok_or_else(|| Failure::new(kind, message(), "write it like 50s, 5m, 6h or 30d"))
-}
-
-fn base(url: &str, name: &str) -> Result<BaseUrl, Failure> {
-    BaseUrl::parse(url).map_err(|why| {
-        Failure::config(
-            format!("{name}: {why}"),
-            "https, or http to a loopback address",
-        )
-    })
-}
-
 /// The deadline of one payload that begins now.
 pub fn starting_now(length: Option<Duration>) -> Deadline {
     length.map_or_else(Deadline::none, Deadline::within)
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-
-    #[test]
-    fn zone_of_a_file_is_the_one_of_that_name() {
-        assert!(tz_file(Path::new("/dev/null")).is_none() && tz_file(Path::new(ZONES)).is_none());
-        let name = "America/Chicago";
-        let library = TimeZone::get(name).expect("zone");
-        // A machine may do without these files.
-        let file = tz_file(&Path::new(ZONES).join(name)).unwrap_or_else(|| library.clone());
-        for at in [
-            "2026-03-08T07:59:59Z",
-            "2026-03-08T08:00:00Z",
-            "2026-11-01T07:00:00Z",
-            "2050-07-01T00:00:00Z",
-        ] {
-            let at: Timestamp = at.parse().expect("time");
-            assert_eq!(file.to_offset(at), library.to_offset(at), "{at}");
-        }
-    }
 }

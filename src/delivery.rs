@@ -25,7 +25,7 @@ use crate::time::Deadline;
 /// Wait before Quo is asked for what no delivery announces.
 const FOLLOW_UP_AFTER: Duration = Duration::from_secs(30);
 /// Added to the hint of a failure whose event is kept.
-const KEPT: &str = "; the event is kept, `quotion replay` tries again";
+pub const KEPT: &str = "; the event is kept, `quotion replay` tries again";
 /// Added to the hint of the last failure.
 const LAST_ATTEMPT: &str =
     "; it was the last attempt: the event is kept, and `quotion replay --dead` tries again";

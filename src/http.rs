@@ -31,7 +31,7 @@ pub use self::error::Error;
 pub use self::gate::{SharedWindow, Window};
 pub use self::request::{Effect, Method, Request};
 pub use self::url::BaseUrl;
-pub use self::wire::{Agent, agent};
+pub use self::wire::{Agent, Proxies, agent};
 
 use self::gate::{Gate, wait_within};
 use self::verdict::{Again, Origin, Pace, Scrub, Verdict, judge};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use quotion::app::{self, World};
-use quotion::cli::Args;
+use quotion::cli::{self, Args};
 use quotion::config::Environment;
 use quotion::failure::{Failure, Kind};
 use quotion::logs;
@@ -27,15 +27,8 @@ fn main() -> ExitCode {
             0
         }
         Err(err) => {
-            let text = err.render().to_string();
             logs::start(logs::Target::Stderr, logs::Format::Text, "error", now);
-            // What was expected stands on the lines below the first, up to the blank one.
-            let first = text
-                .trim_start_matches("error: ")
-                .split("\n\n")
-                .next()
-                .unwrap_or_default();
-            let message = first.split_whitespace().collect::<Vec<_>>().join(" ");
+            let message = cli::complaint(&err);
             app::print_failure(
                 &mut output,
                 &Failure::new(Kind::Usage, message, "quotion --help shows every option"),
@@ -46,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn start(args: &Args, output: &mut impl Write) -> u8 {
-    let environment = Environment::read();
+    let environment = Environment::read(args);
     let filter = environment.as_ref().map_or("warn", Environment::log_filter);
     logs::start(app::log_target(args), args.log_format.into(), filter, now);
     match environment {

@@ -89,6 +89,23 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl Error {
+    /// The same, with the file that it is about. A database's address is in its words already.
+    fn at(self, place: &Place) -> Self {
+        match (self, place) {
+            (Self::Broken(cause), Place::File(path)) => {
+                let shown = path.display().to_string();
+                if format!("{cause:#}").contains(&shown) {
+                    Self::Broken(cause)
+                } else {
+                    Self::Broken(cause.context(shown))
+                }
+            }
+            (other, Place::File(_) | Place::Postgres(_)) => other,
+        }
+    }
+}
+
 /// Result of a store function.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -110,6 +127,15 @@ pub enum Place {
     Postgres(Secret),
 }
 
+impl Place {
+    /// The database at that address, if the address can be read; nothing is asked there.
+    pub fn of_database(url: &str) -> Result<Self> {
+        let url = Secret::new(url);
+        postgres::Address::check(&url)?;
+        Ok(Self::Postgres(url))
+    }
+}
+
 /// A lock that is held; it ends when this is dropped, and with the process however that ends.
 pub struct Guard {
     _held: Held,
@@ -126,6 +152,7 @@ pub struct Store {
     db: Db,
     rates: OnceLock<Arc<dyn SharedWindow>>,
     clock: fn() -> Timestamp,
+    place: Place,
 }
 
 enum Db {
@@ -135,15 +162,16 @@ enum Db {
 
 /// The same call to whichever database it is.
 macro_rules! either {
-    ($store:ident, $db:ident => $call:expr) => {
-        match &$store.db {
+    ($store:ident, $db:ident => $call:expr) => {{
+        let done = match &$store.db {
             Db::Sqlite(db) => {
                 let $db = held(db);
                 $call
             }
             Db::Postgres($db) => $call,
-        }
-    };
+        };
+        done.map_err(|err| err.at(&$store.place))
+    }};
 }
 
 impl Store {
@@ -151,13 +179,17 @@ impl Store {
     /// `clock` is that of this machine, for a store that has none of its own.
     pub fn open(place: &Place, mode: Mode, clock: fn() -> Timestamp) -> Result<Self> {
         let db = match place {
-            Place::File(path) => Db::Sqlite(Mutex::new(sqlite::Db::open(path, mode, clock)?)),
-            Place::Postgres(url) => Db::Postgres(postgres::Db::open(url, mode)?),
+            Place::File(path) => {
+                sqlite::Db::open(path, mode, clock).map(|db| Db::Sqlite(Mutex::new(db)))
+            }
+            Place::Postgres(url) => postgres::Db::open(url, mode).map(Db::Postgres),
         };
+        let db = db.map_err(|err| err.at(place))?;
         Ok(Self {
             db,
             rates: OnceLock::new(),
             clock,
+            place: place.clone(),
         })
     }
 

@@ -3,8 +3,6 @@
 
 use std::io::Write;
 
-use jiff::SignedDuration;
-
 use crate::backfill::{self, Happening, Options, Scope, Sources, Tally};
 use crate::cli::BackfillArgs;
 use crate::config;
@@ -90,40 +88,30 @@ impl App<'_> {
                 ));
             }
         };
-        let until = args
-            .until
-            .as_deref()
-            .map(|until| config::duration(until, "--until"))
-            .transpose()?;
-        let (since, until) = (
-            config::duration(text, name)?,
-            until.unwrap_or(SignedDuration::ZERO),
-        );
-        if until >= since {
-            let hint = format!("{name} says how far back to begin, --until how far back to end");
+        let clock = config::Clock {
+            now: (self.now)(),
+            zone: self.tools.config.zone(),
+        };
+        let from = config::moment(text, name, &clock)?;
+        let until = args.until.as_deref();
+        let to = until.map(|until| config::moment(until, "--until", &clock));
+        let to = to.transpose()?.unwrap_or(clock.now);
+        if to <= from {
+            let hint = format!("{name} says where to begin, --until where to end");
             return Err(Failure::new(
                 Kind::Usage,
                 format!("{name} is not further back than --until"),
                 hint,
             ));
         }
-        let now = (self.now)();
-        let ago = |span| {
-            let too_far = |_| {
-                Failure::new(
-                    Kind::Usage,
-                    format!("{name}: {text:?} is too long"),
-                    "such as 24h or 30d",
-                )
-            };
-            now.checked_sub(span).map_err(too_far)
-        };
         let mut numbers = args.number.clone();
         numbers.sort();
-        let key = format!("backfill:{scope:?}:{since}:{until}:{}", numbers.join(","));
+        // As typed: the same command finds its mark again, though its moments have moved on.
+        let until = until.unwrap_or_default();
+        let key = format!("backfill:{scope:?}:{text}:{until}:{}", numbers.join(","));
         Ok(Options {
-            from: ago(since)?,
-            to: ago(until)?,
+            from,
+            to,
             numbers,
             scope,
             key,

@@ -22,9 +22,10 @@ impl App<'_> {
         if !args.files.is_empty() {
             return self.replay_files(args, input);
         }
+        self.tools.config.check()?;
         let tally = self.replay_inbox(args)?;
         let store = self.tools.store()?;
-        store.expire(self.tools.config.keep_done()?)?;
+        store.expire(self.tools.config.keep_done())?;
         let waiting = store.count(&Selection::All)?;
         let elsewhere = match tally.elsewhere {
             0 => String::new(),
@@ -99,7 +100,7 @@ impl App<'_> {
                     event_id: Some(waiting.id.to_string()),
                     ..Outcome::default()
                 };
-                let (store, patience) = (self.tools.store()?, self.tools.config.patience()?);
+                let (store, patience) = (self.tools.store()?, self.tools.config.patience());
                 let unfinished = delivery::postpone(
                     store,
                     &waiting.id,

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 
 use crate::config::{self, Access, Config};
 use crate::delivery::{self, Claim, Ended};
+use crate::domain::outcome::Warning;
 use crate::failure::Failure;
 use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
 use crate::notion::{self, Notion};
 use crate::quo;
 use crate::secret::Secret;
-use crate::store::{Mode, Store};
+use crate::store::{Mode, Place, Store};
 use crate::sync::{self, QuoAccess, Settings, Sync, Work};
 
 /// Settings, and what is made from them.
@@ -33,9 +34,11 @@ struct Vendors {
 
 impl Tools {
     pub fn new(config: Config, clock: fn() -> Timestamp) -> Self {
+        // What is wrong with a proxy ends the work before anything is sent.
+        let proxies = config.proxies().unwrap_or_default();
         Self {
             config,
-            agent: http::agent(),
+            agent: http::agent(proxies),
             clock,
             store: OnceCell::new(),
             vendors: OnceCell::new(),
@@ -52,8 +55,25 @@ impl Tools {
         } else {
             Mode::ReadWrite
         };
-        let store = Store::open(&self.config.store, mode, self.clock)?;
+        let place = &self.config.store;
+        let opened = Store::open(place, mode, self.clock).map_err(Failure::from);
+        let store = opened.map_err(|mut failure| {
+            if let Place::File(path) = place {
+                let path = path.display().to_string();
+                if !failure.message.contains(&path) {
+                    failure.message = format!("{} ({path})", failure.message);
+                }
+            }
+            failure
+        })?;
         Ok(self.store.get_or_init(|| store))
+    }
+
+    /// What is wrong with the settings, for an event that is only kept.
+    pub fn doubts(&self) -> Vec<Warning> {
+        let wrong = self.config.check().err();
+        let warning = wrong.map(|failure| Warning::new("settings_wrong", failure.message));
+        warning.into_iter().collect()
     }
 
     /// Which of these belong together, by their places.
@@ -81,7 +101,14 @@ impl Tools {
 
     fn try_work(&self, works: &[&Work], claim: Claim) -> Result<Vec<Ended>, Failure> {
         let store = self.store()?;
-        let patience = self.config.patience()?;
+        let patience = self.config.patience();
+        // No attempt is counted for what every event meets with.
+        self.config.check_for_sync().map_err(|mut failure| {
+            if !self.config.dry_run {
+                failure.hint.push_str(delivery::KEPT);
+            }
+            failure
+        })?;
         let vendors = match self.vendors() {
             Ok(vendors) => vendors,
             Err(failure) if self.config.dry_run => return Err(failure),

@@ -3,26 +3,69 @@
 //! Of our own because keys hold `$` and `#`: the libraries that are kept expand the one, or cut at
 //! the other. Nothing is expanded here, and no escape is known.
 
-/// Reads a whole file. `Err` is the number of the first line, from 1, that cannot be read; what
-/// stands in it is not told, for it may be a key.
+/// What a file says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// Variables, in the order of the file.
+    pub variables: Vec<Variable>,
+    /// Lines that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A line that sets something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Number of its line, from 1.
+    pub line: usize,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A line that cannot be read; what stands in it is not told, for it may be a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What it would set, where that much is certain.
+    pub name: Option<String>,
+}
+
+/// Reads a whole file.
 ///
 /// `export` is read over, and so is a comment: a line that begins with `#`, or what follows a blank
 /// and `#`. One pair of quotes around a value is taken off. Of a name that comes twice the last
 /// counts.
-pub fn parse(text: &[u8]) -> Result<Vec<(String, String)>, usize> {
+pub fn parse(text: &[u8]) -> Lines {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut found = Vec::new();
-    for (number, line) in (1_usize..).zip(text.split(|byte| *byte == b'\n')) {
-        let line = std::str::from_utf8(line).map_err(|_| number)?.trim();
-        if !line.is_empty() && !line.starts_with('#') {
-            found.push(variable(line).ok_or(number)?);
+    let mut found = Lines::default();
+    for (number, bytes) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        let line = String::from_utf8_lossy(bytes);
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let name = name_of(line);
+        let value = line
+            .split_once('=')
+            .and_then(|(_, value)| read_value(value));
+        match (name, value) {
+            (Some(name), Some(value)) if std::str::from_utf8(bytes).is_ok() => {
+                found.variables.push(Variable {
+                    line: number,
+                    name,
+                    value,
+                });
+            }
+            (name, _) => found.unreadable.push(Unreadable { line: number, name }),
         }
     }
-    Ok(found)
+    found
 }
 
-fn variable(line: &str) -> Option<(String, String)> {
-    let (name, value) = line.split_once('=')?;
+fn name_of(line: &str) -> Option<String> {
+    let (name, _) = line.split_once('=')?;
     let exported = name
         .strip_prefix("export")
         .filter(|rest| rest.starts_with([' ', '\t']));
@@ -30,12 +73,15 @@ fn variable(line: &str) -> Option<(String, String)> {
     let is_name = name
         .chars()
         .all(|sign| sign.is_ascii_alphanumeric() || sign == '_');
+    (is_name && !name.is_empty()).then(|| name.to_owned())
+}
+
+fn read_value(value: &str) -> Option<String> {
     let value = match value.trim_start().chars().next() {
         Some(quote @ ('"' | '\'')) => quoted(value.trim_start(), quote)?,
         _ => without_comment(value),
     };
-    (is_name && !name.is_empty() && !value.contains('\0'))
-        .then(|| (name.to_owned(), value.to_owned()))
+    (!value.contains('\0')).then(|| value.to_owned())
 }
 
 /// What stands between the quotes, if nothing but a comment follows them.
@@ -57,11 +103,13 @@ mod tests {
     #[track_caller]
     fn check(line: &str, value: &str) {
         let found = parse(line.as_bytes());
-        assert_eq!(
-            found,
-            Ok(vec![("KEY".to_owned(), value.to_owned())]),
-            "{line}"
-        );
+        assert_eq!(found.unreadable, [], "{line}");
+        let pairs: Vec<_> = found
+            .variables
+            .iter()
+            .map(|found| (found.name.as_str(), found.value.as_str()))
+            .collect();
+        assert_eq!(pairs, [("KEY", value)], "{line}");
     }
 
     #[test]
@@ -86,34 +134,43 @@ mod tests {
         check("\n# note\n  # note\n\nKEY=value\n", "value");
     }
 
+    #[track_caller]
+    fn check_unreadable(text: &[u8], name: Option<&str>) {
+        let found = parse(text);
+        let name = name.map(str::to_owned);
+        assert_eq!(found.unreadable, [Unreadable { line: 3, name }]);
+        let lines: Vec<_> = found.variables.iter().map(|found| found.line).collect();
+        assert_eq!(lines, [1, 4]);
+    }
+
     #[test]
     fn line_that_cannot_be_read_is_known_by_its_number() {
-        for bad in [
-            "KEY",
-            "export KEY",
-            "=value",
-            "export =value",
-            "A B=value",
-            "KEY=\"value",
-            "KEY='value\"",
-            "KEY=\"a\"b",
-            "KEY=\"a\"#b",
-            "KEY=a\0b",
-            "-----BEGIN PRIVATE KEY-----",
+        for (bad, name) in [
+            ("KEY", None),
+            ("export KEY", None),
+            ("=value", None),
+            ("export =value", None),
+            ("A B=value", None),
+            ("KEY=\"value", Some("KEY")),
+            ("KEY='value\"", Some("KEY")),
+            ("export KEY=\"a\"b", Some("KEY")),
+            ("KEY=\"a\"#b", Some("KEY")),
+            ("KEY=a\0b", Some("KEY")),
+            ("-----BEGIN PRIVATE KEY-----", None),
         ] {
-            let text = format!("A=1\n\n{bad}\nB=2\n");
-            assert_eq!(parse(text.as_bytes()), Err(3), "{bad}");
+            check_unreadable(format!("A=1\n\n{bad}\nB=2\n").as_bytes(), name);
         }
-        assert_eq!(parse(b"A=1\nB=\xff\n"), Err(2));
+        check_unreadable(b"A=1\n\nB=\xff\nC=3", Some("B"));
+        check_unreadable(b"A=1\n\n\xff=b\nC=3", None);
     }
 
     #[test]
     fn name_that_comes_twice_is_kept_in_order() {
-        let found = parse(b"A=1\nexported=2\nA=3").expect("readable");
-        let pairs = [("A", "1"), ("exported", "2"), ("A", "3")];
-        assert_eq!(
-            found,
-            pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
+        let found = parse(b"A=1\nexported=2\nA=3").variables;
+        let pairs: Vec<_> = found
+            .iter()
+            .map(|found| (found.name.as_str(), found.value.as_str()))
+            .collect();
+        assert_eq!(pairs, [("A", "1"), ("exported", "2"), ("A", "3")]);
     }
 }

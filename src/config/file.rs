@@ -1,240 +1,517 @@
 //! The file `quotion.toml`: column names and choices. An unknown key is an error, because a
 //! misspelt one would otherwise do nothing in silence.
+//!
+//! Read by hand and not by `serde`, which stops at the first fault and quotes values in its words.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use toml::de::{DeTable, DeValue};
 
 use crate::domain::id::NumberId;
 use crate::domain::phone::{NumberPattern, Phone};
 use crate::failure::Failure;
+use crate::files;
 use crate::sync::columns::ColumnNames;
-use crate::sync::people::{self, Choice};
+use crate::sync::people::{Choice, NewPages};
+
+use super::span::duration;
+use super::zone;
 
 /// Read without being named, if it is there.
 const DEFAULT: &str = "quotion.toml";
+/// Most bytes of it.
+const MOST_BYTES: u64 = 1 << 20;
+/// Longest name of a key that is repeated when it is unknown: a longer one may be a secret.
+const MOST_SHOWN: usize = 24;
 
 /// The whole file.
-#[derive(Debug, Clone, Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug)]
 pub struct File {
     /// Zone of times in entries.
-    pub timezone: Option<String>,
-    /// `[clients]`.
-    pub clients: Clients,
-    /// `[quo]`.
-    pub quo: Quo,
-    /// `[notion]`.
-    pub notion: Notion,
-    /// `[inbox]`.
-    pub inbox: Inbox,
-}
-
-/// Column names of the Clients database.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Clients {
-    phone: String,
-    company: String,
-    email: String,
-    role: String,
-    tags: String,
-    status: String,
-    new_status: String,
-    last_call: String,
-    last_message: String,
-    new_pages: NewPages,
-    ignore: Vec<String>,
-}
-
-/// Who gets a page that has none.
-#[derive(Debug, Clone, Copy, Deserialize, Default)]
-#[serde(rename_all = "lowercase")]
-enum NewPages {
-    #[default]
-    Always,
-    Known,
-    Never,
-}
-
-/// Choices about Quo.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Quo {
+    pub timezone: Option<TimeZone>,
+    /// Column names of the Clients database.
+    pub columns: ColumnNames,
+    /// Which lines and numbers the user wants.
+    pub choice: Choice,
     /// The custom field that holds tags.
     pub tags_field: String,
     /// How long the contact index is believed.
-    pub contacts_ttl: String,
-    /// Most requests in a second.
+    pub contacts_ttl: SignedDuration,
+    /// Most requests to Quo in a second.
     pub requests_per_second: u32,
-    /// Own lines to sync.
-    numbers: Vec<String>,
-}
-
-/// Choices about Notion.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Notion {
-    /// Most requests in a minute.
+    /// Most requests to Notion in a minute.
     pub requests_per_minute: u32,
     /// After a write of unknown outcome: how long until a look that finds nothing is believed.
-    pub settle: String,
-}
-
-/// Choices about the inbox.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Inbox {
+    pub settle: SignedDuration,
     /// After so many failures an event is dead.
     pub attempts: u32,
     /// Wait after the first failure.
-    pub first_retry: String,
+    pub first_retry: SignedDuration,
     /// How long finished events are kept whole.
-    pub keep_done: String,
+    pub keep_done: SignedDuration,
 }
 
-impl File {
-    /// Reads `path`, which must exist; or the default file, if it does.
-    pub fn load(path: Option<&Path>) -> Result<Self, Failure> {
-        let named = path.unwrap_or(Path::new(DEFAULT));
-        let shown = named.display();
-        let text = match fs::read_to_string(named) {
-            Ok(text) => text,
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound && path.is_none() => {
-                return Ok(Self::default());
-            }
-            Err(err) => {
-                return Err(Failure::config(
-                    format!("cannot read {shown}: {err}"),
-                    "check the path in --config",
-                ));
-            }
-        };
-        let file: Self = toml::from_str(&text).map_err(|err| {
-            let line = |start: usize| 1 + text[..start].matches('\n').count();
-            let line = err
-                .span()
-                .map_or(String::new(), |span| format!(" line {}", line(span.start)));
-            Failure::config(
-                format!("{shown}{line}: {}", err.message()),
-                "the README lists every key with its default",
-            )
-        })?;
-        file.check()
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            timezone: None,
+            columns: ColumnNames::default(),
+            choice: Choice::default(),
+            tags_field: "Tags".into(),
+            contacts_ttl: SignedDuration::from_hours(6),
+            requests_per_second: 10,
+            requests_per_minute: 180,
+            settle: SignedDuration::from_secs(10),
+            attempts: 8,
+            first_retry: SignedDuration::from_secs(30),
+            keep_done: SignedDuration::from_hours(30 * 24),
+        }
+    }
+}
+
+/// Reads `path`, which must exist; or the default file, if it does. `owners` may have written it.
+/// Everything that is wrong with it is told in `failures`.
+pub fn load(path: Option<&Path>, owners: &[u32], failures: &mut Vec<Failure>) -> File {
+    let named = path.unwrap_or(Path::new(DEFAULT));
+    let contents = match files::read(named, MOST_BYTES) {
+        Ok(contents) => contents,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound && path.is_none() => {
+            return File::default();
+        }
+        Err(err) => {
+            failures.push(Failure::config(
+                format!("cannot read {}: {err}", named.display()),
+                "check the path in --config",
+            ));
+            return File::default();
+        }
+    };
+    if let Some(failure) = super::distrusted(named, &contents, owners) {
+        failures.push(failure);
+        return File::default();
+    }
+    match String::from_utf8(contents.bytes) {
+        Ok(text) => {
+            let (file, wrong) = Reader::new(named, &text).read();
+            failures.extend(wrong);
+            file
+        }
+        Err(err) => {
+            let line = 1 + newlines(&err.as_bytes()[..err.utf8_error().valid_up_to()]);
+            failures.push(Failure::config(
+                format!(
+                    "cannot read {} line {line}: it is not UTF-8",
+                    named.display()
+                ),
+                "write the file named in --config, or quotion.toml, as UTF-8",
+            ));
+            File::default()
+        }
+    }
+}
+
+fn newlines(text: &[u8]) -> usize {
+    text.split(|byte| *byte == b'\n').count() - 1
+}
+
+/// Takes the keys out of the tables one by one; what is left is unknown.
+struct Reader<'a> {
+    path: PathBuf,
+    text: &'a str,
+    /// What is wrong, by line.
+    wrong: Vec<(usize, Failure)>,
+}
+
+/// A table, and its name.
+struct Section<'a> {
+    name: &'static str,
+    known: Vec<String>,
+    table: DeTable<'a>,
+}
+
+/// A value with its place.
+struct Setting<'a> {
+    name: String,
+    line: usize,
+    value: DeValue<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(path: &Path, text: &'a str) -> Self {
+        Self {
+            path: path.to_owned(),
+            text,
+            wrong: Vec::new(),
+        }
     }
 
-    /// Which lines and numbers the user wants.
-    pub fn choice(&self) -> Result<Choice, Failure> {
-        let pattern = |written: &String| {
-            NumberPattern::parse(written).ok_or_else(|| {
-                Failure::config(
-                    format!("ignore = [{written:?}] is no number"),
-                    "write numbers with their country code, \"+12025550147\", or \"+1900*\"",
-                )
-            })
+    /// The settings, and what is wrong with them in the order of the file.
+    fn read(mut self) -> (File, Vec<Failure>) {
+        let file = self.file();
+        self.wrong.sort_by_key(|(line, _)| *line);
+        let wrong = self.wrong.into_iter().map(|(_, failure)| failure);
+        (file, wrong.collect())
+    }
+
+    fn file(&mut self) -> File {
+        let mut file = File::default();
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        if !errors.is_empty() {
+            self.syntax(&errors);
+            return file;
+        }
+        let mut top = Section {
+            name: "",
+            known: Vec::new(),
+            table: table.into_inner(),
         };
-        for line in &self.quo.numbers {
-            let usable = Phone::parse(line).is_some() || NumberId::parse(line).is_ok();
-            if !usable {
-                return Err(Failure::config(
-                    format!("[quo] numbers = [{line:?}] is no line"),
-                    "name lines by number, \"+14155550110\", or by id, \"PN…\"",
-                ));
+        if let Some(found) = self.take(&mut top, "timezone")
+            && let Some(name) = self.text_of(&found)
+        {
+            file.timezone = zone::named(&name);
+            if file.timezone.is_none() {
+                self.wrong(
+                    &found,
+                    "is not known",
+                    "use a name like \"America/Chicago\"",
+                );
             }
         }
-        Ok(Choice {
-            lines: self.quo.numbers.clone(),
-            ignore: self
-                .clients
-                .ignore
-                .iter()
-                .map(pattern)
-                .collect::<Result<_, _>>()?,
-            new_pages: match self.clients.new_pages {
-                NewPages::Always => people::NewPages::Always,
-                NewPages::Known => people::NewPages::Known,
-                NewPages::Never => people::NewPages::Never,
-            },
+        self.clients(&mut top, &mut file);
+        if let Some(mut quo) = self.section(&mut top, "quo") {
+            file.choice.lines = self.lines(&mut quo);
+            self.string(&mut quo, "tags_field", &mut file.tags_field);
+            self.span(&mut quo, "contacts_ttl", &mut file.contacts_ttl);
+            self.count(
+                &mut quo,
+                "requests_per_second",
+                &mut file.requests_per_second,
+            );
+            self.finish(&quo);
+        }
+        if let Some(mut notion) = self.section(&mut top, "notion") {
+            self.count(
+                &mut notion,
+                "requests_per_minute",
+                &mut file.requests_per_minute,
+            );
+            self.span(&mut notion, "settle", &mut file.settle);
+            self.finish(&notion);
+        }
+        if let Some(mut inbox) = self.section(&mut top, "inbox") {
+            self.count(&mut inbox, "attempts", &mut file.attempts);
+            self.span(&mut inbox, "first_retry", &mut file.first_retry);
+            self.span(&mut inbox, "keep_done", &mut file.keep_done);
+            self.finish(&inbox);
+        }
+        self.finish(&top);
+        file
+    }
+
+    fn clients(&mut self, top: &mut Section<'a>, file: &mut File) {
+        let Some(mut clients) = self.section(top, "clients") else {
+            return;
+        };
+        let names = &mut file.columns;
+        self.first(&mut clients, "phone", &mut names.phone);
+        for (key, into) in [
+            ("company", &mut names.company),
+            ("email", &mut names.email),
+            ("role", &mut names.role),
+            ("tags", &mut names.tags),
+            ("status", &mut names.status),
+            ("new_status", &mut names.new_status),
+            ("last_call", &mut names.last_call),
+            ("last_message", &mut names.last_message),
+        ] {
+            self.string(&mut clients, key, into);
+        }
+        if let Some(found) = self.take(&mut clients, "new_pages") {
+            match self.text_of(&found).as_deref() {
+                Some("always") => file.choice.new_pages = NewPages::Always,
+                Some("known") => file.choice.new_pages = NewPages::Known,
+                Some("never") => file.choice.new_pages = NewPages::Never,
+                Some(_) => self.wrong(
+                    &found,
+                    "is none of its words",
+                    "new_pages is \"always\", \"known\" or \"never\"",
+                ),
+                None => {}
+            }
+        }
+        if let Some(found) = self.take(&mut clients, "ignore") {
+            for written in self.texts_of(&found) {
+                match NumberPattern::parse(&written.text) {
+                    Some(pattern) => file.choice.ignore.push(pattern),
+                    None => self.wrong_at(
+                        written.line,
+                        "[clients] ignore holds what is no number",
+                        "write numbers with their country code, \"+12025550147\", or \"+1900*\"",
+                    ),
+                }
+            }
+        }
+        self.finish(&clients);
+    }
+
+    /// Own lines to sync.
+    fn lines(&mut self, quo: &mut Section<'a>) -> Vec<String> {
+        let Some(found) = self.take(quo, "numbers") else {
+            return Vec::new();
+        };
+        let mut lines = Vec::new();
+        for written in self.texts_of(&found) {
+            if Phone::parse(&written.text).is_some() || NumberId::parse(&written.text).is_ok() {
+                lines.push(written.text);
+            } else {
+                self.wrong_at(
+                    written.line,
+                    "[quo] numbers holds what is no line",
+                    "name lines by number, \"+14155550110\", or by id, \"PN…\"",
+                );
+            }
+        }
+        lines
+    }
+
+    fn section(&mut self, top: &mut Section<'a>, name: &'static str) -> Option<Section<'a>> {
+        let found = self.take(top, name)?;
+        if let DeValue::Table(table) = found.value {
+            return Some(Section {
+                name,
+                known: Vec::new(),
+                table,
+            });
+        }
+        self.wrong(
+            &found,
+            "is no table",
+            "write it as [clients], with its keys below",
+        );
+        None
+    }
+
+    fn take(&mut self, section: &mut Section<'a>, key: &str) -> Option<Setting<'a>> {
+        section.known.push(format!("`{key}`"));
+        let value = section.table.remove(key)?;
+        let line = self.line(value.span().start);
+        let name = match section.name {
+            "" => key.to_owned(),
+            section => format!("[{section}] {key}"),
+        };
+        Some(Setting {
+            name,
+            line,
+            value: value.into_inner(),
         })
     }
 
-    fn check(self) -> Result<Self, Failure> {
-        let zero = self.quo.requests_per_second == 0 || self.notion.requests_per_minute == 0;
-        if zero {
-            Err(Failure::config(
-                "a rate of 0 requests would never do anything",
-                "use 1 or more",
-            ))
+    fn string(&mut self, section: &mut Section<'a>, key: &str, into: &mut String) {
+        if let Some(found) = self.take(section, key)
+            && let Some(text) = self.text_of(&found)
+        {
+            *into = text;
+        }
+    }
+
+    /// The first of several, or the only one.
+    fn first(&mut self, section: &mut Section<'a>, key: &str, into: &mut String) {
+        let Some(found) = self.take(section, key) else {
+            return;
+        };
+        let first = if let DeValue::Array(_) = &found.value {
+            let texts = self.texts_of(&found).into_iter();
+            texts.map(|written| written.text).next()
         } else {
-            Ok(self)
+            self.text_of(&found)
+        };
+        match first {
+            Some(first) => *into = first,
+            None if matches!(&found.value, DeValue::Array(all) if all.is_empty()) => {
+                self.wrong(&found, "names nothing", "name one column or more");
+            }
+            None => {}
         }
+    }
+
+    fn span(&mut self, section: &mut Section<'a>, key: &str, into: &mut SignedDuration) {
+        let Some(found) = self.take(section, key) else {
+            return;
+        };
+        let Some(text) = self.text_of(&found) else {
+            return;
+        };
+        match duration(&text, &found.name) {
+            Ok(span) => *into = span,
+            Err(failure) => self.wrong(&found, "is no length of time", &failure.hint),
+        }
+    }
+
+    fn count(&mut self, section: &mut Section<'a>, key: &str, into: &mut u32) {
+        let Some(found) = self.take(section, key) else {
+            return;
+        };
+        let number = if let DeValue::Integer(number) = &found.value {
+            u32::from_str_radix(number.as_str(), number.radix()).ok()
+        } else {
+            None
+        };
+        match number {
+            Some(0) => self.wrong(
+                &found,
+                "is 0, and nothing would ever be done",
+                "use 1 or more",
+            ),
+            Some(number) => *into = number,
+            None => self.wrong(
+                &found,
+                "is no number from 1 to 4294967295",
+                "write it without quotes, as 180",
+            ),
+        }
+    }
+
+    fn text_of(&mut self, found: &Setting) -> Option<String> {
+        if let DeValue::String(text) = &found.value {
+            return Some(text.to_string());
+        }
+        self.wrong(found, "is no string", "write the value in quotes");
+        None
+    }
+
+    fn texts_of(&mut self, found: &Setting) -> Vec<Written> {
+        let DeValue::Array(values) = &found.value else {
+            self.wrong(found, "is no list", "write it as [\"…\", \"…\"]");
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for value in values {
+            let line = self.line(value.span().start);
+            if let DeValue::String(text) = value.get_ref() {
+                let text = text.to_string();
+                texts.push(Written { line, text });
+            } else {
+                let message = format!("{} holds what is no string", found.name);
+                self.wrong_at(line, &message, "write each value in quotes");
+            }
+        }
+        texts
+    }
+
+    /// What nobody has taken is not known.
+    fn finish(&mut self, section: &Section) {
+        for key in section.table.keys() {
+            let shown: &str = key.get_ref();
+            let plain = shown
+                .bytes()
+                .all(|sign| sign.is_ascii_lowercase() || sign == b'_');
+            let message = if plain && shown.len() <= MOST_SHOWN {
+                format!("unknown key `{shown}`")
+            } else {
+                "unknown key".to_owned()
+            };
+            let message = format!("{message}; known are {}", section.known.join(", "));
+            let line = self.line(key.span().start);
+            self.wrong_at(
+                line,
+                &message,
+                "the README lists every key with its default",
+            );
+        }
+    }
+
+    /// The library's words may quote what stands there.
+    fn syntax(&mut self, errors: &[toml::de::Error]) {
+        let mut last = 0;
+        for error in errors {
+            let line = error.span().map_or(1, |span| self.line(span.start));
+            if line == last {
+                continue;
+            }
+            last = line;
+            let message = if error.message().contains("duplicate") {
+                "duplicate key or table"
+            } else {
+                "this is not TOML"
+            };
+            self.wrong_at(line, message, "the README shows the file whole");
+        }
+    }
+
+    fn line(&self, at: usize) -> usize {
+        1 + newlines(&self.text.as_bytes()[..at.min(self.text.len())])
+    }
+
+    fn wrong(&mut self, found: &Setting, what: &str, hint: &str) {
+        self.wrong_at(found.line, &format!("{} {what}", found.name), hint);
+    }
+
+    fn wrong_at(&mut self, line: usize, message: &str, hint: &str) {
+        let message = format!("{} line {line}: {message}", self.path.display());
+        self.wrong.push((line, Failure::config(message, hint)));
     }
 }
 
-impl Clients {
-    /// The names in the form that the sync uses.
-    pub fn names(&self) -> ColumnNames {
-        let this = self.clone();
-        ColumnNames {
-            phone: this.phone,
-            company: this.company,
-            email: this.email,
-            role: this.role,
-            tags: this.tags,
-            status: this.status,
-            new_status: this.new_status,
-            last_call: this.last_call,
-            last_message: this.last_message,
-        }
-    }
+/// A text of a list.
+struct Written {
+    line: usize,
+    text: String,
 }
 
-impl Default for Clients {
-    fn default() -> Self {
-        let names = ColumnNames::default();
-        Self {
-            phone: names.phone,
-            company: names.company,
-            email: names.email,
-            role: names.role,
-            tags: names.tags,
-            status: names.status,
-            new_status: names.new_status,
-            last_call: names.last_call,
-            last_message: names.last_message,
-            new_pages: NewPages::default(),
-            ignore: Vec::new(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (File, Vec<String>) {
+        let (file, wrong) = Reader::new(Path::new("q.toml"), text).read();
+        let told = wrong.into_iter().map(|failure| failure.message);
+        (file, told.collect())
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_with_its_line_and_never_its_value() {
+        let text = "timezone = \"sk_secret\"\nsk_secret = 1\n[clients]\nphone = []\nnew_pages = \
+            \"sk_secret\"\nignore = [\n\"+1900*\",\n\"sk_secret\",\n7]\n[quo]\nnumbers = \
+            [\"sk secret\"]\ncontacts_ttl = \"sk_secret\"\nrequests_per_second = \
+            \"sk_secret\"\n[notion]\nsettle = 5\n[inbox]\nattempts = 0\nsk_secret_Of_9 = 1\n[sk_secret_9]\n";
+        let (_, told) = read(text);
+        let lines = [1, 2, 4, 5, 8, 9, 11, 12, 13, 15, 17, 18, 19];
+        assert_eq!(told.len(), lines.len(), "{told:#?}");
+        for (message, line) in told.iter().zip(lines) {
+            assert!(
+                message.starts_with(&format!("q.toml line {line}: ")),
+                "{told:#?}"
+            );
+            assert!(line == 2 || !message.contains("secret"), "{message}");
         }
     }
-}
 
-impl Default for Quo {
-    fn default() -> Self {
-        Self {
-            tags_field: "Tags".into(),
-            contacts_ttl: "6h".into(),
-            requests_per_second: 10,
-            numbers: Vec::new(),
+    #[test]
+    fn syntax_is_told_by_line_alone() {
+        for (text, line) in [
+            ("a = \"sk_secret", 1),
+            ("\nsk_secret\n", 2),
+            ("[clients]\nphone = sk_secret\n", 2),
+            ("a = 1\na = 2\n", 2),
+        ] {
+            let (_, told) = read(text);
+            assert!(!told.is_empty(), "{text}");
+            assert!(
+                told[0].starts_with(&format!("q.toml line {line}: ")),
+                "{told:?}"
+            );
+            assert!(
+                told.iter().all(|message| !message.contains("secret")),
+                "{told:?}"
+            );
         }
     }
-}
 
-impl Default for Notion {
-    fn default() -> Self {
-        Self {
-            requests_per_minute: 180,
-            settle: "10s".into(),
-        }
-    }
-}
-
-impl Default for Inbox {
-    fn default() -> Self {
-        Self {
-            attempts: 8,
-            first_retry: "30s".into(),
-            keep_done: "30d".into(),
-        }
+    #[test]
+    fn of_several_phone_columns_the_first_is_taken() {
+        let (file, told) = read("[clients]\nphone = [\"Handy\", \"Phone\"]\n");
+        assert_eq!((file.columns.phone.as_str(), told), ("Handy", Vec::new()));
     }
 }

@@ -14,7 +14,7 @@ use std::thread;
 
 use serde_json::json;
 
-use super::wire::direct_agent;
+use super::wire::{Proxies, agent};
 use super::*;
 
 const KEY: &str = "ntn_very_secret_key_0123456789";
@@ -191,7 +191,7 @@ fn vendor(base: &str) -> Vendor {
         request_id_header: "x-request-id",
         is_refusal: |_, body| body["code"].is_string() || body["error"].is_object(),
     };
-    let mut vendor = Vendor::new(&direct_agent(), spec);
+    let mut vendor = Vendor::new(&agent(Proxies::default()), spec);
     vendor.tuning = Tuning {
         backoff: 4 * MS,
         busy: 20 * MS,

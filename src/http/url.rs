@@ -60,6 +60,12 @@ impl BaseUrl {
         &self.0
     }
 
+    /// The base with a trailing `/v1`, written or not.
+    #[must_use]
+    pub fn with_version(self) -> Self {
+        Self(format!("{}/v1", self.without_version()))
+    }
+
     /// The base without a trailing `/v1`: Quo's dated surface lives beside `/v1`, not below it.
     #[must_use]
     pub fn without_version(&self) -> Self {
@@ -119,7 +125,7 @@ fn host_of(authority: &str) -> Result<&str, String> {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let inside = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
@@ -189,6 +195,14 @@ mod tests {
                 .unwrap_err()
                 .contains("hunter2")
         );
+    }
+
+    #[test]
+    fn version_may_be_left_out() {
+        let with = |text| BaseUrl::parse(text).unwrap().with_version().0;
+        assert_eq!(with("https://api.quo.com/v1/"), "https://api.quo.com/v1");
+        assert_eq!(with("https://api.quo.com"), "https://api.quo.com/v1");
+        assert_eq!(with("https://api.quo.com/x"), "https://api.quo.com/x/v1");
     }
 
     #[test]

@@ -4,15 +4,17 @@
 //! decides nothing; it tells what came back, or whether anything can have reached the other side.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::{
     HeaderMap, HeaderName, HeaderValue, Method as WireMethod, Request as WireRequest, Response,
     Uri, header,
 };
-use ureq::{AsSendBody, Body, SendBody, Timeout};
+use ureq::{AsSendBody, Body, Proxy, ProxyProtocol, SendBody, Timeout};
 
 use super::error::one_line;
+use super::url::is_loopback;
 use super::verdict::REFUSAL_BYTES;
 use super::{Method, Request};
 use crate::secret::Secret;
@@ -25,17 +27,55 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The pool of connections, shared by all vendors; a clone shares it too. TLS is set up on first
 /// use.
 #[derive(Clone, Debug)]
-pub struct Agent(ureq::Agent);
-
-/// Builds the agent; the environment's proxy settings apply.
-pub fn agent() -> Agent {
-    Agent(settings().build().into())
+pub struct Agent {
+    pool: ureq::Agent,
+    /// Hosts that are reached without the pool's proxy.
+    except: Arc<[String]>,
 }
 
-/// The agent without the environment's proxies, which would take the tests' own servers away.
-#[cfg(test)]
-pub(super) fn direct_agent() -> Agent {
-    Agent(settings().proxy(None).build().into())
+/// Builds the agent.
+pub fn agent(proxies: Proxies) -> Agent {
+    Agent {
+        pool: settings().proxy(proxies.proxy).build().into(),
+        except: proxies.except.into(),
+    }
+}
+
+/// By which proxy other machines are reached. This one never is by any.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    proxy: Option<Proxy>,
+    /// Hosts that are reached without it, in lower case.
+    except: Vec<String>,
+}
+
+impl Proxies {
+    /// Reads a proxy's address, and a list of hosts as `NO_PROXY` has it: each stands for itself
+    /// and what is below it, `*` for all. `None` if the address is none.
+    pub fn parse(url: &str, except: &str) -> Option<Self> {
+        let proxy = Proxy::new(url).ok()?;
+        let usable = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+        let except = except.split([',', ' ']).map(|host| {
+            let host = host.trim().trim_start_matches("*.").trim_start_matches('.');
+            host.to_ascii_lowercase()
+        });
+        let except = except.filter(|host| !host.is_empty()).collect();
+        (usable && !proxy.host().is_empty()).then_some(Self {
+            proxy: Some(proxy),
+            except,
+        })
+    }
+}
+
+/// True for a host that is reached without a proxy.
+fn is_direct(uri: &Uri, except: &[String]) -> bool {
+    let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+    let with_port = format!("{host}:{}", uri.port_u16().unwrap_or(443));
+    let fits = |rule: &String| {
+        let below = host.strip_suffix(rule.as_str());
+        rule == "*" || *rule == with_port || below.is_some_and(|b| b.is_empty() || b.ends_with('.'))
+    };
+    is_loopback(&host) || except.iter().any(fits)
 }
 
 /// No limit per read: Notion may think for 60 s before its first byte. The total of a call bounds
@@ -199,13 +239,15 @@ fn run(
     *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = outgoing.uri.clone();
     *request.headers_mut() = outgoing.headers.clone();
-    agent.0.run(
-        agent
-            .0
-            .configure_request(request)
-            .timeout_global(Some(time))
-            .build(),
-    )
+    let direct = is_direct(request.uri(), &agent.except);
+    let mut settings = agent
+        .pool
+        .configure_request(request)
+        .timeout_global(Some(time));
+    if direct {
+        settings = settings.proxy(None);
+    }
+    agent.pool.run(settings.build())
 }
 
 fn receive(response: Response<Body>, limit: u64) -> Received {
@@ -286,4 +328,47 @@ fn describe(err: &ureq::Error) -> String {
         return "the address is not a URL".to_owned();
     }
     one_line(&err.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxy_is_left_out_for_this_machine_and_for_the_hosts_named() {
+        let proxies = Proxies::parse("http://proxy:3128", "a.com, .b.com *.c.com,d.com:8443");
+        let except = proxies.expect("a proxy").except;
+        let direct = |url: &str| is_direct(&url.parse().expect("uri"), &except);
+        for url in [
+            "http://127.0.0.1:1/x",
+            "http://localhost/x",
+            "https://[::1]/x",
+            "https://A.com/x",
+            "https://x.a.com/",
+            "https://b.com/",
+            "https://x.c.com/",
+            "https://d.com:8443/",
+        ] {
+            assert!(direct(url), "{url}");
+        }
+        for url in [
+            "https://xa.com/",
+            "https://a.com.de/",
+            "https://d.com/",
+            "https://128.0.0.1/",
+        ] {
+            assert!(!direct(url), "{url}");
+        }
+        let all = Proxies::parse("proxy:3128", "*").expect("a proxy").except;
+        assert!(is_direct(&Uri::from_static("https://e.com/"), &all));
+        for bad in [
+            "",
+            "http://",
+            "ftp://proxy",
+            "socks5://proxy:1",
+            "http://a b",
+        ] {
+            assert!(Proxies::parse(bad, "").is_none(), "{bad}");
+        }
+    }
 }

@@ -23,7 +23,8 @@ use postgres::types::{ToSql, Type};
 use crate::secret::Secret;
 
 use super::{Error, Mode, Result, held, migrations_made};
-use connect::{Address, Link};
+pub use connect::Address;
+use connect::Link;
 
 pub use lock::Held;
 

@@ -129,12 +129,51 @@ fn open_writable(path: &Path) -> Result<Connection> {
     files::open(path)
         .with_context(|| format!("cannot open {}", path.display()))
         .map_err(Error::Broken)?;
+    begin(path).map_err(|err| with_file_system(err, path))
+}
+
+fn begin(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY)?;
     if known_version(&connection)? < MIGRATIONS.len() {
         migrate(&mut connection, path)?;
     }
     Ok(connection)
+}
+
+/// Says on what kind of file system the file lies, where that may be the reason: not every one can
+/// lock and map files. One that cannot lock looks to SQLite like one on which others have locked.
+fn with_file_system(err: Error, path: &Path) -> Error {
+    use rusqlite::ErrorCode::{CannotOpen, FileLockingProtocolFailed, SystemIoFailure};
+    let kind = || files::file_system(path).unwrap_or_else(|| "unknown".to_owned());
+    match err {
+        Error::Busy(_) if !files::can_lock(path) => Error::Broken(anyhow::anyhow!(
+            "{} lies on a file system of kind {}, which cannot lock files",
+            path.display(),
+            kind()
+        )),
+        Error::Broken(cause) => {
+            let known = cause.downcast_ref::<rusqlite::Error>();
+            let code = known.and_then(rusqlite::Error::sqlite_error_code);
+            match code {
+                Some(CannotOpen | FileLockingProtocolFailed | SystemIoFailure) => {
+                    let shown = path.display();
+                    let context = format!("{shown}, on a file system of kind {}", kind());
+                    Error::Broken(cause.context(context))
+                }
+                Some(_) | None => Error::Broken(cause),
+            }
+        }
+        other @ (Error::Busy(_) | Error::Newer { .. }) => other,
+    }
+}
+
+/// A file that cannot be locked or the like.
+fn cannot(what: &str, path: &Path, err: std::io::Error) -> Error {
+    let kind = files::file_system(path).unwrap_or_else(|| "unknown".to_owned());
+    let shown = path.display();
+    let context = format!("cannot {what} {shown}, on a file system of kind {kind}");
+    Error::Broken(anyhow::Error::new(err).context(context))
 }
 
 /// For a dry run: the file as it is, or an empty store in memory.
@@ -159,9 +198,9 @@ fn known_version(connection: &Connection) -> Result<usize> {
 
 /// One process at a time: turning WAL on ignores the busy timeout, and migrations must not race.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
-    let guard =
-        files::open(&path.with_extension("lock")).map_err(|err| Error::Broken(err.into()))?;
-    guard.lock().map_err(|err| Error::Broken(err.into()))?;
+    let beside = path.with_extension("lock");
+    let guard = files::open(&beside).map_err(|err| cannot("open", &beside, err))?;
+    guard.lock().map_err(|err| cannot("lock", &beside, err))?;
     // Of no effect once there is something in the file.
     connection.pragma_update(None, "page_size", PAGE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

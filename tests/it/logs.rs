@@ -108,11 +108,11 @@ fn log_of_a_retry_to_quo_does_not_block_standard_output() {
 #[test]
 fn failure_before_the_first_document_follows_the_same_stream() {
     let user = User::new();
-    let output = user.output(&["--log-to", "stdout", "--config", "missing.toml"], b"");
+    let output = user.output(&["--log-to", "stdout", "--env-file", "/missing"], b"");
     let stdout = String::from_utf8(output.stdout).expect("UTF-8");
     let lines: Vec<&str> = stdout.lines().collect();
     assert!(
-        lines[0].starts_with("quotion: cannot read missing.toml"),
+        lines[0].starts_with("quotion: cannot read /missing"),
         "{stdout}"
     );
     assert!(
@@ -452,11 +452,11 @@ fn dry_run_writes_no_critical_line() {
 #[test]
 fn folder_that_cannot_be_written_is_told_and_the_result_still_printed() {
     let user = denied_user();
-    fs::write(user.path("file"), "").expect("written");
-    let run = user.run(&["--dir", "file", "--state", "store.db"], &sample(MESSAGE));
+    fs::create_dir_all(user.path("kept/sync_errors.log")).expect("made");
+    let run = user.run(&["--dir", "kept"], &sample(MESSAGE));
     run.expect_error(69, "unauthorized");
     assert!(
-        run.stderr.contains("cannot write to file/sync_errors.log"),
+        run.stderr.contains("kept/sync_errors.log: Is a directory"),
         "{}",
         run.stderr
     );
@@ -536,7 +536,7 @@ fn chat_that_refuses_changes_nothing_and_its_address_stays_hidden() {
         "https://user:hunter2@chat.example.com/",
     ] {
         let run = user.set("ALERT_WEBHOOK_URL", bad).sync(MESSAGE);
-        run.expect_error(69, "unauthorized");
+        run.expect_error(78, "config");
         assert!(run.stderr.contains("ALERT_WEBHOOK_URL"), "{}", run.stderr);
         assert!(
             !format!("{}{}", run.stdout, run.stderr).contains("hunter2"),

@@ -42,4 +42,5 @@ mod support;
 mod tidy;
 mod timers;
 mod trouble;
+mod trust;
 mod verdict;

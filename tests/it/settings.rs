@@ -18,7 +18,7 @@ const CALL: &str = "v2026-03-30.call.completed.answered";
 /// Asserts that a setting is refused with all of `told` in message and hint, before any vendor is
 /// asked.
 #[track_caller]
-fn check_refused(user: &User, args: &[&str], told: &[&str]) -> Run {
+pub fn check_refused(user: &User, args: &[&str], told: &[&str]) -> Run {
     let run = user.run(args, &sample(MESSAGE));
     run.expect_error(78, "config");
     let error = run.line()["error"].to_string().replace("\\\"", "\"");
@@ -46,7 +46,7 @@ fn check_file_refused(toml: &str, told: &[&str]) {
 }
 
 #[track_caller]
-fn check_works(user: &User) {
+pub fn check_works(user: &User) {
     user.sync(MESSAGE).expect(0, "success", "created");
 }
 
@@ -221,11 +221,11 @@ fn wrong_value_of_the_file_is_named_with_its_line() {
     check_file_refused("[clients]\nphone = 7\n", &["line 2", "string"]);
     check_file_refused(
         "[notion]\n\nrequests_per_minute = \"180\"\n",
-        &["line 3", "invalid type"],
+        &["line 3", "no number"],
     );
     check_file_refused("[quo]\nrequests_per_second = -1\n", &["line 2"]);
     check_file_refused("[quo]\nrequests_per_second = 99999999999\n", &["line 2"]);
-    check_file_refused("[quo]\nrequests_per_second = 0\n", &["rate of 0"]);
+    check_file_refused("[quo]\nrequests_per_second = 0\n", &["line 2", "1 or more"]);
     check_file_refused("[clients\n", &["line 1"]);
     check_file_refused(
         "[clients]\nphone = \"Phone\"\nphone = \"Phone\"\n",
@@ -238,7 +238,7 @@ fn wrong_value_of_the_file_is_named_with_its_line() {
 fn wrong_zone_or_length_of_time_in_the_file_is_named() {
     check_file_refused(
         "timezone = \"Mars/Olympus\"\n",
-        &["timezone = \"Mars/Olympus\"", "America/Chicago"],
+        &["line 1: timezone", "America/Chicago"],
     );
     check_file_refused("timezone = \"../../etc/passwd\"\n", &["timezone"]);
     for span in [
@@ -289,14 +289,6 @@ fn default_file_is_read_only_without_another_one_named() {
     fs::write(user.path("good.toml"), "").expect("written");
     user.run(&["--config", "good.toml"], &sample(MESSAGE))
         .expect(0, "success", "created");
-}
-
-#[test]
-fn every_setting_is_refused_before_the_first_of_several_documents() {
-    let user = User::new();
-    fs::write(user.path("quotion.toml"), "oops").expect("written");
-    let run = user.run::<&str>(&[], &[sample(MESSAGE), sample(MESSAGE)].concat());
-    run.expect_error(78, "config");
 }
 
 #[test]

@@ -410,7 +410,11 @@ fn modes(user: &User, modes: &[(&str, u32)]) {
 
 #[test]
 fn store_that_may_not_be_written_to_is_told_so() {
-    for (name, file, folder) in [("nothing", 0o444, 0o555), ("the file only", 0o666, 0o555)] {
+    // The folder is that user's, or it would be refused for that.
+    let give = |user: &User, name: &str, owner: u32| {
+        std::os::unix::fs::chown(user.path(name), Some(owner), None).is_ok()
+    };
+    for (name, file, folder) in [("nothing", 0o444, 0o555), ("the file only", 0o600, 0o555)] {
         let user = user(&sqlite, SETTINGS);
         assert_eq!(user.run(&["replay"], b"").code, 0);
         modes(
@@ -420,6 +424,8 @@ fn store_that_may_not_be_written_to_is_told_so() {
         let Some(mut command) = unprivileged(&user, &[]) else {
             return;
         };
+        let _ = give(&user, ".tmp", 65_534)
+            && (file == 0o444 || give(&user, ".tmp/quotion.db", 65_534));
         let run = Run::of(feed(command.spawn().expect("it starts"), &sample(KNOWN)));
         assert_eq!(
             (run.code, &run.line()["error"]["kind"]),
@@ -431,6 +437,7 @@ fn store_that_may_not_be_written_to_is_told_so() {
         Run::of(feed(command.spawn().expect("it starts"), &sample(KNOWN)))
             .expect_error(74, "store");
         assert_eq!(user.vendors.requests().len(), 0, "nothing was asked for");
+        let _ = give(&user, ".tmp", 0) && give(&user, ".tmp/quotion.db", 0);
         modes(&user, &[(".tmp", 0o700), (".tmp/quotion.db", 0o600)]);
         user.sync(KNOWN).expect(0, "success", "created");
     }

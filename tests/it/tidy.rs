@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{User, fixtures};
+use crate::harness::{User, fixtures, sample};
 use crate::strict::json_of;
 
 /// The floors, lowest first: a module uses modules of lower floors and its own parts, and never one
@@ -32,7 +32,7 @@ const KNOWN_BREACHES: &[(&str, &str)] = &[];
 /// Words that belong to one place: a library behind its door, or an act that only one part may do.
 const HOMES: &[(&str, &[&str])] = &[
     ("clap::", &["cli.rs", "main.rs"]),
-    ("env::", &["config.rs"]),
+    ("env::", &["config/environment.rs"]),
     ("ExitCode", &["main.rs"]),
     ("hmac::", &["signature.rs", "signature/"]),
     ("indicatif::", &["app/progress.rs"]),
@@ -409,7 +409,10 @@ fn readme_names_every_flag_of_help() {
 
 #[test]
 fn readme_names_every_variable_that_is_read() {
-    let config = Source::read(&root().join("src/config.rs"));
+    let config = sources()
+        .into_iter()
+        .filter(|s| s.path.starts_with("config"));
+    let code: String = config.map(|source| source.code).collect();
     let is_variable = |text: &&str| {
         text.len() > 3
             && text.contains('_')
@@ -417,7 +420,7 @@ fn readme_names_every_variable_that_is_read() {
                 .chars()
                 .all(|sign| sign.is_ascii_uppercase() || sign == '_')
     };
-    let names: BTreeSet<_> = config.code.split('"').filter(is_variable).collect();
+    let names: BTreeSet<_> = code.split('"').filter(is_variable).collect();
     assert!(names.len() > 10, "{names:?}");
     let readme = read("README.md");
     let missing: Vec<_> = names
@@ -460,11 +463,11 @@ fn readme_shows_a_config_file_that_works_and_names_every_key() {
         .and_then(|rest| rest.split("```").next())
         .expect("a toml block");
     let user = User::new();
-    let run = |text: &str| {
+    let run = |text: &str, event: &str| {
         fs::write(user.path("some.toml"), text).expect("a file");
-        user.run(&["--config", "some.toml"], b"[]")
+        user.run(&["--config", "some.toml"], &sample(event))
     };
-    run(shown).expect_error(65, "payload");
+    run(shown, "legacy-v4.message.received").expect(0, "success", "created");
     let file: toml::Table = shown.parse().expect("toml");
     for table in ["", "clients", "quo", "notion", "inbox"] {
         let keys = if table.is_empty() {
@@ -472,14 +475,13 @@ fn readme_shows_a_config_file_that_works_and_names_every_key() {
         } else {
             file[table].as_table().expect("a table")
         };
-        let wrong = run(&format!(
-            "{}\nbogus = 1",
-            if table.is_empty() {
-                String::new()
-            } else {
-                format!("[{table}]")
-            }
-        ));
+        let head = if table.is_empty() {
+            String::new()
+        } else {
+            format!("[{table}]")
+        };
+        let wrong = format!("{head}\nbogus = 1");
+        let wrong = run(&wrong, "v2026-03-30.call.completed.answered");
         let message = wrong.line()["error"]["message"]
             .as_str()
             .expect("a message")

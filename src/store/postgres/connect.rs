@@ -88,6 +88,15 @@ impl Address {
         })
     }
 
+    /// Checks what an address says, and looks at nothing else.
+    pub fn check(url: &Secret) -> Result<()> {
+        let (url, extras) = take_extras(url.expose())?;
+        let config: Config = url.parse().map_err(|_| unreadable())?;
+        shown(&config)?;
+        is_encrypted(&config, extras.mode.as_deref())?;
+        options(&config, &extras).map(drop)
+    }
+
     /// What went wrong, in words that hold no secret.
     pub fn error(&self, err: &postgres::Error) -> Error {
         error::translate(&self.name, err)
@@ -294,7 +303,7 @@ fn connector(root: Option<&str>) -> Result<MakeRustlsConnect> {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         },
         Some(path) => read_roots(path)
-            .with_context(|| format!("cannot use sslrootcert={path}"))
+            .context("cannot use the file that sslrootcert names")
             .map_err(Error::Broken)?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());

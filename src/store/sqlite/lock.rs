@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use crate::files;
 use crate::time::{self, Deadline};
 
-use super::super::{Error, Lock, Mode, Result};
-use super::{Db, make_folder};
+use super::super::{Lock, Mode, Result};
+use super::{Db, cannot, make_folder};
 
 /// Lock files of a set.
 const FILES: u8 = 128;
@@ -33,14 +33,14 @@ impl Db {
         }
         let folder = self.path.with_extension("locks");
         make_folder(&folder)?;
-        let file =
-            files::open(&folder.join(place_of(lock))).map_err(|err| Error::Broken(err.into()))?;
+        let path = folder.join(place_of(lock));
+        let file = files::open(&path).map_err(|err| cannot("open", &path, err))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Held { _file: Some(file) })),
                 Err(TryLockError::WouldBlock) if time::pause(POLL, deadline) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(err)) => return Err(Error::Broken(err.into())),
+                Err(TryLockError::Error(err)) => return Err(cannot("lock", &path, err)),
             }
         }
     }

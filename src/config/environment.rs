@@ -1,0 +1,305 @@
+//! The process environment, with `.env` beneath it.
+//!
+//! The only reader of the environment.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::cli::Args;
+use crate::failure::Failure;
+use crate::files;
+
+use super::env_file::{self, Lines, Variable};
+use super::{DIR, distrusted, problem};
+
+const ENV_FILE: &str = ".env";
+/// Most bytes of it.
+const MOST_BYTES: u64 = 64 << 10;
+/// How names of ours begin.
+const OURS: [&str; 12] = [
+    "QUOTION_",
+    "QUO_",
+    "OPENPHONE_",
+    "NOTION_",
+    "WEBHOOK_SECRET",
+    "RECORDINGS",
+    "ALERT_WEBHOOK_URL",
+    "DATABASE_URL",
+    "SUPABASE_",
+    "S3_",
+    "LOG_LEVEL",
+    "RUST_LOG",
+];
+/// Names that say where everything lies and what is let in: nothing begins while one is in doubt.
+const DOOR: [&str; 9] = [
+    "QUOTION_DIR",
+    "QUOTION_STATE",
+    "DATABASE_URL",
+    "SUPABASE_DB_URL",
+    "QUOTION_REQUIRE_SIGNATURE",
+    "OPENPHONE_WEBHOOK_SECRET",
+    "QUO_WEBHOOK_SECRET",
+    "WEBHOOK_SECRET",
+    "NOTION_WEBHOOK_SECRET",
+];
+
+/// The process environment, with `.env` beneath it. An empty variable is one that is not set.
+#[derive(Debug, Default)]
+pub struct Environment {
+    process: HashMap<String, String>,
+    file: HashMap<String, Variable>,
+    /// The file `.env`, if there is one.
+    path: Option<PathBuf>,
+    /// What is wrong with what was read, without harm to what is kept.
+    pub(super) failures: Vec<Failure>,
+    /// What is odd; there are no logs yet when it is found.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Environment {
+    /// Reads the environment, and the file `.env`: the one named, else that of the working
+    /// directory, else that of the folder. Fails where it is not certain where things lie and what
+    /// is let in.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    pub fn read(args: &Args) -> Result<Self, Failure> {
+        let mut environment = Self::default();
+        let mut refused = environment.take_process(std::env::vars_os());
+        match environment.read_file(args) {
+            Ok(lines) => refused.extend(environment.take_file(lines)),
+            Err(failure) => refused.push(failure),
+        }
+        problem::joined(refused).map_or(Ok(environment), Err)
+    }
+
+    fn take_process(
+        &mut self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Vec<Failure> {
+        let mut refused = Vec::new();
+        for (name, value) in variables {
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => {
+                    self.process.insert(name, value);
+                }
+                Err(_) if OURS.iter().any(|ours| name.starts_with(ours)) => {
+                    let failure = Failure::config(
+                        format!("{name} is not UTF-8"),
+                        format!("set {name} anew, or remove it"),
+                    );
+                    self.note(&mut refused, Some(&name), failure);
+                }
+                Err(_) => {}
+            }
+        }
+        refused
+    }
+
+    /// Sorts out whether nothing may begin, or events can be kept all the same.
+    fn note(&mut self, refused: &mut Vec<Failure>, name: Option<&str>, failure: Failure) {
+        if name.is_none_or(|name| DOOR.contains(&name)) {
+            refused.push(failure);
+        } else {
+            self.failures.push(failure);
+        }
+    }
+
+    fn read_file(&mut self, args: &Args) -> Result<Lines, Failure> {
+        let folder = args.dir.clone();
+        let folder = folder.or_else(|| self.get(&["QUOTION_DIR"]).map(PathBuf::from));
+        let named = folder.clone().unwrap_or_else(|| PathBuf::from(DIR));
+        let candidates = match &args.env_file {
+            Some(path) => vec![path.clone()],
+            None => vec![ENV_FILE.into(), named.join(ENV_FILE)],
+        };
+        for path in candidates {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let contents = match files::read(&path, MOST_BYTES) {
+                Ok(contents) => contents,
+                Err(err) if is_missing(&err) && args.env_file.is_none() => continue,
+                Err(err) => {
+                    let message = format!("cannot read {}: {err}", path.display());
+                    return Err(Failure::config(
+                        message,
+                        "let this user read it, or remove it",
+                    ));
+                }
+            };
+            let lines = env_file::parse(&contents.bytes);
+            let says = |found: &&Variable| found.name == "QUOTION_DIR" && !found.value.is_empty();
+            let said = lines.variables.iter().rev().find(says);
+            let said = said.map(|found| PathBuf::from(&found.value));
+            let folder = folder.clone().or(said).unwrap_or(named);
+            if let Some(failure) = distrusted(&path, &contents, &owners(&folder)) {
+                return Err(failure);
+            }
+            if contents.others_read {
+                self.warnings.push(format!(
+                    "{0} can be read by others; hint: chmod 600 {0}",
+                    path.display()
+                ));
+            }
+            self.path = Some(path);
+            return Ok(lines);
+        }
+        Ok(Lines::default())
+    }
+
+    fn take_file(&mut self, lines: Lines) -> Vec<Failure> {
+        let mut refused = Vec::new();
+        for unreadable in lines.unreadable {
+            let failure = Failure::config(
+                format!("{} is not NAME=value", self.place(unreadable.line)),
+                "correct the line or remove it; a value with blanks at its ends stands in quotes",
+            );
+            self.note(&mut refused, unreadable.name.as_deref(), failure);
+        }
+        for variable in lines.variables {
+            self.file.insert(variable.name.clone(), variable);
+        }
+        refused
+    }
+
+    fn place(&self, line: usize) -> String {
+        let path = self.path.as_deref().unwrap_or(Path::new(ENV_FILE));
+        format!("{} line {line}", path.display())
+    }
+
+    /// The first of `names` that is set to something: in the process environment, else in `.env`.
+    pub fn get(&self, names: &[&str]) -> Option<&str> {
+        self.setting(names).map(|setting| setting.1)
+    }
+
+    /// The same, with the name under which it was found, and how it is told.
+    pub(super) fn setting(&self, names: &[&str]) -> Option<(String, &str)> {
+        let here = names.iter().filter_map(|name| {
+            let value = self.process.get(*name)?.trim();
+            (!value.is_empty()).then(|| ((*name).to_owned(), value))
+        });
+        let filed = names.iter().filter_map(|name| {
+            let variable = self.file.get(*name)?;
+            let value = variable.value.trim();
+            let shown = || format!("{}: {name}", self.place(variable.line));
+            (!value.is_empty()).then(|| (shown(), value))
+        });
+        here.chain(filed).next()
+    }
+
+    /// Whether a switch that protects is on: the stricter of all sources counts.
+    pub(super) fn protects(&self, name: &str) -> Result<bool, Failure> {
+        let here = self.process.get(name).map(String::as_str);
+        let filed = self.file.get(name).map(|variable| variable.value.as_str());
+        let mut on = false;
+        for value in [here, filed].into_iter().flatten() {
+            on |= match value.trim().to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "on" => true,
+                "" | "0" | "false" | "no" | "off" => false,
+                _ => {
+                    return Err(Failure::config(
+                        format!("{name} is neither 1 nor 0"),
+                        format!("set {name}=1 or remove it"),
+                    ));
+                }
+            };
+        }
+        Ok(on)
+    }
+
+    /// What is to be logged, in the syntax of `env_logger`.
+    pub fn log_filter(&self) -> &str {
+        self.get(&["LOG_LEVEL", "RUST_LOG"]).unwrap_or("warn")
+    }
+}
+
+/// A folder that is none has no files either.
+fn is_missing(err: &io::Error) -> bool {
+    matches!(
+        err.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Who may have written settings: this user, root, and where root runs it the folder's owner.
+pub(super) fn owners(folder: &Path) -> Vec<u32> {
+    let user = files::user();
+    let of_folder = files::resolve(folder).ok().map(|site| site.uid);
+    let of_folder = of_folder.filter(|_| user == 0);
+    [Some(user), Some(0), of_folder]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn environment(process: &[(&str, &str)], file: &str) -> Environment {
+        let mut environment = Environment::default();
+        let pairs = process
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(environment.take_process(pairs), []);
+        assert_eq!(environment.take_file(env_file::parse(file.as_bytes())), []);
+        environment
+    }
+
+    #[test]
+    fn empty_variable_is_not_set_and_the_environment_beats_the_file() {
+        let both = environment(&[("A", " "), ("B", "here")], "A=filed\nC=filed\n");
+        let get = |names: &[&str]| both.get(names).map(str::to_owned);
+        assert_eq!(get(&["A"]), Some("filed".into()));
+        assert_eq!(get(&["A", "B"]), Some("here".into()));
+        assert_eq!(get(&["B", "C"]), Some("here".into()));
+        assert_eq!(get(&["D"]), None);
+        let told = both.setting(&["C"]).expect("set").0;
+        assert_eq!(told, ".env line 2: C");
+    }
+
+    #[test]
+    fn switch_that_protects_takes_the_stricter_source() {
+        let is_on = |here: &str, filed: &str| {
+            environment(&[("S", here)], &format!("S={filed}\n"))
+                .protects("S")
+                .ok()
+        };
+        for here in ["", " ", "0", "false", "no", "1"] {
+            assert_eq!(is_on(here, "1"), Some(true), "{here}");
+            assert_eq!(is_on("YES", here), Some(true), "{here}");
+        }
+        assert_eq!(
+            (is_on("", ""), is_on("0", "off")),
+            (Some(false), Some(false))
+        );
+        assert_eq!((is_on("maybe", "1"), is_on("1", "maybe")), (None, None));
+    }
+
+    #[test]
+    fn what_is_no_text_refuses_at_the_door_and_holds_elsewhere() {
+        let mut environment = Environment::default();
+        let bytes = || OsString::from_vec(b"1\xff".to_vec());
+        let names = ["QUOTION_REQUIRE_SIGNATURE", "NOTION_VERSION", "OTHER"];
+        let refused =
+            environment.take_process(names.map(|name| (name.into(), bytes())).into_iter());
+        let told = |all: &[Failure]| {
+            all.iter()
+                .map(|one| one.message.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&refused), ["QUOTION_REQUIRE_SIGNATURE is not UTF-8"]);
+        assert_eq!(told(&environment.failures), ["NOTION_VERSION is not UTF-8"]);
+        let refused = environment.take_file(env_file::parse(
+            b"ntn_key\nNOTION_API_KEY='x\nQUOTION_DIR='x",
+        ));
+        assert_eq!((refused.len(), environment.failures.len()), (2, 2));
+    }
+}

@@ -1,0 +1,122 @@
+//! Single values of the environment: what each has to be, whatever it is used for.
+
+use crate::domain::id::DatabaseId;
+use crate::failure::Failure;
+use crate::http::{BaseUrl, Proxies};
+use crate::secret::Secret;
+
+use super::problem::noted;
+use super::{CLIENTS_DATABASE, Environment, NOTION_KEY, QUO_KEY};
+
+const QUO_BASE: &str = "https://api.quo.com/v1";
+const NOTION_BASE: &str = "https://api.notion.com/v1";
+const NOTION_VERSION: &str = "2022-06-28";
+
+impl Environment {
+    /// What is wrong with them.
+    pub(super) fn faults(&self) -> Vec<Failure> {
+        let mut faults = Vec::new();
+        noted(&mut faults, self.key(&NOTION_KEY));
+        noted(&mut faults, self.key(&QUO_KEY));
+        noted(&mut faults, self.notion_base());
+        noted(&mut faults, self.quo_base());
+        noted(&mut faults, self.notion_version());
+        noted(&mut faults, self.clients_database());
+        noted(&mut faults, self.alert());
+        noted(&mut faults, self.proxies());
+        faults
+    }
+
+    pub(super) fn notion_base(&self) -> Result<BaseUrl, Failure> {
+        self.base(&["NOTION_API_BASE"], NOTION_BASE)
+    }
+
+    pub(super) fn notion_version(&self) -> Result<String, Failure> {
+        let Some((name, version)) = self.setting(&["NOTION_VERSION"]) else {
+            return Ok(NOTION_VERSION.to_owned());
+        };
+        // The parser takes other spellings of a date too; Notion takes only this one.
+        let is_version = version
+            .parse::<jiff::civil::Date>()
+            .is_ok_and(|date| date.to_string() == version);
+        is_version.then(|| version.to_owned()).ok_or_else(|| {
+            Failure::config(
+                format!("{name} is no version"),
+                "versions are dates; the default is 2022-06-28",
+            )
+        })
+    }
+
+    pub(super) fn quo_base(&self) -> Result<BaseUrl, Failure> {
+        self.base(&["OPENPHONE_API_BASE", "QUO_API_BASE"], QUO_BASE)
+    }
+
+    /// A key, fit to be sent.
+    pub(super) fn key(&self, names: &[&str]) -> Result<Option<Secret>, Failure> {
+        let Some((name, key)) = self.setting(names) else {
+            return Ok(None);
+        };
+        if key.bytes().all(|sign| sign.is_ascii_graphic()) {
+            return Ok(Some(Secret::new(key)));
+        }
+        Err(Failure::config(
+            format!("{name} holds a character that no key has, perhaps an invisible one"),
+            "copy the key anew, without quotes of a word processor, blanks or line ends in it",
+        ))
+    }
+
+    fn base(&self, names: &[&str], default: &str) -> Result<BaseUrl, Failure> {
+        let set = self.setting(names);
+        let (name, url) = set.unwrap_or_else(|| (names[0].to_owned(), default));
+        let base = BaseUrl::parse(url).map_err(|why| {
+            Failure::config(
+                format!("{name}: {why}"),
+                "https, or http to a loopback address",
+            )
+        })?;
+        Ok(base.with_version())
+    }
+
+    /// The Clients database, if it is named.
+    pub(super) fn clients_database(&self) -> Result<Option<DatabaseId>, Failure> {
+        let Some((name, id)) = self.setting(&CLIENTS_DATABASE) else {
+            return Ok(None);
+        };
+        DatabaseId::parse(id).map(Some).map_err(|_| {
+            Failure::config(
+                format!("{name} holds no Notion id"),
+                "copy the link of the database (··· > Copy link)",
+            )
+        })
+    }
+
+    /// Where alerts go.
+    pub(super) fn alert(&self) -> Result<Option<BaseUrl>, Failure> {
+        let Some((name, url)) = self.setting(&["ALERT_WEBHOOK_URL"]) else {
+            return Ok(None);
+        };
+        // The address is as good as a key: it is not shown.
+        BaseUrl::parse(url).map(Some).map_err(|_| {
+            Failure::config(
+                format!("{name} is no usable address"),
+                "it must be https, without query",
+            )
+        })
+    }
+
+    /// By which proxy other machines are reached. `HTTP_PROXY` is of no use: plain http goes to
+    /// this machine only, and under CGI whoever asks can set it.
+    pub(super) fn proxies(&self) -> Result<Proxies, Failure> {
+        let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let except = self.get(&["NO_PROXY", "no_proxy"]);
+        let Some((name, url)) = self.setting(&names) else {
+            return Ok(Proxies::default());
+        };
+        Proxies::parse(url, except.unwrap_or_default()).ok_or_else(|| {
+            Failure::config(
+                format!("{name} is no address of a proxy"),
+                "write it as http://host:port",
+            )
+        })
+    }
+}
