@@ -125,13 +125,6 @@ impl Failure {
         matches!(self.exit_code, 69 | 70 | 74 | 78)
     }
 
-    fn with_request(self, request_id: Option<&String>) -> Self {
-        Self {
-            request_id: request_id.cloned(),
-            ..self
-        }
-    }
-
     fn not_now(self) -> Self {
         Self {
             exit_code: NOT_NOW,
@@ -354,72 +347,66 @@ fn from_notion(err: &notion::Error) -> Failure {
 }
 
 fn from_http(err: &http::Error) -> Failure {
-    let message = err.to_string();
-    let failure = |kind, hint: &str| Failure::new(kind, message.clone(), hint);
-    match err {
-        http::Error::Refused {
-            status, request_id, ..
-        } => match status {
-            401 => failure(
-                Kind::Unauthorized,
-                "check the API key; a new one may take half a \
-                minute to work",
-            ),
-            403 => failure(
-                Kind::Unauthorized,
-                "give the Notion integration the rights to read, insert and update content; \
-                                                on a free workspace check the block limit",
-            ),
-            404 => failure(
-                Kind::NotFound,
-                "share the database with the integration (its menu ··· > Connections), and check \
-                    its id",
-            ),
-            _ => failure(
-                Kind::Refused,
-                "if the message does not help, report it with the request \
-                id",
-            ),
-        }
-        .with_request(request_id.as_ref()),
-        http::Error::Blocked { .. } => failure(
+    let (kind, hint) = match err {
+        http::Error::Refused { status: 401, .. } => (
+            Kind::Unauthorized,
+            "check the API key; a new one may take half a minute to work",
+        ),
+        http::Error::Refused { status: 403, .. } => (
+            Kind::Unauthorized,
+            "give the Notion integration the rights to read, insert and update content; on a free \
+                workspace check the block limit",
+        ),
+        http::Error::Refused { status: 404, .. } => (
+            Kind::NotFound,
+            "share the database with the integration (its menu ··· > Connections), and check its id",
+        ),
+        http::Error::Refused { .. } => (
+            Kind::Refused,
+            "if the message does not help, report it with the request id",
+        ),
+        http::Error::Blocked { .. } => (
             Kind::RateLimited,
-            "Notion has blocked this integration; write to its \
-                support",
-        )
-        .for_good(),
+            "Notion has blocked this integration; write to its support",
+        ),
         http::Error::NotNow {
             status: Some(429 | 529),
             ..
-        } => failure(
-            Kind::RateLimited,
-            "run \
-            again later",
-        ),
-        http::Error::NotNow { .. } => failure(
+        } => (Kind::RateLimited, "run again later"),
+        http::Error::NotNow { .. } => (
             Kind::Unavailable,
-            "run again later; check the \
-            network if it stays so",
+            "run again later; check the network if it stays so",
         ),
-        http::Error::Unknown { .. } => failure(
+        http::Error::Unknown { .. } => (
             Kind::Unavailable,
-            "run the same payload again: what was saved is looked for \
-                first",
+            "run the same payload again: what was saved is looked for first",
         ),
-        http::Error::Deadline { .. } => failure(
+        http::Error::Deadline { .. } => (
             Kind::Deadline,
-            "run again later, or with a \
-            longer --deadline",
+            "run again later, or with a longer --deadline",
         ),
-        http::Error::Invalid { .. } => failure(
+        http::Error::Untrusted { .. } => (
+            Kind::Config,
+            "something in between shows a certificate of its own, or the address is not the \
+                vendor's: check the API's base, the proxy and this machine's clock",
+        ),
+        http::Error::Invalid { .. } => (
             Kind::Config,
             "check the keys: one seems to hold a line break or the like",
         ),
-        http::Error::TooLarge { .. } | http::Error::Unreadable { .. } => failure(
+        http::Error::TooLarge { .. } | http::Error::Unreadable { .. } => (
             Kind::Unavailable,
-            "run again later; if it \
-            stays so, report it",
+            "run again later; if it stays so, report it",
         ),
+    };
+    let failure = Failure {
+        request_id: err.request_id().map(str::to_owned),
+        ..Failure::new(kind, err.to_string(), hint)
+    };
+    if matches!(err, http::Error::Blocked { .. }) {
+        failure.for_good()
+    } else {
+        failure
     }
 }
 

@@ -475,7 +475,8 @@ mod tests {
         let text = "timezone = \"sk_secret\"\nsk_secret = 1\n[clients]\nphone = []\nnew_pages = \
             \"sk_secret\"\nignore = [\n\"+1900*\",\n\"sk_secret\",\n7]\n[quo]\nnumbers = \
             [\"sk secret\"]\ncontacts_ttl = \"sk_secret\"\nrequests_per_second = \
-            \"sk_secret\"\n[notion]\nsettle = 5\n[inbox]\nattempts = 0\nsk_secret_Of_9 = 1\n[sk_secret_9]\n";
+            \"sk_secret\"\n[notion]\nsettle = 5\n[inbox]\nattempts = 0\nsk_secret_Of_9 = \
+            1\n[sk_secret_9]\n";
         let (_, told) = read(text);
         let lines = [1, 2, 4, 5, 8, 9, 11, 12, 13, 15, 17, 18, 19];
         assert_eq!(told.len(), lines.len(), "{told:#?}");

@@ -85,6 +85,11 @@ pub enum Error {
         /// One line.
         what: String,
     },
+    /// The other side's certificate does not do; nothing was sent, and trying again gives the same.
+    Untrusted {
+        /// One line.
+        what: String,
+    },
     /// The request cannot be sent as it is (a key with a line break, a path with `..`); nothing was
     /// sent.
     Invalid {
@@ -103,6 +108,7 @@ impl Error {
             Self::TooLarge { .. }
             | Self::Unreadable { .. }
             | Self::Deadline { .. }
+            | Self::Untrusted { .. }
             | Self::Invalid { .. } => None,
         }
     }
@@ -116,7 +122,7 @@ impl Error {
             | Self::Unknown { request_id, .. }
             | Self::TooLarge { request_id, .. }
             | Self::Unreadable { request_id, .. } => request_id.as_deref(),
-            Self::Deadline { .. } | Self::Invalid { .. } => None,
+            Self::Deadline { .. } | Self::Untrusted { .. } | Self::Invalid { .. } => None,
         }
     }
 
@@ -129,6 +135,7 @@ impl Error {
             | Self::TooLarge { what, .. }
             | Self::Unreadable { what, .. }
             | Self::Deadline { what }
+            | Self::Untrusted { what }
             | Self::Invalid { what } => what,
         }
     }

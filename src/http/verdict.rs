@@ -123,6 +123,9 @@ pub(super) fn judge(origin: &Origin, outcome: Result<Received, Broken>) -> Verdi
             None => judge_stranger(origin, &received),
         },
         Err(Broken::Unsent(why)) => again(origin, &why),
+        Err(Broken::Untrusted(why)) => Verdict::Stop(Error::Untrusted {
+            what: format!("{}: {why}", origin.line),
+        }),
         Err(Broken::Sent(why)) => match origin.effect {
             Effect::Read => again(origin, &why),
             Effect::Write => Verdict::Stop(unknown(origin, &why)),

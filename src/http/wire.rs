@@ -189,6 +189,8 @@ pub(super) enum Flaw {
 pub(super) enum Broken {
     /// Certain: the request did not leave in full, so nothing can have been saved.
     Unsent(String),
+    /// The other side could not show who it is, and will not be able to: nothing was sent.
+    Untrusted(String),
     /// The request may have arrived.
     Sent(String),
 }
@@ -222,6 +224,7 @@ pub(super) fn exchange(
     };
     match outcome {
         Ok(response) => Ok(receive(response, limit.body_bytes)),
+        Err(err) if is_untrusted(&err) => Err(Broken::Untrusted(describe(&err))),
         Err(err) if precedes_sending(&err) || body.is_kept_back() => {
             Err(Broken::Unsent(describe(&err)))
         }
@@ -296,6 +299,15 @@ impl Read for Watched<'_> {
         self.touched = true;
         self.bytes.read(buf)
     }
+}
+
+/// True for a certificate that does not do.
+fn is_untrusted(err: &ureq::Error) -> bool {
+    let ureq::Error::Io(io) = err else {
+        return false;
+    };
+    let tls = io.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Errors that arise before the first byte only; needed for requests without a body, and for no
