@@ -1,8 +1,14 @@
 //! The command line as typed: raw flags and their help, nothing checked and nothing decided.
 
+pub mod misuse;
+
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// A value that is one of some words.
+pub use clap::ValueEnum as Word;
 
 /// Shown at the end of `--help`.
 const AFTER: &str = "\
@@ -33,7 +39,9 @@ ENVIRONMENT (or a file .env in the working directory)
   NOTION_API_BASE                default https://api.notion.com/v1
   NOTION_VERSION                 default 2022-06-28
   ALERT_WEBHOOK_URL              gets a POST {\"text\": …} on critical failures
-  LOG_LEVEL or RUST_LOG          error, warn (default), info, debug
+  LOG_LEVEL or RUST_LOG          error, warn (default), info, debug; -v and -q beat it
+  QUOTION_LOG_TO, QUOTION_LOG_FORMAT
+                                 as --log-to and --log-format
   Flags beat environment beat .env beat quotion.toml beat defaults.
 
 EXIT CODES
@@ -82,13 +90,44 @@ pub struct Args {
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 
-    /// Where logs go; `stdout` puts them before the result lines
-    #[arg(long, value_name = "STREAM", default_value = "stderr", global = true)]
-    pub log_to: LogTo,
+    /// Where logs go; `stdout` puts them before the result lines [default: stderr]
+    #[arg(long, value_name = "STREAM", global = true)]
+    pub log_to: Option<LogTo>,
 
-    /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
-    pub log_format: LogFormat,
+    /// How log lines look [default: text]
+    #[arg(long, value_name = "FORMAT", global = true)]
+    pub log_format: Option<LogFormat>,
+
+    /// Say more: one line per event; twice, each request too
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// What the command line says of the logs, though it cannot be read as a whole.
+pub fn log_choice(words: &[impl AsRef<OsStr>]) -> (Option<LogTo>, Option<LogFormat>) {
+    let words: Vec<&str> = words
+        .iter()
+        .filter_map(|word| word.as_ref().to_str())
+        .collect();
+    (find(&words, "--log-to"), find(&words, "--log-format"))
+}
+
+fn find<T: ValueEnum>(words: &[&str], flag: &str) -> Option<T> {
+    let beside = words.windows(2).filter(|pair| pair[0] == flag);
+    let joined = words
+        .iter()
+        .filter_map(|word| word.strip_prefix(flag)?.strip_prefix('='));
+    let mut values = beside.map(|pair| pair[1]).chain(joined);
+    values.find_map(parse)
+}
+
+/// Reads a value as the command line writes it.
+pub fn parse<T: ValueEnum>(word: &str) -> Option<T> {
+    T::from_str(word.trim(), true).ok()
 }
 
 /// Everything but the main job.
@@ -220,4 +259,24 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_the_logs_is_found_among_words_that_cannot_be_read() {
+        let json = Some(LogFormat::Json);
+        assert_eq!(
+            log_choice(&["--nope", "--log-format", "json"]),
+            (None, json)
+        );
+        assert_eq!(
+            log_choice(&["--log-format=JSON", "--log-to=stdout", "x"]),
+            (Some(LogTo::Stdout), json)
+        );
+        assert_eq!(log_choice(&["--log-format"]), (None, None));
+        assert_eq!(log_choice(&["--log-format", "xml"]), (None, None));
+    }
 }

@@ -8,6 +8,7 @@ mod env_file;
 mod file;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,18 +45,22 @@ pub struct Environment(HashMap<String, String>);
 
 impl Environment {
     /// Reads the environment, and the file `.env` in the working directory if there is one.
+    pub fn read() -> Result<Self, Failure> {
+        let mut all: HashMap<_, _> = env_file()?.into_iter().collect();
+        all.extend(Self::without_file().0);
+        Ok(Self(all))
+    }
+
+    /// Reads the environment alone: for what is to be said of a file that cannot be read.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that reads the environment"
     )]
-    pub fn read() -> Result<Self, Failure> {
-        let mut all: HashMap<_, _> = env_file()?.into_iter().collect();
-        for (name, value) in std::env::vars_os() {
-            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
-                all.insert(name, value);
-            }
-        }
-        Ok(Self(all))
+    pub fn without_file() -> Self {
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(std::env::vars_os().filter_map(text).collect())
     }
 
     /// The first of `names` that is set to something.
@@ -82,9 +87,21 @@ impl Environment {
         }
     }
 
-    /// What is to be logged, in the syntax of `env_logger`.
-    pub fn log_filter(&self) -> &str {
-        self.get(&["LOG_LEVEL", "RUST_LOG"]).unwrap_or("warn")
+    /// What is to be logged, in words; and the name of the variable that says it.
+    pub fn log_level(&self) -> Option<(&'static str, &str)> {
+        ["LOG_LEVEL", "RUST_LOG"]
+            .into_iter()
+            .find_map(|name| Some((name, self.get(&[name])?)))
+    }
+
+    /// Where logs go, in words; and the name of the variable that says it.
+    pub fn log_to(&self) -> Option<(&'static str, &str)> {
+        Some(("QUOTION_LOG_TO", self.get(&["QUOTION_LOG_TO"])?))
+    }
+
+    /// How log lines look, in words; and the name of the variable that says it.
+    pub fn log_format(&self) -> Option<(&'static str, &str)> {
+        Some(("QUOTION_LOG_FORMAT", self.get(&["QUOTION_LOG_FORMAT"])?))
     }
 }
 

@@ -3,7 +3,7 @@
 //! A thread reads ahead by a few documents while the last window is worked on, so memory is bounded
 //! by a window and these, and a slow stream has each result at once.
 
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,19 +21,33 @@ const AHEAD: usize = 8;
 /// Hands on `first` and all that comes after it, window by window.
 pub fn windows(
     first: Document,
-    rest: &mut (impl Iterator<Item = Document> + Send),
+    rest: impl Iterator<Item = Document> + Send + 'static,
+    is_over: impl Fn() -> bool,
     mut take: impl FnMut(Vec<Document>),
 ) {
-    thread::scope(|scope| {
-        let (sender, documents) = mpsc::sync_channel(AHEAD);
-        // The receiver stays until the last document was sent.
-        scope.spawn(move || rest.try_for_each(|document| sender.send(document)));
-        let mut next = Some(first);
-        while let Some(first) = next {
-            take(window(first, &documents));
-            next = documents.recv().ok();
-        }
+    let (sender, documents) = mpsc::sync_channel(AHEAD);
+    // Nobody waits for its end: the input may stay open and silent when the program is to stop.
+    thread::spawn(move || {
+        let mut rest = rest;
+        // The receiver is gone when no more is wanted.
+        rest.try_for_each(|document| sender.send(document))
     });
+    let mut next = Some(first);
+    while let Some(first) = next {
+        take(window(first, &documents));
+        next = following(&documents, &is_over);
+    }
+}
+
+/// The next document; `None` at the end, and when the run is over and nothing more was read.
+fn following(documents: &Receiver<Document>, is_over: impl Fn() -> bool) -> Option<Document> {
+    loop {
+        match documents.recv_timeout(LINGER) {
+            Ok(document) => return Some(document),
+            Err(RecvTimeoutError::Timeout) if !is_over() => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+        }
+    }
 }
 
 /// The document and those that come with it.

@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use crate::config::{self, Access, Config};
-use crate::delivery::{self, Claim, Ended};
-use crate::failure::Failure;
+use crate::delivery::{self, Claim, Ended, Unfinished};
+use crate::failure::{self, Failure};
 use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
 use crate::notion::Notion;
 use crate::secret::Secret;
 use crate::store::{Mode, Store};
 use crate::sync::{self, QuoAccess, Settings, Sync, Work};
+use crate::time::stop;
+
+use super::bug;
 
 /// Settings, and what is made from them.
 pub struct Tools {
@@ -72,10 +75,33 @@ impl Tools {
     /// Works on events that are in the inbox (or on a dry run's, that are not) and belong together.
     /// A failure leaves them there.
     pub fn work(&self, works: &[&Work], claim: Claim) -> Vec<Ended> {
-        self.try_work(works, claim).unwrap_or_else(|failure| {
-            let failed = |work: &&Work| Err(Box::new((failure.clone(), work.outset())));
-            works.iter().map(failed).collect()
-        })
+        match bug::caught(|| self.try_work(works, claim)) {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(failure)) => {
+                let failed = |work: &&Work| Err(Box::new((failure.clone(), work.outset())));
+                works.iter().map(failed).collect()
+            }
+            // The others of the group are done without the one that brings the bug to light.
+            Err(_) if works.len() > 1 => {
+                let alone = |work: &&Work| self.work(&[*work], claim);
+                works.iter().flat_map(alone).collect()
+            }
+            Err(bug) => {
+                let postponed = |work: &&Work| Err(self.postponed(work, bug.clone()));
+                works.iter().map(postponed).collect()
+            }
+        }
+    }
+
+    /// The failure, noted in the inbox if that can be.
+    fn postponed(&self, work: &Work, failure: Failure) -> Unfinished {
+        let failed = Box::new((failure, work.outset()));
+        match (self.store(), self.config.patience()) {
+            (Ok(store), Ok(patience)) if !self.config.dry_run => {
+                delivery::postpone(store, &work.event_id(), (failed, patience))
+            }
+            (Ok(_) | Err(_), _) => failed,
+        }
     }
 
     fn try_work(&self, works: &[&Work], claim: Claim) -> Result<Vec<Ended>, Failure> {
@@ -85,17 +111,11 @@ impl Tools {
             Ok(vendors) => vendors,
             Err(failure) if self.config.dry_run => return Err(failure),
             Err(failure) => {
-                let postpone = |work: &&Work| {
-                    let unfinished = Box::new((failure.clone(), work.outset()));
-                    Err(delivery::postpone(
-                        store,
-                        &work.event_id(),
-                        (unfinished, patience),
-                    ))
-                };
+                let postpone = |work: &&Work| Err(self.postponed(work, failure.clone()));
                 return Ok(works.iter().map(postpone).collect());
             }
         };
+        stop::watch(failure::NOT_NOW);
         let events = u32::try_from(works.len()).unwrap_or(u32::MAX);
         let deadline =
             config::starting_now(self.config.deadline.map(|each| each.saturating_mul(events)));
