@@ -43,6 +43,8 @@ pub struct World<'a> {
     pub input_is_terminal: bool,
     /// Standard output.
     pub output: &'a mut dyn Write,
+    /// True where logs go there too.
+    pub logs_in_output: bool,
     /// The clock.
     pub now: fn() -> Timestamp,
 }
@@ -75,7 +77,8 @@ pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
         Some(Command::Backfill(_)) => "backfill",
     };
     let mut console = Console::new(world.output, world.now, name);
-    console.be_quiet(args.quiet);
+    console.quiet = args.quiet;
+    console.holds = world.logs_in_output;
     let mut app = App {
         tools: Tools::new(config, world.now),
         console,
@@ -176,14 +179,20 @@ impl App<'_> {
     /// Syncs documents, those together that come together.
     fn sync_each(&mut self, input: Input, treatment: Treatment) {
         let now = self.now;
-        let mut numbered = Documents::new(input).zip(1..);
+        let mut numbered = Some(Documents::new(input).zip(1..));
         let mut documents = std::iter::from_fn(move || {
-            let next = || {
-                let (document, number) = numbered.next()?;
-                Some(unless_skipped(read(document, number, now())))
-            };
-            bug::caught(next)
-                .unwrap_or_else(|bug| Some(Err(Box::new(Err(Box::new((bug, Outcome::default())))))))
+            let next = bug::caught(|| numbered.as_mut()?.next());
+            match next.transpose()? {
+                Ok((document, number)) => Some(
+                    bug::caught(|| unless_skipped(read(document, number, now())))
+                        .unwrap_or_else(|bug| of_no_event(bug, Some(number))),
+                ),
+                // Nobody knows where the next document would begin.
+                Err(bug) => {
+                    numbered = None;
+                    Some(of_no_event(bug, None))
+                }
+            }
         });
         // What needs no work needs no company, and so no thread that looks for it.
         while let Some(document) = stop::idle(|| documents.next()) {
@@ -343,16 +352,23 @@ fn left(work: &Work) -> delivery::Unfinished {
 
 /// Reads the document of that number. Ends here what is no event.
 fn read(document: Result<Vec<u8>, Broken>, number: usize, now: Timestamp) -> Document {
-    let failed = |failure| {
-        let outcome = Outcome {
-            document: Some(number),
-            ..Outcome::default()
-        };
-        Box::new(Err(Box::new((failure, outcome))))
+    let body = match document {
+        Ok(body) => body,
+        Err(broken) => return of_no_event(broken.into(), Some(number)),
     };
-    let body = document.map_err(|broken| failed(broken.into()))?;
-    let event = webhook::parse(&body, now).map_err(|err| failed(err.into()))?;
-    Ok((Box::new(event), body))
+    match webhook::parse(&body, now) {
+        Ok(event) => Ok((Box::new(event), body)),
+        Err(err) => of_no_event(err.into(), Some(number)),
+    }
+}
+
+/// What came of a document that is no event, or not to be read as one.
+fn of_no_event(failure: Failure, document: Option<usize>) -> Document {
+    let outcome = Outcome {
+        document,
+        ..Outcome::default()
+    };
+    Err(Box::new(Err(Box::new((failure, outcome)))))
 }
 
 /// Ends here an event that needs neither store nor network.
@@ -361,5 +377,49 @@ fn unless_skipped(document: Document) -> Document {
     match sync::skipped_at_once(&event) {
         Some(outcome) => Err(Box::new(Ok(outcome))),
         None => Ok((event, body)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// Input that brings a bug to light after a document.
+    struct Bad(&'static [u8]);
+
+    impl Read for Bad {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            assert!(!self.0.is_empty(), "Rosa Quint");
+            self.0.read(buffer)
+        }
+    }
+
+    #[test]
+    fn panic_ends_as_a_line_and_an_exit_code() {
+        let _alone = bug::ALONE.lock();
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().to_str().expect("a path");
+        let args = ["quotion", "--deadline", "1s", "--dir", dir];
+        let args = Args::try_parse_from(args).expect("a command line");
+        let mut output = Vec::new();
+        let world = World {
+            input: Box::new(Bad(b"[]\n")),
+            input_is_terminal: false,
+            output: &mut output,
+            logs_in_output: false,
+            now: || Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(run(&args, Environment::without_file(), world), 70);
+        let output = String::from_utf8(output).expect("UTF-8");
+        let lines: Vec<&str> = output.lines().collect();
+        assert_eq!(lines.len(), 2, "{output}");
+        let start = r#"{"status":"error","error":{"kind":"internal","message":"quotion has a bug"#;
+        assert!(lines[1].starts_with(start), "{output}");
+        assert!(lines[1].contains(r#""hint":"report it"#), "{output}");
+        assert!(!output.contains("Rosa"), "{output}");
+        let critical = std::fs::read_to_string(folder.path().join("sync_errors.log"));
+        assert!(critical.expect("a file").contains(r#""kind":"internal""#));
     }
 }

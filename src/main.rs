@@ -47,9 +47,9 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
     let environment = Environment::read();
     let told = environment.as_ref().ok();
     let alone = told.is_none().then(Environment::without_file);
-    if let Some(environment) = told.or(alone.as_ref()) {
-        logging::start(Some(args), words, environment, now);
-    }
+    let logs_in_output = told
+        .or(alone.as_ref())
+        .is_some_and(|environment| logging::start(Some(args), words, environment, now));
     if let Some(err) = refused {
         log::warn!("signals are not listened to: {err}");
     }
@@ -61,6 +61,7 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
                 input: Box::new(io::stdin()),
                 input_is_terminal: io::stdin().is_terminal(),
                 output,
+                logs_in_output,
                 now,
             },
         ),

@@ -11,6 +11,10 @@ use crate::failure::{Failure, Kind};
 /// Where the last panic was that nobody has told of yet.
 static PLACE: Mutex<Option<String>> = Mutex::new(None);
 
+/// Held by tests that panic on purpose.
+#[cfg(test)]
+pub(super) static ALONE: Mutex<()> = Mutex::new(());
+
 /// From now on a panic prints nothing; whoever catches it tells of it.
 pub fn silence_panics() {
     panic::set_hook(Box::new(note));
@@ -56,6 +60,7 @@ mod tests {
 
     #[test]
     fn panic_of_any_thread_is_a_failure_that_says_where_and_not_what() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         check(|| panic!("Rosa Quint"));
         check(|| _ = time::both(|| panic!("Rosa"), || 1));
         check(|| _ = time::both(|| 1, || panic!("Rosa")));

@@ -28,7 +28,12 @@ pub struct Console<'a> {
     clock: fn() -> Timestamp,
     command: &'static str,
     began: Instant,
-    quiet: bool,
+    /// True if no progress is drawn.
+    pub quiet: bool,
+    /// True if the last line is held back, so that whatever is logged stands before it: whoever
+    /// captures both takes the last line for the result.
+    pub holds: bool,
+    held: Option<String>,
     worst: u8,
     lines: usize,
     failures: usize,
@@ -50,6 +55,8 @@ impl<'a> Console<'a> {
             command,
             began: Instant::now(),
             quiet: false,
+            holds: false,
+            held: None,
             worst: 0,
             lines: 0,
             failures: 0,
@@ -57,11 +64,6 @@ impl<'a> Console<'a> {
             alerted: BTreeSet::new(),
             warned: BTreeSet::new(),
         }
-    }
-
-    /// Draws no progress.
-    pub fn be_quiet(&mut self, quiet: bool) {
-        self.quiet = quiet;
     }
 
     /// True when nothing more is to be begun: nobody reads, or the program was told to stop.
@@ -82,12 +84,23 @@ impl<'a> Console<'a> {
     /// Writes a line. A reader that has gone has had enough, and ends the run; output that cannot
     /// be written is as bad as a file that cannot.
     pub fn line(&mut self, line: &str) -> io::Result<()> {
+        self.lines += 1;
+        if !self.holds {
+            return self.write(line);
+        }
+        match self.held.replace(line.to_owned()) {
+            Some(before) => self.write(&before),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&mut self, line: &str) -> io::Result<()> {
         if self.is_unread() {
             return Err(ErrorKind::BrokenPipe.into());
         }
         let written = writeln!(self.output, "{line}").and_then(|()| self.output.flush());
         match &written {
-            Ok(()) => self.lines += 1,
+            Ok(()) => {}
             Err(err) if err.kind() == ErrorKind::BrokenPipe => {
                 self.gone.store(true, Ordering::Relaxed);
             }
@@ -221,6 +234,9 @@ impl<'a> Console<'a> {
             self.failures,
             self.began.elapsed().as_secs_f64()
         );
+        if let Some(line) = self.held.take() {
+            let _ = self.write(&line);
+        }
         self.worst
     }
 }

@@ -10,13 +10,13 @@ use crate::config::Environment;
 use crate::logs::{self, Filter, Format, Target};
 
 /// Starts logging. `args` are missing where the command line cannot be read as a whole; then its
-/// `words` count.
+/// `words` count. Returns true if logs go to standard output.
 pub fn start(
     args: Option<&Args>,
     words: &[OsString],
     environment: &Environment,
     clock: fn() -> Timestamp,
-) {
+) -> bool {
     let mut complaints = Vec::new();
     let (to, format) = match args {
         Some(args) => (args.log_to, args.log_format),
@@ -36,6 +36,7 @@ pub fn start(
     for complaint in complaints {
         logs::warning(&complaint);
     }
+    target == LogTo::Stdout
 }
 
 fn word<T: Word>(said: Option<(&'static str, &str)>, complaints: &mut Vec<String>) -> Option<T> {

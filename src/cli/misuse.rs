@@ -27,7 +27,8 @@ pub fn explain(err: &Error, words: &[OsString]) -> Misuse {
     let text = err.render().to_string();
     let tips = text
         .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("tip: "));
+        .filter_map(|line| line.trim_start().strip_prefix("tip: "))
+        .filter(|tip| !tip.starts_with("to pass "));
     let hint: Vec<&str> = tips.chain([HELP]).collect();
     // What was expected stands on the lines below the first, up to the blank one.
     let first = text.trim_start_matches("error: ").split("\n\n").next();
@@ -128,10 +129,9 @@ mod tests {
             "a similar subcommand exists: 'replay'; quotion --help shows every option",
         );
         check(
-            &["replay", "--nwo"],
-            "unexpected argument '--nwo' found",
-            "a similar argument exists: '--now'; to pass '--nwo' as a value, use '-- --nwo'; \
-                quotion --help shows every option",
+            &["replay", "--ded"],
+            "unexpected argument '--ded' found",
+            "a similar argument exists: '--dead'; quotion --help shows every option",
         );
     }
 

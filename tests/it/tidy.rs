@@ -31,8 +31,8 @@ const KNOWN_BREACHES: &[(&str, &str)] = &[];
 
 /// Words that belong to one place: a library behind its door, or an act that only one part may do.
 const HOMES: &[(&str, &[&str])] = &[
-    ("clap::", &["cli.rs", "main.rs"]),
-    ("env::", &["config.rs"]),
+    ("clap::", &["cli.rs", "cli/", "main.rs"]),
+    ("env::", &["config.rs", "main.rs"]),
     ("ExitCode", &["main.rs"]),
     ("hmac::", &["signature.rs", "signature/"]),
     ("indicatif::", &["app/progress.rs"]),
@@ -40,6 +40,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("io::stdout", &["main.rs"]),
     ("rlibphonenumber::", &["domain/phone.rs"]),
     ("rusqlite::", &["store/"]),
+    ("signal_hook::", &["main.rs"]),
     ("thread::scope", &["app/stream.rs", "time.rs"]),
     ("thread::sleep", &["time.rs"]),
     ("Timestamp::now", &["main.rs"]),
