@@ -13,7 +13,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::critical;
-use crate::domain::outcome::{Outcome, Warning};
+use crate::domain::outcome::{Outcome, Warning, WarningCode};
 use crate::failure::{self, Failure, Kind};
 use crate::logs;
 use crate::report;
@@ -42,7 +42,7 @@ pub struct Console<'a> {
     /// Kinds of failure that the chat has been told of.
     alerted: BTreeSet<&'static str>,
     /// Warnings that were logged, with the column that each is about.
-    warned: BTreeSet<(&'static str, Option<String>)>,
+    warned: BTreeSet<(WarningCode, Option<String>)>,
 }
 
 impl<'a> Console<'a> {
@@ -157,19 +157,21 @@ impl<'a> Console<'a> {
         self.worst = failure::worst(self.worst, failure.exit_code());
     }
 
-    /// Each warning once: cron throws standard output away.
+    /// Each warning once: cron throws standard output away. Of what is not synced nobody misses a
+    /// part.
     fn warn(&mut self, outcome: &Outcome) {
-        for warning in &outcome.warnings {
+        let warnings = outcome.skipped.is_none().then_some(&outcome.warnings);
+        for warning in warnings.into_iter().flatten() {
             let Warning {
                 code,
                 property,
                 message,
             } = warning;
-            if self.warned.insert((code, property.clone())) {
+            if self.warned.insert((*code, property.clone())) {
                 let column = property
                     .as_ref()
                     .map_or(String::new(), |name| format!(" {name:?}"));
-                log::warn!("{code}{column}: {message}");
+                log::warn!("{}{column}: {message}", code.name());
             }
         }
     }
@@ -178,12 +180,12 @@ impl<'a> Console<'a> {
         for alarm in &outcome.alarms {
             let line = critical::Line {
                 at: (self.clock)(),
-                kind: alarm.kind,
+                kind: alarm.kind.name(),
                 message: &alarm.message,
                 event_id: outcome.event_id.as_deref(),
                 request_id: None,
             };
-            self.critical(tools, &line, alarm.kind);
+            self.critical(tools, &line, alarm.kind.name());
         }
     }
 

@@ -6,7 +6,7 @@
 
 use serde_json::Value as Json;
 
-use crate::domain::outcome::Warning;
+use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::table::Property;
 use crate::notion;
 use crate::notion::rejection::{Blame, blame, message};
@@ -42,12 +42,8 @@ pub fn without_refused<T: Nothing>(
             let stays = !dropped.contains(&index);
             index += 1;
             if !stays {
-                log::warn!(
-                    "notion refuses the property {:?}: {said}",
-                    property.column.name
-                );
                 warnings.push(Warning::property(
-                    "property_rejected",
+                    WarningCode::PropertyRejected,
                     &property.column.name,
                     said.clone(),
                 ));
