@@ -211,7 +211,8 @@ impl App<'_> {
     fn sync_window(&mut self, mut window: Vec<Document>, treatment: Treatment) {
         if self.console.is_over() {
             // A document that was cut off there is none.
-            window.retain(Result::is_ok);
+            let is_cut = |document: &Document| matches!(document, Err(ended) if ended.is_err());
+            window.retain(|document| !is_cut(document));
         }
         self.documents += window.len();
         let items = self.admit(window, treatment);
