@@ -2,117 +2,121 @@
 //!
 //! Gets its streams and the time from `main`, so that nothing else touches them.
 
+pub mod bug;
+pub mod console;
+pub mod logging;
+
 mod backfill;
+mod input;
 mod progress;
 mod replay;
 mod signed;
 mod stream;
 mod tools;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::io::{Read, Write};
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
 use crate::cli::{Args, Command};
 use crate::config::{Config, Environment};
-use crate::critical;
 use crate::delivery::{self, Claim, Ended};
 use crate::documents::{Broken, Documents};
 use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
-use crate::failure::{self, Failure, Kind};
+use crate::failure::{Failure, Kind};
 use crate::logs;
 use crate::quo::webhook;
-use crate::report;
 use crate::sync::{self, Work};
+use crate::time::stop;
 
+use console::Console;
+use input::Input;
 use tools::Tools;
 
 /// The program's streams and clock.
 pub struct World<'a> {
     /// Standard input.
-    pub input: &'a mut (dyn Read + Send),
+    pub input: Box<dyn Read + Send>,
+    /// True where a person types it, and nothing is piped in.
+    pub input_is_terminal: bool,
     /// Standard output.
     pub output: &'a mut dyn Write,
+    /// True where logs go there too.
+    pub logs_in_output: bool,
     /// The clock.
     pub now: fn() -> Timestamp,
 }
 
 /// Runs the program. Returns the exit code.
 pub fn run(args: &Args, environment: Environment, world: World) -> u8 {
-    let World { input, output, now } = world;
+    if args.command.is_none() && world.input_is_terminal {
+        let message = "standard input is a terminal, and no payload is piped in";
+        let hint = "usage: quotion < payload.json; quotion replay; quotion backfill --since 24h | \
+            quotion; quotion --help shows every option";
+        return console::refuse(world.output, &Failure::new(Kind::Usage, message, hint));
+    }
     let config = match Config::load(args, environment) {
         Ok(config) => config,
-        Err(failure) => return refuse(args, output, &failure),
+        Err(failure) => return refuse(args, world.output, &failure),
     };
     if args.command.is_some() && args.sync.any() {
         let message = "options of the main job (--signature, --enqueue, --dry-run …) mean nothing \
             to a subcommand";
         let hint = "leave them out; quotion --help shows which belong together";
-        return refuse(args, output, &Failure::new(Kind::Usage, message, hint));
+        return refuse(
+            args,
+            world.output,
+            &Failure::new(Kind::Usage, message, hint),
+        );
     }
+    let name = match &args.command {
+        None => "sync",
+        Some(Command::Replay(_)) => "replay",
+        Some(Command::Backfill(_)) => "backfill",
+    };
+    let mut console = Console::new(world.output, world.now, name);
+    console.quiet = args.quiet;
+    console.holds = world.logs_in_output;
     let mut app = App {
-        tools: Tools::new(config, now),
-        output,
-        now,
-        worst: 0,
+        tools: Tools::new(config, world.now),
+        console,
+        now: world.now,
         documents: 0,
-        alerted: RefCell::default(),
     };
-    let ended = match &args.command {
-        None => app.sync_all(input, args.sync.enqueue),
-        Some(Command::Replay(replay)) => app.replay(replay, input),
-        Some(Command::Backfill(backfill)) => {
-            app.backfill(backfill);
-            Ok(())
-        }
-    };
+    let input = Input::new(world.input, app.console.gone());
+    let ended = bug::caught(|| app.run(args, input)).unwrap_or_else(Err);
     if let Err(failure) = ended {
-        app.failed(&failure, &Outcome::default());
+        match args.command {
+            // Its reader would take a result line for a payload.
+            Some(Command::Backfill(_)) => app.console.fail(&app.tools, &failure, None),
+            Some(Command::Replay(_)) | None => {
+                app.console
+                    .failure(&app.tools, &failure, &Outcome::default());
+            }
+        }
     }
     app.tell_of_settings(args.sync.enqueue);
-    app.worst
-}
-
-/// Where logs go. What a backfill prints is read by a program that expects events.
-pub fn log_target(args: &Args) -> logs::Target {
-    match args.command {
-        Some(Command::Backfill(_)) => logs::Target::Stderr,
-        Some(Command::Replay(_)) | None => args.log_to.into(),
-    }
+    app.console.end()
 }
 
 /// Ends before anything is begun, in the way of the command. Returns the exit code.
 pub fn refuse(args: &Args, output: &mut dyn Write, failure: &Failure) -> u8 {
     match args.command {
         Some(Command::Backfill(_)) => {
-            log_failure(failure, None);
+            console::tell(failure, None);
             failure.exit_code()
         }
-        Some(Command::Replay(_)) | None => print_failure(output, failure),
+        Some(Command::Replay(_)) | None => console::refuse(output, failure),
     }
-}
-
-/// Prints the one result line of a failure that comes before any document. Returns the exit code.
-pub fn print_failure(output: &mut dyn Write, failure: &Failure) -> u8 {
-    log_failure(failure, None);
-    let line = report::failure(failure, &Outcome::default());
-    if let Err(err) = writeln!(output, "{line}") {
-        log::error!("cannot write to standard output: {err}");
-    }
-    failure.exit_code()
 }
 
 struct App<'a> {
     tools: Tools,
-    output: &'a mut dyn Write,
+    console: Console<'a>,
     now: fn() -> Timestamp,
-    worst: u8,
     documents: usize,
-    /// Kinds of failure that the chat has been told of.
-    alerted: RefCell<BTreeSet<String>>,
 }
 
 /// What is done with an event that is not skipped at once.
@@ -145,7 +149,15 @@ struct Tally {
 }
 
 impl App<'_> {
-    fn sync_all(&mut self, input: &mut (dyn Read + Send), enqueue: bool) -> Result<(), Failure> {
+    fn run(&mut self, args: &Args, input: Input) -> Result<(), Failure> {
+        match &args.command {
+            None => self.sync_all(input, args.sync.enqueue),
+            Some(Command::Replay(replay)) => self.replay(replay, input),
+            Some(Command::Backfill(backfill)) => self.backfill(backfill),
+        }
+    }
+
+    fn sync_all(&mut self, input: Input, enqueue: bool) -> Result<(), Failure> {
         let treatment = if enqueue {
             Treatment::Enqueue
         } else {
@@ -160,41 +172,52 @@ impl App<'_> {
             return self.expect_documents();
         }
         if self.documents == 0 {
-            log::warn!("standard input holds no document; nothing to do");
+            logs::warning("standard input holds no document; nothing to do");
         }
         Ok(())
     }
 
     /// Syncs documents, those together that come together.
-    fn sync_each(&mut self, input: impl Read + Send, treatment: Treatment) {
+    fn sync_each(&mut self, input: Input, treatment: Treatment) {
         let now = self.now;
-        let numbered = Documents::new(input).zip(1..);
-        let mut documents =
-            numbered.map(|(document, number)| unless_skipped(read(document, number, now())));
-        while let Some(document) = documents.next() {
-            if document.is_err() {
-                // What needs no work needs no company, and so no thread that looks for it.
-                self.sync_window(document, treatment);
-                continue;
+        let mut numbered = Some(Documents::new(input).zip(1..));
+        let mut documents = std::iter::from_fn(move || {
+            let next = bug::caught(|| numbered.as_mut()?.next());
+            match next.transpose()? {
+                Ok((document, number)) => Some(
+                    bug::caught(|| unless_skipped(read(document, number, now())))
+                        .unwrap_or_else(|bug| of_no_event(bug, Some(number))),
+                ),
+                // Nobody knows where the next document would begin.
+                Err(bug) => {
+                    numbered = None;
+                    Some(of_no_event(bug, None))
+                }
             }
-            stream::windows(document, &mut documents, |window| {
-                self.documents += window.len();
-                let items = self.admit(window, treatment);
-                self.work_on(items, Claim::Wait);
-            });
+        });
+        // What needs no work needs no company, and so no thread that looks for it.
+        while let Some(document) = stop::idle(|| documents.next()) {
+            if document.is_ok() {
+                let gone = self.console.gone();
+                let is_over = || stop::is_told() || gone.load(Ordering::Relaxed);
+                let take = |window| self.sync_window(window, treatment);
+                stream::windows(document, documents, is_over, take);
+                return;
+            }
+            self.sync_window(vec![document], treatment);
         }
     }
 
-    /// Syncs a document by itself.
-    fn sync_window(&mut self, document: Document, treatment: Treatment) {
-        self.documents += 1;
-        match document {
-            Err(ended) => self.ended(*ended),
-            Ok(event) => {
-                let items = self.admit(vec![Ok(event)], treatment);
-                self.work_on(items, Claim::Wait);
-            }
+    /// Syncs documents that have come together. What comes when the run is over is only kept.
+    fn sync_window(&mut self, mut window: Vec<Document>, treatment: Treatment) {
+        if self.console.is_over() {
+            // A document that was cut off there is none.
+            let is_cut = |document: &Document| matches!(document, Err(ended) if ended.is_err());
+            window.retain(|document| !is_cut(document));
         }
+        self.documents += window.len();
+        let items = self.admit(window, treatment);
+        self.work_on(items, Claim::Wait);
     }
 
     /// What is wrong with the settings is told even where no document was, and so no line tells it.
@@ -204,9 +227,8 @@ impl App<'_> {
         };
         if enqueue {
             log::warn!("{failure}; hint: {}", failure.hint);
-        } else if self.worst != failure.exit_code() {
-            log_failure(&failure, None);
-            self.worst = failure::worst(self.worst, failure.exit_code());
+        } else if self.console.worst() != failure.exit_code() {
+            self.console.fail(&self.tools, &failure, None);
         }
     }
 
@@ -289,7 +311,12 @@ impl App<'_> {
         let all: Vec<&Work> = works.iter().map(|(_, work)| work).collect();
         for group in self.tools.groups(&all) {
             let chosen: Vec<&Work> = group.iter().map(|index| all[*index]).collect();
-            for (index, ended) in group.iter().zip(self.tools.work(&chosen, claim)) {
+            let ended = match (self.console.is_over(), claim) {
+                (false, _) => self.tools.work(&chosen, claim),
+                (true, Claim::Wait) => chosen.iter().map(|work| Err(left(work))).collect(),
+                (true, Claim::Leave(_)) => break,
+            };
+            for (index, ended) in group.iter().zip(ended) {
                 results[works[*index].0] = Some(ended);
             }
             printed = self.print_ready(&mut results, printed, claim, &mut tally);
@@ -325,106 +352,38 @@ impl App<'_> {
 
     fn ended(&mut self, ended: Ended) {
         match ended {
-            Ok(outcome) => self.succeeded(&outcome),
-            Err(failed) => self.failed(&failed.0, &failed.1),
-        }
-    }
-
-    fn succeeded(&mut self, outcome: &Outcome) {
-        self.sound_alarms(outcome);
-        let name = outcome
-            .synced
-            .first()
-            .map_or("nothing to do", |synced| synced.client_name.as_str());
-        log::info!(
-            "{} {}: {name}",
-            shown(outcome.event_type.as_ref()),
-            shown(outcome.event_id.as_ref())
-        );
-        self.print_line(&report::success(outcome));
-    }
-
-    fn failed(&mut self, failure: &Failure, outcome: &Outcome) {
-        self.sound_alarms(outcome);
-        let event_id = outcome.event_id.as_deref();
-        log_failure(failure, event_id);
-        if failure.is_critical() {
-            self.critical(
-                failure.kind.name(),
-                &failure.message,
-                event_id,
-                failure.request_id.as_deref(),
-            );
-        }
-        self.worst = failure::worst(self.worst, failure.exit_code());
-        self.print_line(&report::failure(failure, outcome));
-    }
-
-    fn sound_alarms(&self, outcome: &Outcome) {
-        for alarm in &outcome.alarms {
-            self.critical(
-                alarm.kind,
-                &alarm.message,
-                outcome.event_id.as_deref(),
-                None,
-            );
-        }
-    }
-
-    fn critical(
-        &self,
-        kind: &str,
-        message: &str,
-        event_id: Option<&str>,
-        request_id: Option<&str>,
-    ) {
-        let config = &self.tools.config;
-        if config.dry_run {
-            return;
-        }
-        critical::log(
-            &config.dir,
-            &critical::Line {
-                at: (self.now)(),
-                kind,
-                message,
-                event_id,
-                request_id,
-            },
-        );
-        // Every failure gets its line; the chat hears of each kind once, however many events fail
-        // the same way.
-        if !self.alerted.borrow_mut().insert(kind.to_owned()) {
-            return;
-        }
-        match config.alert() {
-            Ok(Some(url)) => critical::alert(&self.tools.agent, url, message),
-            Ok(None) => {}
-            Err(failure) => log::error!("{failure}"),
-        }
-    }
-
-    /// A result that nobody can read is as bad as a file that cannot be written.
-    fn print_line(&mut self, line: &str) {
-        if let Err(err) = writeln!(self.output, "{line}").and_then(|()| self.output.flush()) {
-            log::error!("cannot write to standard output: {err}");
-            self.worst = failure::worst(self.worst, Failure::new(Kind::Store, "", "").exit_code());
+            Ok(outcome) => self.console.success(&self.tools, &outcome),
+            // It is kept, and nobody is there to be told.
+            Err(failed) if failed.0.is_stop() && self.console.is_unread() => {}
+            Err(failed) => self.console.failure(&self.tools, &failed.0, &failed.1),
         }
     }
 }
 
+/// An event that is kept, and was not begun because the run is over.
+fn left(work: &Work) -> delivery::Unfinished {
+    Box::new((Failure::stopped(), work.outset()))
+}
+
 /// Reads the document of that number. Ends here what is no event.
 fn read(document: Result<Vec<u8>, Broken>, number: usize, now: Timestamp) -> Document {
-    let failed = |failure| {
-        let outcome = Outcome {
-            document: Some(number),
-            ..Outcome::default()
-        };
-        Box::new(Err(Box::new((failure, outcome))))
+    let body = match document {
+        Ok(body) => body,
+        Err(broken) => return of_no_event(broken.into(), Some(number)),
     };
-    let body = document.map_err(|broken| failed(broken.into()))?;
-    let event = webhook::parse(&body, now).map_err(|err| failed(err.into()))?;
-    Ok((Box::new(event), body))
+    match webhook::parse(&body, now) {
+        Ok(event) => Ok((Box::new(event), body)),
+        Err(err) => of_no_event(err.into(), Some(number)),
+    }
+}
+
+/// What came of a document that is no event, or not to be read as one.
+fn of_no_event(failure: Failure, document: Option<usize>) -> Document {
+    let outcome = Outcome {
+        document,
+        ..Outcome::default()
+    };
+    Err(Box::new(Err(Box::new((failure, outcome)))))
 }
 
 /// Ends here an event that needs neither store nor network.
@@ -436,11 +395,46 @@ fn unless_skipped(document: Document) -> Document {
     }
 }
 
-fn log_failure(failure: &Failure, event_id: Option<&str>) {
-    let event = event_id.map_or(String::new(), |id| format!("{id}: "));
-    log::error!("{event}{failure}\nhint: {}", failure.hint);
-}
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
 
-fn shown(text: Option<&String>) -> &str {
-    text.map_or("?", String::as_str)
+    use super::*;
+
+    /// Input that brings a bug to light after a document.
+    struct Bad(&'static [u8]);
+
+    impl Read for Bad {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            assert!(!self.0.is_empty(), "Rosa Quint");
+            self.0.read(buffer)
+        }
+    }
+
+    #[test]
+    fn panic_ends_as_a_line_and_an_exit_code() {
+        let _alone = bug::ALONE.lock();
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = folder.path().to_str().expect("a path");
+        let args = ["quotion", "--deadline", "1s", "--dir", dir];
+        let args = Args::try_parse_from(args).expect("a command line");
+        let mut output = Vec::new();
+        let world = World {
+            input: Box::new(Bad(b"[]\n")),
+            input_is_terminal: false,
+            output: &mut output,
+            logs_in_output: false,
+            now: || Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(run(&args, Environment::without_file(), world), 70);
+        let output = String::from_utf8(output).expect("UTF-8");
+        let lines: Vec<&str> = output.lines().collect();
+        assert_eq!(lines.len(), 2, "{output}");
+        let start = r#"{"status":"error","error":{"kind":"internal","message":"quotion has a bug"#;
+        assert!(lines[1].starts_with(start), "{output}");
+        assert!(lines[1].contains(r#""hint":"report it"#), "{output}");
+        assert!(!output.contains("Rosa"), "{output}");
+        let critical = std::fs::read_to_string(folder.path().join("sync_errors.log"));
+        assert!(critical.expect("a file").contains(r#""kind":"internal""#));
+    }
 }

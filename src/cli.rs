@@ -1,9 +1,14 @@
 //! The command line as typed: raw flags and their help, nothing checked and nothing decided.
 
+pub mod misuse;
+
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// A value that is one of some words.
+pub use clap::ValueEnum as Word;
 
 /// Shown at the end of `--help`.
 const AFTER: &str = "\
@@ -35,7 +40,9 @@ ENVIRONMENT (or a file .env in the working directory or in --dir; an empty varia
   NOTION_VERSION                 default 2022-06-28
   ALERT_WEBHOOK_URL              gets a POST {\"text\": …} on critical failures
   HTTPS_PROXY, NO_PROXY          proxy for other machines, and hosts that need none
-  LOG_LEVEL or RUST_LOG          error, warn (default), info, debug
+  LOG_LEVEL or RUST_LOG          error, warn (default), info, debug; -v and -q beat it
+  QUOTION_LOG_TO, QUOTION_LOG_FORMAT
+                                  as --log-to and --log-format
   Flags beat environment beat .env beat quotion.toml beat defaults.
 
 EXIT CODES
@@ -88,13 +95,44 @@ pub struct Args {
     #[arg(long, value_name = "FILE", global = true)]
     pub env_file: Option<PathBuf>,
 
-    /// Where logs go; `stdout` puts them before the result lines
-    #[arg(long, value_name = "STREAM", default_value = "stderr", global = true)]
-    pub log_to: LogTo,
+    /// Where logs go; `stdout` puts them before the result lines [default: stderr]
+    #[arg(long, value_name = "STREAM", global = true)]
+    pub log_to: Option<LogTo>,
 
-    /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
-    pub log_format: LogFormat,
+    /// How log lines look [default: text]
+    #[arg(long, value_name = "FORMAT", global = true)]
+    pub log_format: Option<LogFormat>,
+
+    /// Say more: one line per event; twice, each request too
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// What the command line says of the logs, though it cannot be read as a whole.
+pub fn log_choice(words: &[impl AsRef<OsStr>]) -> (Option<LogTo>, Option<LogFormat>) {
+    let words: Vec<&str> = words
+        .iter()
+        .filter_map(|word| word.as_ref().to_str())
+        .collect();
+    (find(&words, "--log-to"), find(&words, "--log-format"))
+}
+
+fn find<T: ValueEnum>(words: &[&str], flag: &str) -> Option<T> {
+    let beside = words.windows(2).filter(|pair| pair[0] == flag);
+    let joined = words
+        .iter()
+        .filter_map(|word| word.strip_prefix(flag)?.strip_prefix('='));
+    let mut values = beside.map(|pair| pair[1]).chain(joined);
+    values.find_map(parse)
+}
+
+/// Reads a value as the command line writes it.
+pub fn parse<T: ValueEnum>(word: &str) -> Option<T> {
+    T::from_str(word.trim(), true).ok()
 }
 
 /// Everything but the main job.
@@ -210,27 +248,6 @@ impl SyncArgs {
     }
 }
 
-/// What is wrong with the command line, in one line. A flag's value is not repeated: it may be a
-/// key in the wrong place.
-pub fn complaint(err: &clap::Error) -> String {
-    let told = |kind| match err.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
-        Some(_) | None => None,
-    };
-    let value = told(ContextKind::InvalidValue).filter(|value| !value.is_empty());
-    if let (Some(flag), Some(_)) = (told(ContextKind::InvalidArg), value) {
-        let possible = told(ContextKind::ValidValue);
-        let possible = possible.map(|values| format!(" [possible values: {values}]"));
-        return format!("wrong value for '{flag}'{}", possible.unwrap_or_default());
-    }
-    // What was expected stands on the lines below the first, up to the blank one.
-    let text = err.render().to_string();
-    let first = text.trim_start_matches("error: ").split("\n\n").next();
-    let words = first.unwrap_or_default().split_whitespace();
-    words.collect::<Vec<_>>().join(" ")
-}
-
 /// Stream of the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogTo {
@@ -247,4 +264,24 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_the_logs_is_found_among_words_that_cannot_be_read() {
+        let json = Some(LogFormat::Json);
+        assert_eq!(
+            log_choice(&["--nope", "--log-format", "json"]),
+            (None, json)
+        );
+        assert_eq!(
+            log_choice(&["--log-format=JSON", "--log-to=stdout", "x"]),
+            (Some(LogTo::Stdout), json)
+        );
+        assert_eq!(log_choice(&["--log-format"]), (None, None));
+        assert_eq!(log_choice(&["--log-format", "xml"]), (None, None));
+    }
 }

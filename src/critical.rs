@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::files;
 use crate::http::{Agent, BaseUrl, Request, Vendor, VendorSpec, Window};
 use crate::json_line;
+use crate::text;
 use crate::time::Deadline;
 
 /// Files that get each line; the first is the owner's, the second what systems before this one
@@ -21,6 +22,8 @@ use crate::time::Deadline;
 const FILES: [&str; 2] = ["sync_errors.log", "critical_errors.log"];
 /// Longest that an alert may take.
 const ALERT: Duration = Duration::from_secs(5);
+/// Most signs of a path that an alert names.
+const LONGEST_PATH: usize = 300;
 
 /// Something critical.
 pub struct Line<'a> {
@@ -57,8 +60,9 @@ pub fn log(dir: &Path, line: &Line) {
     }
 }
 
-/// Sends `{"text": …}` to the chat's webhook.
-pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
+/// Sends `{"text": …}` to the chat's webhook: that there is a failure of this kind, and where to
+/// read of it. What a vendor or a payload said stays here: a chat would make links of it.
+pub fn alert(agent: &Agent, url: BaseUrl, dir: &Path, kind: &str) {
     let spec = VendorSpec {
         name: "alert",
         base: url,
@@ -72,7 +76,7 @@ pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
         request_id_header: "x-request-id",
         is_refusal: |_, _| true,
     };
-    let request = Request::post("", json!({"text": format!("Quotion: {message}")}));
+    let request = Request::post("", json!({"text": text(dir, kind)}));
     match Vendor::new(agent, spec).call(&request, Deadline::within(ALERT)) {
         Ok(_) => {}
         // A chat answers "ok" rather than JSON; what counts is that it took the message.
@@ -82,6 +86,18 @@ pub fn alert(agent: &Agent, url: BaseUrl, message: &str) {
                 .is_some_and(|status| (200..300).contains(&status)) => {}
         Err(err) => log::error!("cannot send the alert: {err}"),
     }
+}
+
+/// The text of an alert, without a sign that a chat takes for a mention, a link or a tag.
+fn text(dir: &Path, kind: &str) -> String {
+    let file = dir.join(FILES[0]);
+    let text = format!(
+        "Quotion needs you: {kind}. What to do stands in {}",
+        text::one_line(&file.to_string_lossy(), LONGEST_PATH)
+    );
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn append(dir: &Path, name: &str, line: &[u8]) -> std::io::Result<()> {

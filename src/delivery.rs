@@ -12,7 +12,7 @@ use crate::domain::call::{ArtifactKind, FOLLOW_UP, FollowUp};
 use crate::domain::event::{Event, Subject};
 use crate::domain::id::{ActivityId, EventId, PageId};
 use crate::domain::link::Link;
-use crate::domain::outcome::{Action, Outcome, Reason, Synced, Warning};
+use crate::domain::outcome::{Action, Outcome, Reason, Synced, Warning, WarningCode};
 use crate::domain::phone::Phone;
 use crate::failure::Failure;
 use crate::quo::webhook;
@@ -231,7 +231,7 @@ pub fn postpone(
         // The first failure says more; that the store fails too is told beside it.
         Err(err) => outcome
             .warnings
-            .push(Warning::new("store", err.to_string())),
+            .push(Warning::new(WarningCode::Store, err.to_string())),
     }
     failed
 }

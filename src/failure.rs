@@ -13,6 +13,7 @@ use crate::quo::webhook::PayloadError;
 use crate::signature::Refusal;
 use crate::store;
 use crate::sync;
+use crate::time::stop;
 
 /// Kind of a failure, as in results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,9 @@ impl Kind {
 }
 
 /// Exit code of what may succeed later.
-const NOT_NOW: u8 = 75;
+pub const NOT_NOW: u8 = 75;
+
+const STOPPED: &str = "stopped by a signal before it was done";
 
 /// A bad ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +111,18 @@ impl Failure {
     /// A wrong or missing setting.
     pub fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Kind::Config, message, hint)
+    }
+
+    /// The program was told to stop before this was done.
+    pub fn stopped() -> Self {
+        let hint = "what was received is kept, and quotion replay goes on with it; a backfill goes \
+            on when it is run again";
+        Self::new(Kind::Deadline, STOPPED, hint)
+    }
+
+    /// True if nothing was done because the program was told to stop.
+    pub fn is_stop(&self) -> bool {
+        self.message == STOPPED
     }
 
     /// Exit code when this is the worst that happened.
@@ -182,8 +197,8 @@ impl From<Broken> for Failure {
             ),
             Broken::Io(err) => Self::new(
                 Kind::Store,
-                format!("cannot read standard input: {err}"),
-                "check the pipe",
+                format!("cannot read the input: {err}"),
+                "check the pipe or the path",
             ),
         }
     }
@@ -318,9 +333,9 @@ fn from_quo(err: &quo::Error, message: String) -> Failure {
             message,
             "if this stays so, report it with the trace",
         ),
-        quo::Error::Failed(err) => Failure {
-            message,
-            ..from_http(err)
+        quo::Error::Failed(err) => match from_http(err) {
+            stopped if stopped.is_stop() => stopped,
+            failure => Failure { message, ..failure },
         },
         quo::Error::Unreadable { .. } | quo::Error::Endless { .. } => Failure::new(
             Kind::Unavailable,
@@ -359,7 +374,8 @@ fn from_http(err: &http::Error) -> Failure {
         ),
         http::Error::Refused { status: 404, .. } => (
             Kind::NotFound,
-            "share the database with the integration (its menu ··· > Connections), and check its id",
+            "share the database with the integration (its menu ··· > Connections), and check its \
+                id",
         ),
         http::Error::Refused { .. } => (
             Kind::Refused,
@@ -381,6 +397,7 @@ fn from_http(err: &http::Error) -> Failure {
             Kind::Unavailable,
             "run the same payload again: what was saved is looked for first",
         ),
+        http::Error::Deadline { .. } if stop::is_told() => return Failure::stopped(),
         http::Error::Deadline { .. } => (
             Kind::Deadline,
             "run again later, or with a longer --deadline",

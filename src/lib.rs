@@ -17,11 +17,12 @@
 //! table and fails on anything else.
 //!
 //! - 8: `lib` this map; `main` hands over arguments, streams and the clock
-//! - 7: [`app`] the program: documents in, lines out
+//! - 7: [`app`] the program: documents in, lines out; [`app::console`] is what the outside sees of
+//!   it, [`app::bug`] where a panic ends
 //! - 6: [`config`] settings, the only reader of the environment; [`delivery`] events from arrival
 //!   to end; [`logs`]; [`report`] the result JSON
-//! - 5: [`cli`] the command line as typed; [`failure`] bad endings, the only place that knows exit
-//!   codes
+//! - 5: [`cli`] the command line as typed, and what was meant by it; [`failure`] bad endings, the
+//!   only place that knows exit codes
 //! - 4: [`sync`] the main job: gather, plan, apply; [`backfill`] what Quo has had, as events
 //! - 3: [`quo`], [`notion`] a vendor's words each, deliveries among them; [`store`] what is
 //!   remembered; [`critical`] what the operator must see
@@ -30,7 +31,7 @@
 //! - 1: [`domain`] plain values and the rules about them; [`json_line`] JSON that is safe to show
 //! - 0: [`bounded`] JSON of others within bounds; [`secret`] what never prints; [`surrogate`] half
 //!   characters of a text cut; [`text`] foreign words made fit to be shown; [`time`] deadlines,
-//!   waits and work at once
+//!   waits, being told to stop, and work at once
 //!
 //! Absent on purpose: no I/O, clock or vendor's JSON in `domain` and `sync::plan`; no write to
 //! Notion without its intent in the store, and none repeated without a look first; no bare string

@@ -1,21 +1,33 @@
-//! The start: arguments, streams and the clock, handed to the program; its exit code, handed back.
+//! The start: arguments, streams, signals and the clock, handed to the program; its exit code,
+//! handed back.
 
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
-use clap::error::ErrorKind;
-use quotion::app::{self, World};
-use quotion::cli::{self, Args};
+use clap::error::{Error, ErrorKind};
+use quotion::app::{self, World, bug, console, logging};
+use quotion::cli::{Args, misuse};
 use quotion::config::Environment;
-use quotion::failure::{Failure, Kind};
-use quotion::logs;
+use quotion::failure::{self, Failure, Kind};
+use quotion::time::stop;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 
 fn main() -> ExitCode {
+    bug::silence_panics();
     // Not locked: with `--log-to stdout` other threads log there too, and would wait for ever.
-    let mut output = io::stdout();
-    let code = match Args::try_parse() {
-        Ok(args) => start(&args, &mut output),
+    let code = bug::caught(|| begin(&mut io::stdout()))
+        .unwrap_or_else(|bug| console::refuse(&mut io::stdout(), &bug));
+    ExitCode::from(code)
+}
+
+fn begin(output: &mut impl Write) -> u8 {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match Args::try_parse() {
+        Ok(args) => start(&args, &words, output),
         Err(err)
             if matches!(
                 err.kind(),
@@ -26,34 +38,60 @@ fn main() -> ExitCode {
             let _ = err.print();
             0
         }
-        Err(err) => {
-            logs::start(logs::Target::Stderr, logs::Format::Text, "error", now);
-            let message = cli::complaint(&err);
-            app::print_failure(
-                &mut output,
-                &Failure::new(Kind::Usage, message, "quotion --help shows every option"),
-            )
-        }
-    };
-    ExitCode::from(code)
+        Err(err) => misused(&err, &words, output),
+    }
 }
 
-fn start(args: &Args, output: &mut impl Write) -> u8 {
-    let environment = Environment::read(args);
-    let filter = environment.as_ref().map_or("warn", Environment::log_filter);
-    logs::start(app::log_target(args), args.log_format.into(), filter, now);
+fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
+    let refused = listen().err();
+    let environment = Environment::read(Some(args));
+    let told = environment.as_ref().ok();
+    let alone = told.is_none().then(Environment::without_file);
+    let logs_in_output = told
+        .or(alone.as_ref())
+        .is_some_and(|environment| logging::start(Some(args), words, environment, now));
+    if let Some(err) = refused {
+        log::warn!("signals are not listened to: {err}");
+    }
     match environment {
         Ok(environment) => app::run(
             args,
             environment,
             World {
-                input: &mut io::stdin(),
+                input: Box::new(io::stdin()),
+                input_is_terminal: io::stdin().is_terminal(),
                 output,
+                logs_in_output,
                 now,
             },
         ),
         Err(failure) => app::refuse(args, output, &failure),
     }
+}
+
+/// A command line that cannot be read is told of in the form that it or the environment asks for.
+fn misused(err: &Error, words: &[OsString], output: &mut impl Write) -> u8 {
+    let environment = Environment::read(None).unwrap_or_else(|_| Environment::without_file());
+    logging::start(None, words, &environment, now);
+    let misuse = misuse::explain(err, words);
+    let failure = Failure::new(Kind::Usage, misuse.message, misuse.hint);
+    console::refuse(output, &failure)
+}
+
+/// The first signal to stop sets a flag, the second one kills; where only input is waited for, the
+/// first one ends the program at once. A file that has grown too large is an error of its write.
+fn listen() -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(
+            signal,
+            i32::from(failure::NOT_NOW),
+            stop::idle_flag(),
+        )?;
+        flag::register_conditional_default(signal, stop::flag())?;
+        flag::register(signal, stop::flag())?;
+    }
+    flag::register(SIGXFSZ, Arc::default())?;
+    Ok(())
 }
 
 #[expect(

@@ -141,7 +141,7 @@ fn page_id(synced: &Synced) -> Option<&str> {
 
 fn warning_part(warning: &Warning) -> WarningPart<'_> {
     WarningPart {
-        code: warning.code,
+        code: warning.code.name(),
         property: warning.property.as_deref(),
         message: &warning.message,
     }
@@ -208,6 +208,7 @@ fn reason_name(reason: Reason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::outcome::WarningCode;
     use crate::domain::phone::Phone;
     use crate::failure::Kind;
 
@@ -222,7 +223,11 @@ mod tests {
         let outcome = Outcome {
             event_id: Some("EV1".into()),
             synced: vec![synced],
-            warnings: vec![Warning::property("property_rejected", "Company", "no")],
+            warnings: vec![Warning::property(
+                WarningCode::PropertyRejected,
+                "Company",
+                "no",
+            )],
             ..Outcome::default()
         };
         assert_eq!(

@@ -34,7 +34,9 @@ use crate::domain::call::{FOLLOW_UP, FollowUp};
 use crate::domain::context::Context;
 use crate::domain::event::{Event, Subject};
 use crate::domain::id::{DatabaseId, EventId};
-use crate::domain::outcome::{Action, Alarm, Outcome, Reason, Synced, Warning};
+use crate::domain::outcome::{
+    Action, Alarm, AlarmKind, Outcome, Reason, Synced, Warning, WarningCode,
+};
 use crate::http::{BaseUrl, Vendor};
 use crate::notion::Notion;
 use crate::quo::{self, Quo};
@@ -170,17 +172,16 @@ impl<'a> Sync<'a> {
         self.quo_failed.store(true, Ordering::Relaxed);
         let denied = matches!(err, quo::Error::Denied(_));
         let code = if denied {
-            "quo_denied"
+            WarningCode::QuoDenied
         } else {
-            "quo_unavailable"
+            WarningCode::QuoUnavailable
         };
         let cause =
             std::error::Error::source(err).map_or(String::new(), |cause| format!(": {cause}"));
         let message = format!("{err}{cause}; {consequence}");
-        log::warn!("{message}");
         if denied && self.rings("alarm:quo_denied")? {
             outcome.alarms.push(Alarm {
-                kind: "unauthorized",
+                kind: AlarmKind::QuoDenied,
                 message: message.clone(),
             });
         }
@@ -248,7 +249,7 @@ pub fn outset(event: &Event) -> Outcome {
         warnings: event
             .oddities
             .iter()
-            .map(|oddity| Warning::new("odd_payload", oddity.clone()))
+            .map(|oddity| Warning::new(WarningCode::OddPayload, oddity.clone()))
             .collect(),
         ..Outcome::default()
     }
@@ -270,7 +271,7 @@ pub fn skipped_at_once(event: &Event) -> Option<Outcome> {
         Subject::Unsupported => Some(Reason::UnsupportedEvent),
         Subject::Incomplete { missing } => {
             outcome.warnings.push(Warning::new(
-                "missing_field",
+                WarningCode::MissingField,
                 format!("the payload has no usable {missing}"),
             ));
             Some(Reason::MissingFields)

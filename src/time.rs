@@ -1,8 +1,11 @@
 //! Time as the program lives in it: deadlines, waits, and work that goes on at once.
 //!
 //! Apart because it is the only place that sleeps or starts threads for work. It does not know what
-//! is waited for.
+//! is waited for. Whoever is told to [`stop`] finds every deadline passed and every wait over.
 
+pub mod stop;
+
+use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,41 +31,50 @@ impl Deadline {
         Self(self.0.into_iter().chain(other.0).min())
     }
 
-    /// Time left, zero once passed; `None` without a limit.
+    /// Time left, zero once passed, told to stop or not; `None` without a limit.
     pub fn left(self) -> Option<Duration> {
         self.0
             .map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// True once the moment is reached.
+    /// True once the moment is reached, or the program was told to stop.
     pub fn passed(self) -> bool {
-        self.left().is_some_and(|left| left.is_zero())
+        stop::is_told() || self.left().is_some_and(|left| left.is_zero())
     }
 
     /// True when a wait of that length ends before the deadline.
     pub fn allows(self, wait: Duration) -> bool {
-        self.left().is_none_or(|left| wait < left)
+        !stop::is_told() && self.left().is_none_or(|left| wait < left)
     }
 }
 
-/// Waits that long. `false`, at once, when the deadline would pass meanwhile.
+/// Waits that long. `false`, at once, when the deadline would pass meanwhile, or the program is
+/// told to stop.
 pub fn pause(wait: Duration, deadline: Deadline) -> bool {
     let allowed = deadline.allows(wait);
     if allowed {
         sleep(wait);
     }
-    allowed
+    allowed && !stop::is_told()
 }
 
-/// Waits that long, whatever the deadline of the work.
+/// Waits that long, whatever the deadline of the work; shorter only when the program is told to
+/// stop.
+pub fn sleep(duration: Duration) {
+    let mut left = duration;
+    while !left.is_zero() && !stop::is_told() {
+        let step = left.min(stop::LOOK);
+        nap(step);
+        left -= step;
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place of the program that sleeps"
 )]
-pub fn sleep(duration: Duration) {
-    if !duration.is_zero() {
-        thread::sleep(duration);
-    }
+fn nap(duration: Duration) {
+    thread::sleep(duration);
 }
 
 /// Does `work` for every item, at most `at_once` at a time, and returns the results in their order.
@@ -87,7 +99,7 @@ pub fn side_by_side<T: Send, R: Send>(
                 .collect();
             results.push(work(first));
             let joined = others.into_iter().map(thread::ScopedJoinHandle::join);
-            results.extend(joined.map(|done| done.expect("the work does not panic")));
+            results.extend(joined.map(|done| done.unwrap_or_else(|panic| resume_unwind(panic))));
         });
     }
     results
@@ -101,7 +113,8 @@ pub fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() 
     thread::scope(|scope| {
         let first = scope.spawn(first);
         let second = second();
-        (first.join().expect("the work does not panic"), second)
+        let first = first.join().unwrap_or_else(|panic| resume_unwind(panic));
+        (first, second)
     })
 }
 

@@ -1,37 +1,19 @@
 //! `quotion backfill`: events on stdout and nothing else, whatever happens; the rest goes to
 //! stderr.
 
-use std::io::Write;
-
 use crate::backfill::{self, Happening, Options, Scope, Sources, Tally};
 use crate::cli::BackfillArgs;
 use crate::config;
-use crate::failure::{Failure, Kind};
+use crate::failure::{self, Failure, Kind};
 use crate::json_line;
+use crate::time::stop;
 
-use super::progress::Progress;
-use super::{App, log_failure};
+use super::App;
 
 impl App<'_> {
     /// Prints the events. A failure has no line on stdout, where the reader of a pipe would take it
     /// for a payload.
-    pub fn backfill(&mut self, args: &BackfillArgs) {
-        let Err(failure) = self.print_events(args) else {
-            return;
-        };
-        log_failure(&failure, None);
-        if failure.is_critical() {
-            self.critical(
-                failure.kind.name(),
-                &failure.message,
-                None,
-                failure.request_id.as_deref(),
-            );
-        }
-        self.worst = failure.exit_code();
-    }
-
-    fn print_events(&mut self, args: &BackfillArgs) -> Result<(), Failure> {
+    pub fn backfill(&mut self, args: &BackfillArgs) -> Result<(), Failure> {
         let options = self.options(args)?;
         let access = self.tools.quo_access()?.ok_or_else(|| {
             Failure::config(
@@ -45,8 +27,9 @@ impl App<'_> {
             base: &access.base,
             patience: self.tools.config.deadline,
         };
-        let progress = Progress::start();
-        let output = &mut self.output;
+        stop::watch(failure::NOT_NOW);
+        let progress = self.console.progress();
+        let console = &mut self.console;
         let (tally, ended) = backfill::run(&sources, &options, &mut |happening| match happening {
             Happening::Threads(count) => {
                 progress.expect(count);
@@ -56,20 +39,14 @@ impl App<'_> {
                 progress.advance();
                 Ok(())
             }
-            Happening::Event(event) => {
-                writeln!(output, "{}", json_line::render(event)).and_then(|()| output.flush())
-            }
+            Happening::Event(event) => console.line(&json_line::render(event)),
         });
         progress.end();
-        eprint_summary(&tally, access.vendor.calls());
+        self.console
+            .summary(&summary(&tally, access.vendor.calls()));
         match ended {
-            // As with every line: whoever closed the pipe knows.
-            Err(err @ backfill::Error::Output(_)) => {
-                let failure = Failure::from(err);
-                log_failure(&failure, None);
-                self.worst = failure.exit_code();
-                Ok(())
-            }
+            // The console has told of it, but for a reader that has had enough.
+            Err(backfill::Error::Output(_)) => Ok(()),
             ended => Ok(ended?),
         }
     }
@@ -119,9 +96,7 @@ impl App<'_> {
     }
 }
 
-/// The summary is for the person, whatever the log level.
-#[expect(clippy::print_stderr, reason = "a summary is not a log line")]
-fn eprint_summary(tally: &Tally, requests: u64) {
+fn summary(tally: &Tally, requests: u64) -> String {
     let some = |text: &str, count: usize| {
         if count == 0 {
             String::new()
@@ -129,12 +104,12 @@ fn eprint_summary(tally: &Tally, requests: u64) {
             format!("; {text}: {count}")
         }
     };
-    eprintln!(
+    format!(
         "backfill: events: {}; conversations: {}{}{}{}; requests: {requests}",
         tally.events,
         tally.threads,
         some("synced before", tally.synced),
         some("groups, whose calls Quo does not list", tally.groups),
         some("refused", tally.refused),
-    );
+    )
 }

@@ -13,6 +13,11 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Progress(ProgressBar);
 
 impl Progress {
+    /// No bar.
+    pub fn none() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
     /// Begins, not knowing how much there is to do. Draws nothing yet.
     pub fn start() -> Self {
         Self(ProgressBar::no_length())

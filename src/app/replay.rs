@@ -1,26 +1,22 @@
 //! `quotion replay`: finish what is queued, or has failed and is due again; or sync saved files.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read;
 
 use crate::cli::ReplayArgs;
 use crate::delivery::{self, Claim};
 use crate::domain::id::EventId;
 use crate::domain::outcome::Outcome;
 use crate::failure::{Failure, Kind};
-use crate::store::{Selection, Waiting};
+use crate::logs;
+use crate::store::{Selection, Standing, Waiting};
 
-use super::{App, Item, Tally, Treatment, stream};
+use super::{App, Input, Item, Tally, Treatment, stream};
 
 impl App<'_> {
-    pub fn replay(
-        &mut self,
-        args: &ReplayArgs,
-        input: &mut (dyn Read + Send),
-    ) -> Result<(), Failure> {
+    pub fn replay(&mut self, args: &ReplayArgs, input: Input) -> Result<(), Failure> {
         if !args.files.is_empty() {
-            return self.replay_files(args, input);
+            self.replay_files(args, input);
+            return Ok(());
         }
         self.tools.config.check()?;
         let tally = self.replay_inbox(args)?;
@@ -31,40 +27,60 @@ impl App<'_> {
             0 => String::new(),
             count => format!(", {count} in the hands of another process"),
         };
-        eprint_summary(&format!(
+        self.console.summary(&format!(
             "replay: {} done, {} failed{elsewhere}; {waiting} in the inbox",
             tally.done, tally.kept
         ));
         Ok(())
     }
 
-    fn replay_files(
-        &mut self,
-        args: &ReplayArgs,
-        input: &mut (dyn Read + Send),
-    ) -> Result<(), Failure> {
+    /// Each file by itself: one that cannot be read does not cost the others.
+    fn replay_files(&mut self, args: &ReplayArgs, input: Input) {
+        let mut input = Some(input);
         for path in &args.files {
-            if path.as_os_str() == "-" {
-                self.sync_each(&mut *input, Treatment::Sync);
-                continue;
+            if self.console.is_over() {
+                return;
             }
-            let file = File::open(path).map_err(|err| {
-                Failure::new(
-                    Kind::Store,
-                    format!("cannot read {}: {err}", path.display()),
-                    "check the path",
-                )
-            })?;
-            self.sync_each(file, Treatment::Sync);
+            let opened = match input.take_if(|_| path.as_os_str() == "-") {
+                Some(input) => Ok(input),
+                None => Input::open(path.clone(), self.console.gone()),
+            };
+            match opened {
+                Ok(input) => self.sync_each(input, Treatment::Sync),
+                Err(err) => {
+                    let message = format!("cannot read {}: {err}", path.display());
+                    let failure = Failure::new(Kind::Store, message, "check the path");
+                    self.console
+                        .failure(&self.tools, &failure, &Outcome::default());
+                }
+            }
+        }
+    }
+
+    /// Whoever names an event means one that is there.
+    fn expect_known(&self, selection: &Selection) -> Result<(), Failure> {
+        let Selection::One(id) = selection else {
+            return Ok(());
+        };
+        match self.tools.store()?.standing(id)? {
+            Some(Standing::Done(_)) => logs::summary(&format!("{id} is done already")),
+            Some(Standing::Waiting { .. } | Standing::Dead) => {}
+            None => {
+                let message = format!("{id} is not in the inbox");
+                let hint = "the result of a run names it (event_id); what was skipped is not kept, \
+                    and --dir and --state say which inbox is meant";
+                return Err(Failure::new(Kind::Usage, message, hint));
+            }
         }
         Ok(())
     }
 
     fn replay_inbox(&mut self, args: &ReplayArgs) -> Result<Tally, Failure> {
         let selection = selection(args)?;
+        self.expect_known(&selection)?;
         let mut tally = Tally::default();
         let mut seen: HashSet<EventId> = HashSet::new();
-        while seen.len() < args.limit {
+        while seen.len() < args.limit && !self.console.is_over() {
             // What has failed in this run is not due again, or was seen: so each round brings
             // others, or none.
             let wanted = stream::DOCUMENTS.min(args.limit - seen.len()) + seen.len();
@@ -128,10 +144,4 @@ fn selection(args: &ReplayArgs) -> Result<Selection, Failure> {
         (false, true) => Selection::Dead,
         (false, false) => Selection::Due,
     })
-}
-
-/// The summary is for the person, whatever the log level.
-#[expect(clippy::print_stderr, reason = "a summary is not a log line")]
-fn eprint_summary(text: &str) {
-    eprintln!("{text}");
 }

@@ -9,17 +9,18 @@ use crate::failure::{Failure, Kind};
 use crate::quo::webhook;
 use crate::signature::{self, Signer, Verified};
 use crate::sync;
+use crate::time::stop;
 
-use super::{App, Document, Treatment, read, unless_skipped};
+use super::{App, Document, Input, Treatment, read, unless_skipped};
 
 impl App<'_> {
     /// Syncs the one document that a signature covers.
     pub(super) fn sync_signed(
         &mut self,
-        input: &mut (dyn Read + Send),
+        mut input: Input,
         treatment: Treatment,
     ) -> Result<(), Failure> {
-        let body = read_all(input)?;
+        let body = stop::idle(|| read_all(&mut input))?;
         let verified = self.verify(&body)?;
         if Documents::new(body.as_slice()).take(2).count() > 1 {
             let hint = "a delivery is one document: pass each with its own signature";
@@ -29,7 +30,7 @@ impl App<'_> {
         for (document, number) in Documents::new(body.as_slice()).zip(1..) {
             let document = read(document, number, (self.now)());
             let document = unless_skipped(self.of_signer(document, &verified));
-            self.sync_window(document, treatment);
+            self.sync_window(vec![document], treatment);
         }
         self.expect_documents()
     }

@@ -3,7 +3,7 @@
 //! A thread reads ahead by a few documents while the last window is worked on, so memory is bounded
 //! by a window and these, and a slow stream has each result at once.
 
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,36 +24,49 @@ const LARGE: usize = 1024 * 1024;
 /// Hands on `first` and all that comes after it, window by window.
 pub fn windows(
     first: Document,
-    rest: &mut (impl Iterator<Item = Document> + Send),
+    rest: impl Iterator<Item = Document> + Send + 'static,
+    is_over: impl Fn() -> bool,
     mut take: impl FnMut(Vec<Document>),
 ) {
-    thread::scope(|scope| {
-        let (sender, documents) = mpsc::sync_channel(AHEAD);
-        // Says that a large one is done. Both ends stay until the last document was sent.
-        let (done, large_done) = mpsc::sync_channel(1);
-        let mut hold = size(&first) >= LARGE;
-        scope.spawn(move || {
-            while !hold || large_done.recv().is_ok() {
-                let Some(document) = rest.next() else {
-                    return;
-                };
-                hold = size(&document) >= LARGE;
-                if sender.send(document).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut next = Some(first);
-        while let Some(first) = next {
-            let window = window(first, &documents);
-            let was_held = window.last().is_some_and(|last| size(last) >= LARGE);
-            take(window);
-            if was_held && done.send(()).is_err() {
+    let (sender, documents) = mpsc::sync_channel(AHEAD);
+    // Says that a large one is done.
+    let (done, large_done) = mpsc::sync_channel(1);
+    let mut hold = size(&first) >= LARGE;
+    // Nobody waits for its end: the input may stay open and silent when the program is to stop.
+    thread::spawn(move || {
+        let mut rest = rest;
+        // Either channel is closed when no more is wanted.
+        while !hold || large_done.recv().is_ok() {
+            let Some(document) = rest.next() else {
+                return;
+            };
+            hold = size(&document) >= LARGE;
+            if sender.send(document).is_err() {
                 return;
             }
-            next = documents.recv().ok();
         }
     });
+    let mut next = Some(first);
+    while let Some(first) = next {
+        let window = window(first, &documents);
+        let was_held = window.last().is_some_and(|last| size(last) >= LARGE);
+        take(window);
+        if was_held && done.send(()).is_err() {
+            return;
+        }
+        next = following(&documents, &is_over);
+    }
+}
+
+/// The next document; `None` at the end, and when the run is over and nothing more was read.
+fn following(documents: &Receiver<Document>, is_over: impl Fn() -> bool) -> Option<Document> {
+    loop {
+        match documents.recv_timeout(LINGER) {
+            Ok(document) => return Some(document),
+            Err(RecvTimeoutError::Timeout) if !is_over() => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+        }
+    }
 }
 
 fn size(document: &Document) -> usize {

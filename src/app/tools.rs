@@ -7,15 +7,18 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use crate::config::{self, Access, Config};
-use crate::delivery::{self, Claim, Ended};
-use crate::domain::outcome::Warning;
-use crate::failure::Failure;
+use crate::delivery::{self, Claim, Ended, Unfinished};
+use crate::domain::outcome::{Warning, WarningCode};
+use crate::failure::{self, Failure};
 use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
 use crate::notion::{self, Notion};
 use crate::quo;
 use crate::secret::Secret;
 use crate::store::{Mode, Place, Store};
 use crate::sync::{self, QuoAccess, Settings, Sync, Work};
+use crate::time::stop;
+
+use super::bug;
 
 /// Settings, and what is made from them.
 pub struct Tools {
@@ -72,7 +75,8 @@ impl Tools {
     /// What is wrong with the settings, for an event that is only kept.
     pub fn doubts(&self) -> Vec<Warning> {
         let wrong = self.config.check().err();
-        let warning = wrong.map(|failure| Warning::new("settings_wrong", failure.message));
+        let warning =
+            wrong.map(|failure| Warning::new(WarningCode::SettingsWrong, failure.message));
         warning.into_iter().collect()
     }
 
@@ -93,10 +97,34 @@ impl Tools {
     /// Works on events that are in the inbox (or on a dry run's, that are not) and belong together.
     /// A failure leaves them there.
     pub fn work(&self, works: &[&Work], claim: Claim) -> Vec<Ended> {
-        self.try_work(works, claim).unwrap_or_else(|failure| {
-            let failed = |work: &&Work| Err(Box::new((failure.clone(), work.outset())));
-            works.iter().map(failed).collect()
-        })
+        match bug::caught(|| self.try_work(works, claim)) {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(failure)) => {
+                let failed = |work: &&Work| Err(Box::new((failure.clone(), work.outset())));
+                works.iter().map(failed).collect()
+            }
+            // The others of the group are done without the one that brings the bug to light.
+            Err(_) if works.len() > 1 => {
+                let alone = |work: &&Work| self.work(&[*work], claim);
+                works.iter().flat_map(alone).collect()
+            }
+            Err(bug) => {
+                let postponed = |work: &&Work| Err(self.postponed(work, bug.clone()));
+                works.iter().map(postponed).collect()
+            }
+        }
+    }
+
+    /// The failure, noted in the inbox if that can be.
+    fn postponed(&self, work: &Work, failure: Failure) -> Unfinished {
+        let failed = Box::new((failure, work.outset()));
+        match self.store() {
+            Ok(store) if !self.config.dry_run => {
+                let patience = self.config.patience();
+                delivery::postpone(store, &work.event_id(), (failed, patience))
+            }
+            Ok(_) | Err(_) => failed,
+        }
     }
 
     fn try_work(&self, works: &[&Work], claim: Claim) -> Result<Vec<Ended>, Failure> {
@@ -113,17 +141,11 @@ impl Tools {
             Ok(vendors) => vendors,
             Err(failure) if self.config.dry_run => return Err(failure),
             Err(failure) => {
-                let postpone = |work: &&Work| {
-                    let unfinished = Box::new((failure.clone(), work.outset()));
-                    Err(delivery::postpone(
-                        store,
-                        &work.event_id(),
-                        (unfinished, patience),
-                    ))
-                };
+                let postpone = |work: &&Work| Err(self.postponed(work, failure.clone()));
                 return Ok(works.iter().map(postpone).collect());
             }
         };
+        stop::watch(failure::NOT_NOW);
         let events = u32::try_from(works.len()).unwrap_or(u32::MAX);
         let deadline =
             config::starting_now(self.config.deadline.map(|each| each.saturating_mul(events)));

@@ -66,7 +66,7 @@ impl Environment {
         clippy::disallowed_methods,
         reason = "the one place that reads the environment"
     )]
-    pub fn read(args: &Args) -> Result<Self, Failure> {
+    pub fn read(args: Option<&Args>) -> Result<Self, Failure> {
         let mut environment = Self::default();
         let mut refused = environment.take_process(std::env::vars_os());
         match environment.read_file(args) {
@@ -102,6 +102,17 @@ impl Environment {
         refused
     }
 
+    /// Reads the environment alone: for what is to be said of a file that cannot be read.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    pub fn without_file() -> Self {
+        let mut environment = Self::default();
+        environment.take_process(std::env::vars_os());
+        environment
+    }
+
     /// Sorts out whether nothing may begin, or events can be kept all the same.
     fn note(&mut self, refused: &mut Vec<Failure>, name: Option<&str>, failure: Failure) {
         if name.is_none_or(|name| DOOR.contains(&name)) {
@@ -111,11 +122,12 @@ impl Environment {
         }
     }
 
-    fn read_file(&mut self, args: &Args) -> Result<Lines, Failure> {
-        let folder = args.dir.clone();
+    fn read_file(&mut self, args: Option<&Args>) -> Result<Lines, Failure> {
+        let folder = args.and_then(|args| args.dir.clone());
+        let env_file = args.and_then(|args| args.env_file.as_ref());
         let folder = folder.or_else(|| self.get(&["QUOTION_DIR"]).map(PathBuf::from));
         let named = folder.clone().unwrap_or_else(|| PathBuf::from(DIR));
-        let candidates = match &args.env_file {
+        let candidates = match env_file {
             Some(path) => vec![path.clone()],
             None => vec![ENV_FILE.into(), named.join(ENV_FILE)],
         };
@@ -123,7 +135,7 @@ impl Environment {
             let path = std::path::absolute(&path).unwrap_or(path);
             let contents = match files::read(&path, MOST_BYTES) {
                 Ok(contents) => contents,
-                Err(err) if is_missing(&err) && args.env_file.is_none() => continue,
+                Err(err) if is_missing(&err) && env_file.is_none() => continue,
                 Err(err) => {
                     let message = format!("cannot read {}: {err}", path.display());
                     return Err(Failure::config(
@@ -212,9 +224,21 @@ impl Environment {
         Ok(on)
     }
 
-    /// What is to be logged, in the syntax of `env_logger`.
-    pub fn log_filter(&self) -> &str {
-        self.get(&["LOG_LEVEL", "RUST_LOG"]).unwrap_or("warn")
+    /// What is to be logged, in words; and the name of the variable that says it.
+    pub fn log_level(&self) -> Option<(&'static str, &str)> {
+        ["LOG_LEVEL", "RUST_LOG"]
+            .into_iter()
+            .find_map(|name| Some((name, self.get(&[name])?)))
+    }
+
+    /// Where logs go, in words; and the name of the variable that says it.
+    pub fn log_to(&self) -> Option<(&'static str, &str)> {
+        Some(("QUOTION_LOG_TO", self.get(&["QUOTION_LOG_TO"])?))
+    }
+
+    /// How log lines look, in words; and the name of the variable that says it.
+    pub fn log_format(&self) -> Option<(&'static str, &str)> {
+        Some(("QUOTION_LOG_FORMAT", self.get(&["QUOTION_LOG_FORMAT"])?))
     }
 }
 

@@ -32,10 +32,29 @@ pub struct Outcome {
 /// Something that the operator must see to; goes to the critical log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
-    /// The kind of error, as in results.
-    pub kind: &'static str,
+    /// What kind.
+    pub kind: AlarmKind,
     /// What happened.
     pub message: String,
+}
+
+/// What the operator must see to, although an event succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmKind {
+    /// Quo refuses the key.
+    QuoDenied,
+}
+
+impl AlarmKind {
+    /// All of them, in the order of the README.
+    pub const ALL: &[Self] = &[Self::QuoDenied];
+
+    /// Its word in critical lines: that of the failure which it would be.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QuoDenied => "unauthorized",
+        }
+    }
 }
 
 /// A step of a dry run, with the client that it is for.
@@ -90,11 +109,80 @@ pub enum Reason {
     Test,
 }
 
+/// Why a person may want to look at a result; a stable word for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WarningCode {
+    /// The payload is not quite what Quo documents.
+    OddPayload,
+    /// The payload lacks something that is needed.
+    MissingField,
+    /// The database has no such column.
+    PropertyMissing,
+    /// Notion refused the value.
+    PropertyRejected,
+    /// Notion refused it, and did not say its name.
+    PropertyDropped,
+    /// The value does not fit the type of the column.
+    PropertyTooLong,
+    /// The column cannot hold such a value.
+    PropertyUnwritable,
+    /// Several pages have the number.
+    SeveralPages,
+    /// A participant is no usable number.
+    NotAClient,
+    /// Quo did not answer.
+    QuoUnavailable,
+    /// Quo refused the key.
+    QuoDenied,
+    /// A setting is wrong; the event is kept until it is right.
+    SettingsWrong,
+    /// That an event has failed could not be noted.
+    Store,
+}
+
+impl WarningCode {
+    /// All of them, in the order of the README.
+    pub const ALL: &[Self] = &[
+        Self::OddPayload,
+        Self::MissingField,
+        Self::PropertyMissing,
+        Self::PropertyRejected,
+        Self::PropertyDropped,
+        Self::PropertyTooLong,
+        Self::PropertyUnwritable,
+        Self::SeveralPages,
+        Self::NotAClient,
+        Self::QuoUnavailable,
+        Self::QuoDenied,
+        Self::SettingsWrong,
+        Self::Store,
+    ];
+
+    /// Its word in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OddPayload => "odd_payload",
+            Self::MissingField => "missing_field",
+            Self::PropertyMissing => "property_missing",
+            Self::PropertyRejected => "property_rejected",
+            Self::PropertyDropped => "property_dropped",
+            Self::PropertyTooLong => "property_too_long",
+            Self::PropertyUnwritable => "property_unwritable",
+            Self::SeveralPages => "several_pages",
+            Self::NotAClient => "not_a_client",
+            Self::QuoUnavailable => "quo_unavailable",
+            Self::QuoDenied => "quo_denied",
+            Self::SettingsWrong => "settings_wrong",
+            Self::Store => "store",
+        }
+    }
+}
+
 /// Something that a person may want to know, although the event succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// Stable word for programs.
-    pub code: &'static str,
+    /// Which kind of thing.
+    pub code: WarningCode,
     /// The column, where one is concerned.
     pub property: Option<String>,
     /// What happened.
@@ -103,7 +191,7 @@ pub struct Warning {
 
 impl Warning {
     /// A warning that concerns no column.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
         Self {
             code,
             property: None,
@@ -112,7 +200,7 @@ impl Warning {
     }
 
     /// A warning about a column.
-    pub fn property(code: &'static str, property: &str, message: impl Into<String>) -> Self {
+    pub fn property(code: WarningCode, property: &str, message: impl Into<String>) -> Self {
         Self {
             code,
             property: Some(property.to_owned()),

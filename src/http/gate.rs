@@ -6,7 +6,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::time::{self, Deadline};
+use crate::time::{self, Deadline, stop};
+
+/// A longer wait is told.
+const TOLD: Duration = Duration::from_secs(1);
 
 /// A vendor's rate limit: so many requests in any period of that length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,13 @@ impl Gate {
             }
             let patience = deadline.left().unwrap_or(Duration::MAX);
             let wait = self.reserve(patience)?;
+            if wait > TOLD {
+                log::warn!("{}: waiting {wait:.1?} for the rate limit", self.vendor);
+            }
             time::sleep(wait);
+            if stop::is_told() {
+                return Err(wait);
+            }
             // Closed while we waited for the slot: that slot is forfeited, else all who waited
             // would burst out together when the gate opens.
             let closed_meanwhile = !wait.is_zero() && !self.closed_by_others().is_zero();

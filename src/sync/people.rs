@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::domain::context::Context;
 use crate::domain::id::{NumberId, UserId};
-use crate::domain::outcome::Warning;
+use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::parties::{Began, Direction, Parties, Party};
 use crate::domain::phone::{NumberPattern, Phone};
 use crate::text;
@@ -263,7 +263,7 @@ fn sorted_out(direction: Option<Direction>, outside: Vec<Party>) -> Cast {
 fn not_a_client(written: &str) -> Warning {
     let shown = text::one_line(written, 60);
     Warning::new(
-        "not_a_client",
+        WarningCode::NotAClient,
         format!("{shown:?} is no client: it is not a phone number"),
     )
 }

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::outcome::Warning;
+use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::profile::Profile;
 use crate::domain::step::Step;
 use crate::domain::table::{
@@ -220,7 +220,7 @@ impl<'a> Planner<'a> {
                 merged.len()
             );
             self.warnings.push(Warning::property(
-                "property_too_long",
+                WarningCode::PropertyTooLong,
                 &column.name,
                 message,
             ));
@@ -266,8 +266,11 @@ impl<'a> Planner<'a> {
             self.fit(column, value)
         } else {
             let message = format!("the database has no column {name:?}; its value was left out");
-            self.warnings
-                .push(Warning::property("property_missing", name, message));
+            self.warnings.push(Warning::property(
+                WarningCode::PropertyMissing,
+                name,
+                message,
+            ));
             None
         }
     }
@@ -282,21 +285,21 @@ impl<'a> Planner<'a> {
             }
             Err(Misfit::Nothing) => return None,
             Err(Misfit::ReadOnly) => (
-                "property_unwritable",
+                WarningCode::PropertyUnwritable,
                 "the column's type cannot be written".to_owned(),
             ),
             Err(Misfit::WrongType) => (
-                "property_unwritable",
+                WarningCode::PropertyUnwritable,
                 "the column's type cannot hold it".to_owned(),
             ),
             Err(Misfit::NoSuchOption(option)) => (
-                "property_unwritable",
+                WarningCode::PropertyUnwritable,
                 format!(
                     "the status column has no option {option:?}, and Notion lets nobody add one"
                 ),
             ),
             Err(Misfit::TooLong) => (
-                "property_too_long",
+                WarningCode::PropertyTooLong,
                 "longer than the column's type allows".to_owned(),
             ),
         };

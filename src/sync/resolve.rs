@@ -10,7 +10,7 @@ use crate::domain::call::{Artifact, CallFacts, CallOutcome, CallUpdate, FollowUp
 use crate::domain::context::{ContactLookup, Context};
 use crate::domain::entry;
 use crate::domain::message::Message;
-use crate::domain::outcome::{Outcome, Reason, Warning};
+use crate::domain::outcome::{Outcome, Reason, Warning, WarningCode};
 use crate::domain::parties::{Began, Direction};
 use crate::domain::phone::Phone;
 use crate::quo::{self, words::Availability};
@@ -235,7 +235,7 @@ impl Scene {
             Err(Untold::Parties | Untold::Direction) => {
                 task.outcome.skipped = Some(Reason::MissingFields);
                 task.outcome.warnings.push(Warning::new(
-                    "missing_field",
+                    WarningCode::MissingField,
                     "the payload has no usable direction, and nobody could be asked",
                 ));
                 return Ok(None);

@@ -589,12 +589,7 @@ fn closed_pipe_ends_the_run() {
             .expect("it starts"),
         b"",
     ));
-    assert_eq!(run.code, 74, "{}", run.stderr);
-    assert!(
-        run.stderr.contains("cannot write to standard output") && !run.stderr.contains("panic"),
-        "{}",
-        run.stderr
-    );
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     assert_eq!(
         user.backfill(&DAY).lines.len(),
         8,

@@ -25,7 +25,7 @@ pub fn check_refused(user: &User, args: &[&str], told: &[&str]) -> Run {
     for part in told {
         assert!(error.contains(part), "{part:?} in {error}");
     }
-    assert!(run.stderr.contains("\nhint: "), "{}", run.stderr);
+    assert!(run.stderr.contains("; hint: "), "{}", run.stderr);
     assert_eq!(user.vendors.requests().len(), 0, "{args:?}");
     run
 }
@@ -494,7 +494,7 @@ fn wrong_command_line_is_a_usage_error_in_one_line() {
             run.stdout
         );
         assert!(
-            run.stderr.starts_with("quotion: ") && run.stderr.contains("\nhint: "),
+            run.stderr.contains(" ERROR ") && run.stderr.contains("; hint: "),
             "{}",
             run.stderr
         );

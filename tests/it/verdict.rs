@@ -110,7 +110,8 @@ fn search_that_cannot_be_judged_makes_no_page() {
     let hit = |change: &dyn Fn(&mut Json)| {
         let mut page = json!({"object": "page", "id": id,
             "created_time": "2026-01-01T00:00:00.000Z", "archived": false, "in_trash": false,
-            "properties": {"Phone": {"id": "%3DpHn", "type": "phone_number", "phone_number": ROSA}}});
+            "properties": {"Phone": {
+                "id": "%3DpHn", "type": "phone_number", "phone_number": ROSA}}});
         change(&mut page);
         json!({"object": "list", "results": [page], "has_more": false, "next_cursor": null})
     };

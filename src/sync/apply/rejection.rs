@@ -7,7 +7,7 @@
 
 use serde_json::Value as Json;
 
-use crate::domain::outcome::Warning;
+use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::table::Property;
 use crate::notion;
 use crate::notion::blocks::without_links;
@@ -119,12 +119,12 @@ impl Search {
                 }
                 let (guilty, innocent): (Vec<_>, Vec<_>) = trial.into_iter().partition(blamed);
                 self.waiting.extend(innocent);
-                self.leave_out(&guilty, "property_rejected", said);
+                self.leave_out(&guilty, WarningCode::PropertyRejected, said);
                 true
             }
             Blame::Nobody if self.guilty >= MOST_GUILTY => {
                 let rest = [trial, std::mem::take(&mut self.waiting)].concat();
-                self.leave_out(&rest, "property_dropped", said);
+                self.leave_out(&rest, WarningCode::PropertyDropped, said);
                 true
             }
             Blame::Nobody => {
@@ -139,15 +139,14 @@ impl Search {
     fn convict_the_last(&mut self, said: &str) {
         if self.suspects.len() == 1 {
             let guilty = std::mem::take(&mut self.suspects);
-            self.leave_out(&guilty, "property_dropped", said);
+            self.leave_out(&guilty, WarningCode::PropertyDropped, said);
         }
     }
 
-    fn leave_out(&mut self, properties: &[Property], code: &'static str, said: &str) {
+    fn leave_out(&mut self, properties: &[Property], code: WarningCode, said: &str) {
         self.guilty += 1;
         for property in properties {
             let name = &property.column.name;
-            log::warn!("notion refuses the property {name:?}: {said}");
             self.warnings
                 .push(Warning::property(code, name, said.to_owned()));
         }
@@ -215,7 +214,7 @@ mod tests {
         count: usize,
         guilty: &[usize],
         said: &dyn Fn(&[usize]) -> String,
-    ) -> (Vec<usize>, Vec<(String, &'static str)>, usize) {
+    ) -> (Vec<usize>, Vec<(String, WarningCode)>, usize) {
         let all = properties(count);
         let (mut written, mut requests) = (Vec::new(), 0);
         let number =
@@ -259,7 +258,7 @@ mod tests {
                 let (written, warned, requests) = run(count, &[guilty], &|_| "no".into());
                 assert_eq!(written, all_but(count, &[guilty]));
                 let name = format!("Column {guilty}");
-                assert_eq!(warned, [(name, "property_dropped")]);
+                assert_eq!(warned, [(name, WarningCode::PropertyDropped)]);
                 assert!(requests <= bound(count, 1), "{requests} of {count}");
             }
         }
@@ -300,8 +299,8 @@ mod tests {
         assert_eq!(
             warned,
             [
-                ("Column 3".into(), "property_rejected"),
-                ("Column 5".into(), "property_rejected")
+                ("Column 3".into(), WarningCode::PropertyRejected),
+                ("Column 5".into(), WarningCode::PropertyRejected)
             ]
         );
     }

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::Value as Json;
 
-use crate::domain::outcome::Warning;
+use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::phone::Phone;
 use crate::domain::table::Row;
 use crate::notion::{self, Notion, ReadRow, page};
@@ -89,7 +89,7 @@ impl Look<'_> {
                 others.join(", "),
                 row.id
             );
-            Warning::property("several_pages", &column.name, message)
+            Warning::property(WarningCode::SeveralPages, &column.name, message)
         };
         let warnings = if others.is_empty() {
             vec![]
