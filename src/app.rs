@@ -16,6 +16,7 @@ mod tools;
 
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -112,6 +113,9 @@ pub fn refuse(args: &Args, output: &mut dyn Write, failure: &Failure) -> u8 {
     }
 }
 
+/// How long a delivery may take to come in, without a deadline.
+const LONGEST_READ: Duration = Duration::from_mins(1);
+
 struct App<'a> {
     tools: Tools,
     console: Console<'a>,
@@ -163,8 +167,15 @@ impl App<'_> {
         } else {
             Treatment::Sync
         };
-        let settings = &self.tools.config.signature;
-        if settings.headers.is_some() || settings.required {
+        let config = &self.tools.config;
+        let is_signed = config.signature.headers.is_some() || config.signature.required;
+        // Who waits for the answer has sent one delivery.
+        let input = if is_signed || enqueue {
+            input.within(config.deadline.unwrap_or(LONGEST_READ))
+        } else {
+            input
+        };
+        if is_signed {
             return self.sync_signed(input, treatment);
         }
         self.sync_each(input, treatment);

@@ -195,6 +195,11 @@ impl From<Broken> for Failure {
                 format!("{MOST_BROKEN} documents were broken; what follows was not read"),
                 "no delivery is written like that; check what is piped in",
             ),
+            Broken::Io(err) if err.kind() == std::io::ErrorKind::TimedOut => Self::new(
+                Kind::Deadline,
+                format!("cannot read the input: {err}"),
+                "the sender has to close the body; nothing of it is kept, so it has to send again",
+            ),
             Broken::Io(err) => Self::new(
                 Kind::Store,
                 format!("cannot read the input: {err}"),

@@ -2,7 +2,9 @@
 //! of a text is lost.
 
 use std::fs::File;
+use std::io::Write;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
@@ -664,4 +666,26 @@ fn message_longer_than_any_limit_arrives_whole() {
     user.run::<&str>(&[], &message_with(&text))
         .expect(0, "success", "created");
     assert!(text_in_notion(&user).contains(&text));
+}
+
+/// A sender that stays silent does not hold the receiver's program for ever.
+#[test]
+fn open_and_silent_input_ends_at_the_deadline_where_somebody_waits_for_the_answer() {
+    let user = User::new();
+    for (args, sent) in [
+        (&["--enqueue"][..], &b""[..]),
+        (&["--enqueue"], b"{\"id\":"),
+        (&["--signature", "hmac;1;1;eA=="], b"{}"),
+        (&["--require-signature"], b""),
+    ] {
+        let args = [args, &["--deadline", "1s"]].concat();
+        let began = Instant::now();
+        let mut child = user.command(&args).spawn().expect("it starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(sent).expect("written");
+        let run = Run::of(child.wait_with_output().expect("it ends"));
+        run.expect_error(75, "deadline");
+        assert!(began.elapsed() < Duration::from_secs(5), "{args:?}");
+        drop(stdin);
+    }
 }
