@@ -358,6 +358,11 @@ fn from_notion(err: &notion::Error) -> Failure {
                 differently in the others";
             Failure::new(Kind::Refused, format!("notion: {what}"), hint)
         }
+        notion::Error::Unusable(what) => Failure::config(
+            format!("NOTION_CLIENTS_DATABASE_ID names no database that can be used: {what}"),
+            "open the database itself as a full page, not a page or a linked view of it, and take \
+                the link from its menu ···",
+        ),
         notion::Error::Unreadable(what) => Failure::new(
             Kind::Unavailable,
             format!("notion: {what}"),

@@ -21,6 +21,7 @@ use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
 use crate::domain::phone::Phone;
 use crate::domain::table::{Column, Property, Row};
 use crate::http::{self, Answer, Effect, Method, Request, Vendor};
+use crate::text as words;
 use crate::time::Deadline;
 
 use blocks::ListedBlock;
@@ -28,6 +29,8 @@ use database::Table;
 
 /// Largest answer that is read, in bytes. Of a list that is larger, smaller parts are asked for.
 pub const MOST_BYTES: u64 = 4 * 1024 * 1024;
+/// Characters of a vendor's message that an error shows.
+const SHOWN: usize = 300;
 /// First version in which a database is a container of data sources.
 const DATA_SOURCES: &str = "2025-09-03";
 /// Most requests of one walk through a query's answer: 10,000 rows, where Notion itself stops.
@@ -44,6 +47,8 @@ pub enum Error {
     Http(http::Error),
     /// The database has several data sources, and none or more than one can be the clients'.
     Ambiguous(String),
+    /// What is configured as a database is none that can be used; what Notion says of it.
+    Unusable(String),
     /// The answer is not what the API promises, or a walk did not end.
     Unreadable(String),
 }
@@ -52,7 +57,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http(err) => err.fmt(f),
-            Self::Ambiguous(what) | Self::Unreadable(what) => write!(f, "notion: {what}"),
+            Self::Ambiguous(what) | Self::Unusable(what) | Self::Unreadable(what) => {
+                write!(f, "notion: {what}")
+            }
         }
     }
 }
@@ -72,12 +79,18 @@ impl Error {
             Self::Http(http::Error::Refused { status, body, .. }) if *status == wanted => {
                 Some(body)
             }
-            Self::Http(_) | Self::Ambiguous(_) | Self::Unreadable(_) => None,
+            Self::Http(_) | Self::Ambiguous(_) | Self::Unusable(_) | Self::Unreadable(_) => None,
         }
     }
 }
 
 impl Error {
+    /// True if an id is not that of what was asked for.
+    fn is_no_such_thing(&self) -> bool {
+        let of_the_id = |body: &Json| !rejection::message(body).contains("Notion-Version");
+        self.refusal(404).is_some() || self.refusal(400).is_some_and(of_the_id)
+    }
+
     /// True if so many items of a list at once are too much, for Notion or for us.
     fn asks_for_less(&self) -> bool {
         self.refusal(503).is_some() || matches!(self, Self::Http(http::Error::TooLarge { .. }))
@@ -131,9 +144,33 @@ impl Notion {
             Err(err) if err.refusal(400).is_some_and(database::has_several_sources) => {
                 read(DATA_SOURCES)?
             }
+            Err(err) if err.is_no_such_thing() => {
+                return self.as_source(database, err, deadline);
+            }
             Err(err) => return Err(err),
         };
         self.choose_source(database, &body, key, deadline)
+    }
+
+    /// Notion's menu offers the ids of data sources as well as of databases, so what is no database
+    /// may be one of those. `refused` says what it is instead, if not.
+    fn as_source(
+        &self,
+        database: &DatabaseId,
+        refused: Error,
+        deadline: Deadline,
+    ) -> Result<(Table, Json)> {
+        let Ok(id) = DataSourceId::parse(database.as_str()) else {
+            return Err(refused);
+        };
+        match self.fetch_source(&id, deadline) {
+            Ok(object) => Ok((Table::DataSource(id), object)),
+            Err(err) if err.is_no_such_thing() => Err(match refused.refusal(400) {
+                Some(body) => Error::Unusable(words::one_line(rejection::message(body), SHOWN)),
+                None => refused,
+            }),
+            Err(err) => Err(err),
+        }
     }
 
     fn choose_source(

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::harness::{User, sample_json};
 use crate::kit::{MESSAGE, ROSA, notion_error, status};
+use crate::standin::world::CLIENTS_SOURCE;
 use crate::standin::{Act, Fault, Vendor};
 use crate::support::in_parallel;
 
@@ -217,4 +218,27 @@ fn value_that_nobody_names_is_left_out_alone() {
     assert_eq!(run.line()["warnings"][0]["property"], "Email");
     assert_eq!(user.property("Company"), "Quint Roofing");
     assert_eq!(user.client_pages(), 1);
+}
+
+#[test]
+fn id_of_a_data_source_is_taken_and_what_is_neither_is_the_operators() {
+    let mut user = User::new();
+    user.set("NOTION_CLIENTS_DATABASE_ID", CLIENTS_SOURCE);
+    let run = user.deliver(&sample_json(MESSAGE));
+    run.expect(0, "success", "created");
+    assert_eq!(user.client_pages(), 1);
+
+    let mut user = User::new();
+    let page = user.add_client(ROSA);
+    user.set("NOTION_CLIENTS_DATABASE_ID", &page);
+    let is_page = "Provided ID is a page, not a database. Use the retrieve page API instead.";
+    let refused = notion_error(400, "validation_error", is_page);
+    user.fault(Fault::new(Vendor::Notion, refused).path("/v1/databases/"));
+    let run = user.deliver(&sample_json(MESSAGE));
+    run.expect_error(78, "config");
+    let message = run.line()["error"]["message"].to_string();
+    assert!(
+        message.contains("NOTION_CLIENTS_DATABASE_ID") && message.contains("is a page"),
+        "{message}"
+    );
 }
