@@ -146,13 +146,6 @@ impl Failure {
             ..self
         }
     }
-
-    fn for_good(self) -> Self {
-        Self {
-            exit_code: Kind::Refused.exit_code(),
-            ..self
-        }
-    }
 }
 
 /// The exit code of several endings: the worst one, where 75 outranks only 0.
@@ -392,7 +385,7 @@ fn from_http(err: &http::Error) -> Failure {
             "if the message does not help, report it with the request id",
         ),
         http::Error::Blocked { .. } => (
-            Kind::RateLimited,
+            Kind::Refused,
             "Notion has blocked this integration; write to its support",
         ),
         http::Error::NotNow {
@@ -426,14 +419,9 @@ fn from_http(err: &http::Error) -> Failure {
             "run again later; if it stays so, report it",
         ),
     };
-    let failure = Failure {
+    Failure {
         request_id: err.request_id().map(str::to_owned),
         ..Failure::new(kind, err.to_string(), hint)
-    };
-    if matches!(err, http::Error::Blocked { .. }) {
-        failure.for_good()
-    } else {
-        failure
     }
 }
 

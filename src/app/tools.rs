@@ -1,6 +1,6 @@
 //! What the work needs: the store and the vendors, each made when the first event needs it.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +27,8 @@ pub struct Tools {
     clock: fn() -> Timestamp,
     store: OnceCell<Store>,
     vendors: OnceCell<Vendors>,
+    /// True once a result has said that there is no key for Quo.
+    told_of_key: Cell<bool>,
 }
 
 struct Vendors {
@@ -45,6 +47,7 @@ impl Tools {
             clock,
             store: OnceCell::new(),
             vendors: OnceCell::new(),
+            told_of_key: Cell::new(false),
         }
     }
 
@@ -98,7 +101,10 @@ impl Tools {
     /// A failure leaves them there.
     pub fn work(&self, works: &[&Work], claim: Claim) -> Vec<Ended> {
         match bug::caught(|| self.try_work(works, claim)) {
-            Ok(Ok(ended)) => ended,
+            Ok(Ok(mut ended)) => {
+                self.tell_of_key(&mut ended);
+                ended
+            }
             Ok(Err(failure)) => {
                 let failed = |work: &&Work| Err(Box::new((failure.clone(), work.outset())));
                 works.iter().map(failed).collect()
@@ -112,6 +118,24 @@ impl Tools {
                 let postponed = |work: &&Work| Err(self.postponed(work, bug.clone()));
                 works.iter().map(postponed).collect()
             }
+        }
+    }
+
+    /// Says once a run that names cannot be looked up, because there is no key for Quo.
+    fn tell_of_key(&self, ended: &mut [Ended]) {
+        let is_missing = self.vendors.get().is_some_and(|it| it.quo.is_none());
+        let Some(first) = ended.first_mut().filter(|_| is_missing) else {
+            return;
+        };
+        if !self.told_of_key.replace(true) {
+            let message = "OPENPHONE_API_KEY is not set, so nothing is asked of quo: no names, and \
+                nothing of what a delivery leaves out";
+            let warning = Warning::new(WarningCode::QuoKeyMissing, message);
+            let outcome = match first {
+                Ok(outcome) => outcome,
+                Err(failed) => &mut failed.1,
+            };
+            outcome.warnings.push(warning);
         }
     }
 

@@ -134,6 +134,8 @@ pub enum WarningCode {
     QuoUnavailable,
     /// Quo refused the key.
     QuoDenied,
+    /// There is no key for Quo.
+    QuoKeyMissing,
     /// A setting is wrong; the event is kept until it is right.
     SettingsWrong,
     /// That an event has failed could not be noted.
@@ -154,6 +156,7 @@ impl WarningCode {
         Self::NotAClient,
         Self::QuoUnavailable,
         Self::QuoDenied,
+        Self::QuoKeyMissing,
         Self::SettingsWrong,
         Self::Store,
     ];
@@ -172,6 +175,7 @@ impl WarningCode {
             Self::NotAClient => "not_a_client",
             Self::QuoUnavailable => "quo_unavailable",
             Self::QuoDenied => "quo_denied",
+            Self::QuoKeyMissing => "quo_key_missing",
             Self::SettingsWrong => "settings_wrong",
             Self::Store => "store",
         }

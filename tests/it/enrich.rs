@@ -499,7 +499,7 @@ fn without_a_key_for_quo_events_are_synced_without_names() {
     user.set("OPENPHONE_API_KEY", "");
     let run = user.sync(MESSAGE);
     run.expect(0, "success", "created");
-    assert_eq!(run.warnings(), [""; 0]);
+    assert_eq!(run.warnings(), ["quo_key_missing"]);
     user.sync("legacy-v4.call.completed.answered")
         .expect(0, "success", "updated");
     assert_eq!((user.quo_log(), user.critical_lines().len()), (vec![], 0));

@@ -423,7 +423,7 @@ fn blocked_integration_is_not_tried_twice_and_is_critical() {
         };
         user.fault(Fault::new(Vendor::Notion, act).path(path));
         let run = user.sync(MESSAGE);
-        run.expect_error(69, "rate_limited");
+        run.expect_error(69, "refused");
         assert_eq!(run.line()["error"]["retryable"], false);
         assert_eq!(
             (
