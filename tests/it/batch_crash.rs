@@ -150,7 +150,7 @@ fn stream_that_is_killed_at_any_request_and_sent_again_gives_the_same_pages() {
 
 #[test]
 fn stream_that_is_killed_at_any_request_and_replayed_gives_the_same_pages() {
-    let step = every(3);
+    let step = every(6);
     let hits = kills(Recovery::Replay, &sqlite, step);
     assert!(hits * step >= 20, "{hits}");
 }
@@ -158,7 +158,7 @@ fn stream_that_is_killed_at_any_request_and_replayed_gives_the_same_pages() {
 #[test]
 fn stream_that_is_killed_gives_the_same_pages_on_postgres() {
     if has_postgres() {
-        let step = every(5);
+        let step = every(10);
         let hits =
             kills(Recovery::Resend, &postgres, step) + kills(Recovery::Replay, &postgres, step);
         assert!(hits * step >= 30, "{hits}");
@@ -312,7 +312,7 @@ fn disturbed(database: Database, step: usize) -> usize {
 #[test]
 fn stream_with_any_request_disturbed_gives_the_same_pages() {
     // Not a divisor of the number of troubles, so that each of them has its turn.
-    let step = every(2);
+    let step = every(4);
     let hits = disturbed(&sqlite, step);
     assert!(hits * step >= 80, "{hits}");
 }
@@ -320,7 +320,7 @@ fn stream_with_any_request_disturbed_gives_the_same_pages() {
 #[test]
 fn stream_with_requests_disturbed_gives_the_same_pages_on_postgres() {
     if has_postgres() {
-        let step = every(7);
+        let step = every(14);
         let hits = disturbed(&postgres, step);
         assert!(hits * step >= 50, "{hits}");
     }

@@ -131,7 +131,7 @@ fn matrix(recovery: Recovery, database: Database, step: usize) -> usize {
 
 #[test]
 fn killed_at_any_request_and_sent_again_the_same_pages_stand_there() {
-    let step = every(2);
+    let step = every(4);
     let tried = matrix(Recovery::Resend, &sqlite, step);
     println!("kills: {tried}");
     assert!(tried * step > 60, "{tried}");
@@ -139,7 +139,7 @@ fn killed_at_any_request_and_sent_again_the_same_pages_stand_there() {
 
 #[test]
 fn killed_at_any_request_and_replayed_the_same_pages_stand_there() {
-    let step = every(2);
+    let step = every(4);
     let tried = matrix(Recovery::Replay, &sqlite, step);
     println!("kills: {tried}");
     assert!(tried * step > 60, "{tried}");
@@ -148,7 +148,7 @@ fn killed_at_any_request_and_replayed_the_same_pages_stand_there() {
 #[test]
 fn killed_at_any_request_the_same_pages_stand_there_on_postgres() {
     if has_postgres() {
-        let step = every(4);
+        let step = every(8);
         let tried =
             matrix(Recovery::Resend, &postgres, step) + matrix(Recovery::Replay, &postgres, step);
         println!("kills on PostgreSQL: {tried}");

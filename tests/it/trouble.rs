@@ -258,7 +258,7 @@ fn matrix(database: Database<'_>, cases: &'static [Case], step: usize) -> usize 
 
 #[test]
 fn any_trouble_at_any_request_ends_in_the_same_pages() {
-    let step = every(3);
+    let step = every(6);
     let tried = matrix(&sqlite, &CASES, step);
     println!("troubles tried: {tried}");
     assert!(tried * step > 200, "{tried}");
@@ -267,7 +267,7 @@ fn any_trouble_at_any_request_ends_in_the_same_pages() {
 #[test]
 fn any_trouble_at_any_request_ends_in_the_same_pages_on_postgres() {
     if has_postgres() {
-        let step = every(5);
+        let step = every(11);
         let tried = matrix(&postgres, &CASES, step);
         println!("troubles tried on PostgreSQL: {tried}");
         assert!(tried * step > 200, "{tried}");
