@@ -92,8 +92,7 @@ pub fn start(target: Target, format: Format, filter: &Filter, clock: fn() -> Tim
     for (part, level) in &filter.parts {
         builder.filter_module(part, *level);
     }
-    // These print whole addresses and numbers, at their finest level keys; the store's migrations
-    // are no news.
+    // These print whole addresses and numbers, at their finest level keys.
     for library in ["ureq", "ureq_proto", "rustls", "rlibphonenumber"] {
         builder.filter_module(library, LevelFilter::Warn.min(filter.rest));
     }

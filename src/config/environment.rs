@@ -62,13 +62,8 @@ impl Environment {
     /// Reads the environment, and the file `.env`: the one named, else that of the working
     /// directory, else that of the folder. Fails where it is not certain where things lie and what
     /// is let in.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
-    )]
     pub fn read(args: Option<&Args>) -> Result<Self, Failure> {
-        let mut environment = Self::default();
-        let mut refused = environment.take_process(std::env::vars_os());
+        let (mut environment, mut refused) = Self::of_process();
         match environment.read_file(args) {
             Ok(lines) => refused.extend(environment.take_file(lines)),
             Err(failure) => refused.push(failure),
@@ -103,14 +98,18 @@ impl Environment {
     }
 
     /// Reads the environment alone: for what is to be said of a file that cannot be read.
+    pub fn without_file() -> Self {
+        Self::of_process().0
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that reads the environment"
     )]
-    pub fn without_file() -> Self {
+    fn of_process() -> (Self, Vec<Failure>) {
         let mut environment = Self::default();
-        environment.take_process(std::env::vars_os());
-        environment
+        let refused = environment.take_process(std::env::vars_os());
+        (environment, refused)
     }
 
     /// Sorts out whether nothing may begin, or events can be kept all the same.
