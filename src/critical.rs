@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::files;
-use crate::http::{Agent, BaseUrl, Request, Vendor, VendorSpec, Window};
+use crate::http::{Agent, Api, BaseUrl, Request, Vendor, VendorSpec, Window};
 use crate::json_line;
 use crate::text;
 use crate::time::Deadline;
@@ -24,6 +24,14 @@ const FILES: [&str; 2] = ["sync_errors.log", "critical_errors.log"];
 const ALERT: Duration = Duration::from_secs(5);
 /// Most signs of a path that an alert names.
 const LONGEST_PATH: usize = 300;
+
+/// A chat's webhook; whatever it says is its own word.
+const CHAT: Api = Api {
+    name: "alert",
+    request_id_header: "x-request-id",
+    body_bytes: 64 * 1024,
+    is_refusal: |_, _| true,
+};
 
 /// Something critical.
 pub struct Line<'a> {
@@ -64,17 +72,14 @@ pub fn log(dir: &Path, line: &Line) {
 /// read of it. What a vendor or a payload said stays here: a chat would make links of it.
 pub fn alert(agent: &Agent, url: BaseUrl, dir: &Path, kind: &str) {
     let spec = VendorSpec {
-        name: "alert",
+        api: CHAT,
         base: url,
         headers: Vec::new(),
         window: Window {
             requests: 1,
             period: Duration::from_secs(1),
         },
-        body_bytes: 64 * 1024,
         shared: None,
-        request_id_header: "x-request-id",
-        is_refusal: |_, _| true,
     };
     let request = Request::post("", json!({"text": text(dir, kind)}));
     match Vendor::new(agent, spec).call(&request, Deadline::within(ALERT)) {

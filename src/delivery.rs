@@ -95,24 +95,20 @@ pub enum Claim<'a> {
 
 /// Does the work on events that are in the inbox and belong together, alone among all processes,
 /// and notes what came of it.
-pub fn process(job: &Sync, works: &[&Work], (patience, claim): (Patience, Claim)) -> Vec<Ended> {
+pub fn process(job: &Sync, works: &[&Work], patience: Patience, claim: Claim) -> Vec<Ended> {
     let together = if works.len() > 1 {
-        together(job, works, (patience, claim))
+        together(job, works, patience, claim)
     } else {
         vec![None; works.len()]
     };
     let one_by_one = works.iter().zip(together);
     one_by_one
-        .map(|(work, ended)| ended.unwrap_or_else(|| alone(job, work, (patience, claim))))
+        .map(|(work, ended)| ended.unwrap_or_else(|| alone(job, work, patience, claim)))
         .collect()
 }
 
 /// `None` for what has to be done alone, or is in the hands of another process.
-fn together(
-    job: &Sync,
-    works: &[&Work],
-    (patience, claim): (Patience, Claim),
-) -> Vec<Option<Ended>> {
+fn together(job: &Sync, works: &[&Work], patience: Patience, claim: Claim) -> Vec<Option<Ended>> {
     let ids: Vec<EventId> = works.iter().map(|work| work.event_id()).collect();
     let mut ended: Vec<Option<Ended>> = vec![None; works.len()];
     // Where the store fails, each event tells for itself what is wrong with it.
@@ -136,12 +132,12 @@ fn together(
     let done = sync::run(job, &chosen);
     let took = began.elapsed() / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
     for (place, done) in open.into_iter().zip(done) {
-        ended[place] = done.map(|done| end(job, works[place], (done, took), patience));
+        ended[place] = done.map(|done| end(job, works[place], done, took, patience));
     }
     ended
 }
 
-fn alone(job: &Sync, work: &Work, (patience, claim): (Patience, Claim)) -> Ended {
+fn alone(job: &Sync, work: &Work, patience: Patience, claim: Claim) -> Ended {
     let id = work.event_id();
     let failed = |err: store::Error| Box::new((Failure::from(err), work.outset()));
     let until = if claim == Claim::Wait {
@@ -164,7 +160,7 @@ fn alone(job: &Sync, work: &Work, (patience, claim): (Patience, Claim)) -> Ended
         .next()
         .flatten()
         .expect("a single event gets its answer");
-    end(job, work, (done, began.elapsed()), patience)
+    end(job, work, done, began.elapsed(), patience)
 }
 
 /// What came of an event while this process did not hold its lock; `None` if it is still to be
@@ -185,14 +181,9 @@ fn ended_meanwhile(store: &Store, work: &Work, claim: Claim) -> store::Result<Op
 }
 
 /// Notes what came of an event.
-fn end(
-    job: &Sync,
-    work: &Work,
-    (done, took): (sync::Ended, Duration),
-    patience: Patience,
-) -> Ended {
+fn end(job: &Sync, work: &Work, done: sync::Ended, took: Duration, patience: Patience) -> Ended {
     match done {
-        Ok(outcome) => settle(job, work, (outcome, took)),
+        Ok(outcome) => settle(job, work, outcome, took),
         Err(failed) => {
             let patience = Patience {
                 attempts: if failed.error.is_final() {
@@ -203,7 +194,7 @@ fn end(
                 ..patience
             };
             let id = work.event_id();
-            Err(postpone(job.store, &id, (unfinished(*failed), patience)))
+            Err(postpone(job.store, &id, unfinished(*failed), patience))
         }
     }
 }
@@ -217,7 +208,8 @@ pub fn unfinished(failed: sync::Failed) -> Unfinished {
 pub fn postpone(
     store: &Store,
     id: &EventId,
-    (mut failed, patience): (Unfinished, Patience),
+    mut failed: Unfinished,
+    patience: Patience,
 ) -> Unfinished {
     let (failure, outcome) = &mut *failed;
     let trouble = Trouble {
@@ -236,7 +228,7 @@ pub fn postpone(
     failed
 }
 
-fn settle(job: &Sync, work: &Work, (outcome, took): (Outcome, Duration)) -> Ended {
+fn settle(job: &Sync, work: &Work, outcome: Outcome, took: Duration) -> Ended {
     let store = job.store;
     let id = &work.event_id();
     let concerns_nobody = matches!(

@@ -92,24 +92,31 @@ impl Answer {
     }
 }
 
-/// What makes up one API.
-pub struct VendorSpec {
+/// What an API is like, whoever uses it.
+#[derive(Debug, Clone, Copy)]
+pub struct Api {
     /// Its name in logs and errors.
     pub name: &'static str,
+    /// The answer's header with the id that the vendor's support asks for.
+    pub request_id_header: &'static str,
+    /// Largest body of an answer, in bytes.
+    pub body_bytes: u64,
+    /// Whether a body that came with that status is a refusal in the vendor's own words.
+    pub is_refusal: fn(u16, &Value) -> bool,
+}
+
+/// What makes up the use of one API.
+pub struct VendorSpec {
+    /// Which one.
+    pub api: Api,
     /// Where it lives.
     pub base: BaseUrl,
     /// Headers of every call; the key is among them.
     pub headers: Vec<(&'static str, Secret)>,
     /// Its rate limit.
     pub window: Window,
-    /// Largest body of an answer, in bytes.
-    pub body_bytes: u64,
     /// The same limit counted together with other processes, where there is something to count in.
     pub shared: Option<Arc<dyn SharedWindow>>,
-    /// The answer's header with the id that the vendor's support asks for.
-    pub request_id_header: &'static str,
-    /// Whether a body that came with that status is a refusal in the vendor's own words.
-    pub is_refusal: fn(u16, &Value) -> bool,
 }
 
 /// One API: its address, key, gate and counter. Shared by all threads that talk to it.
@@ -172,7 +179,7 @@ impl Vendor {
     pub fn new(agent: &Agent, spec: VendorSpec) -> Self {
         let (scrub, gate) = (
             Arc::new(Scrub::new(&spec.headers)),
-            Gate::new(spec.name, spec.window, spec.shared.clone()),
+            Gate::new(spec.api.name, spec.window, spec.shared.clone()),
         );
         Self {
             agent: agent.clone(),
@@ -212,13 +219,12 @@ impl Vendor {
         Origin {
             line: error::one_line(&format!(
                 "{}: {} {}",
-                self.spec.name,
+                self.spec.api.name,
                 request.method.as_str(),
                 request.path
             )),
             effect: request.effect,
-            request_id_header: self.spec.request_id_header,
-            is_refusal: self.spec.is_refusal,
+            api: self.spec.api,
             scrub: Arc::clone(&self.scrub),
         }
     }
@@ -262,7 +268,7 @@ impl Vendor {
             outgoing,
             Limit {
                 time,
-                body_bytes: self.spec.body_bytes,
+                body_bytes: self.spec.api.body_bytes,
             },
         );
         let status = outcome.as_ref().map_or(0, |received| received.status);

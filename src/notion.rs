@@ -20,15 +20,20 @@ use crate::domain::block::Block;
 use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
 use crate::domain::phone::Phone;
 use crate::domain::table::{Column, Property, Row};
-use crate::http::{self, Answer, Effect, Method, Request, Vendor};
+use crate::http::{self, Answer, Api, Effect, Method, Request, Vendor};
 use crate::text as words;
 use crate::time::Deadline;
 
 use blocks::ListedBlock;
 use database::Table;
 
-/// Largest answer that is read, in bytes. Of a list that is larger, smaller parts are asked for.
-pub const MOST_BYTES: u64 = 4 * 1024 * 1024;
+/// Notion's API. Of a list that is larger than is read, smaller parts are asked for.
+pub const API: Api = Api {
+    name: "notion",
+    request_id_header: "x-notion-request-id",
+    body_bytes: 4 * 1024 * 1024,
+    is_refusal,
+};
 /// Characters of a vendor's message that an error shows.
 const SHOWN: usize = 300;
 /// First version in which a database is a container of data sources.
@@ -99,7 +104,7 @@ impl Error {
 
 /// Whether a body is a refusal in Notion's own words, at any status.
 /// <https://developers.notion.com/reference/status-codes>
-pub fn is_refusal(_status: u16, body: &Json) -> bool {
+fn is_refusal(_status: u16, body: &Json) -> bool {
     body["object"] == "error" && body["code"].is_string()
 }
 

@@ -9,4 +9,4 @@ pub mod api;
 pub mod webhook;
 pub mod words;
 
-pub use self::api::{Error, MOST_BYTES, Quo, is_refusal};
+pub use self::api::{API, Error, Quo};

@@ -117,11 +117,8 @@ impl App<'_> {
                     ..Outcome::default()
                 };
                 let (store, patience) = (self.tools.store()?, self.tools.config.patience());
-                let unfinished = delivery::postpone(
-                    store,
-                    &waiting.id,
-                    (Box::new((failure, outcome)), patience),
-                );
+                let unfinished =
+                    delivery::postpone(store, &waiting.id, Box::new((failure, outcome)), patience);
                 Ok(Item::Ended(Err(unfinished)))
             }
         }

@@ -10,7 +10,7 @@ use crate::config::{self, Access, Config};
 use crate::delivery::{self, Claim, Ended, Unfinished};
 use crate::domain::outcome::{Warning, WarningCode};
 use crate::failure::{self, Failure};
-use crate::http::{self, Agent, SharedWindow, Vendor, VendorSpec};
+use crate::http::{self, Agent, Api, SharedWindow, Vendor, VendorSpec};
 use crate::notion::{self, Notion};
 use crate::quo;
 use crate::secret::Secret;
@@ -145,7 +145,7 @@ impl Tools {
         match self.store() {
             Ok(store) if !self.config.dry_run => {
                 let patience = self.config.patience();
-                delivery::postpone(store, &work.event_id(), (failed, patience))
+                delivery::postpone(store, &work.event_id(), failed, patience)
             }
             Ok(_) | Err(_) => failed,
         }
@@ -190,7 +190,7 @@ impl Tools {
                 .map(|ended| ended.map_err(|failed| delivery::unfinished(*failed)))
                 .collect());
         }
-        Ok(delivery::process(&job, works, (patience, claim)))
+        Ok(delivery::process(&job, works, patience, claim))
     }
 
     fn vendors(&self) -> Result<&Vendors, Failure> {
@@ -202,7 +202,7 @@ impl Tools {
         let quo = self.quo_access()?;
         let shared = self.store()?.rates()?;
         let bearer = Secret::new(&format!("Bearer {}", access.key.expose()));
-        let notion = Notion::new(self.vendor("notion", access, bearer, &shared), version);
+        let notion = Notion::new(self.vendor(notion::API, access, bearer, &shared), version);
         Ok(self.vendors.get_or_init(|| Vendors {
             notion,
             quo,
@@ -218,39 +218,24 @@ impl Tools {
         let (base, key) = (access.base.clone(), access.key.clone());
         let shared = self.store()?.rates()?;
         Ok(Some(QuoAccess {
-            vendor: self.vendor("quo", access, key, &shared),
+            vendor: self.vendor(quo::API, access, key, &shared),
             base,
         }))
     }
 
     fn vendor(
         &self,
-        name: &'static str,
+        api: Api,
         access: Access,
         authorization: Secret,
         shared: &Arc<dyn SharedWindow>,
     ) -> Vendor {
         let spec = VendorSpec {
-            name,
+            api,
             base: access.base,
             headers: vec![("Authorization", authorization)],
             window: access.window,
-            body_bytes: if name == "notion" {
-                notion::MOST_BYTES
-            } else {
-                quo::MOST_BYTES
-            },
             shared: Some(Arc::clone(shared)),
-            request_id_header: if name == "notion" {
-                "x-notion-request-id"
-            } else {
-                "x-correlation-id"
-            },
-            is_refusal: if name == "notion" {
-                notion::is_refusal
-            } else {
-                quo::is_refusal
-            },
         };
         Vendor::new(&self.agent, spec)
     }

@@ -176,7 +176,12 @@ fn truncated() -> Act {
 
 fn vendor(base: &str) -> Vendor {
     let spec = VendorSpec {
-        name: "notion",
+        api: Api {
+            name: "notion",
+            request_id_header: "x-request-id",
+            body_bytes: 64 * 1024,
+            is_refusal: |_, body| body["code"].is_string() || body["error"].is_object(),
+        },
         base: BaseUrl::parse(base).unwrap(),
         headers: vec![
             ("Authorization", Secret::new(&format!("Bearer {KEY}"))),
@@ -186,10 +191,7 @@ fn vendor(base: &str) -> Vendor {
             requests: 1000,
             period: Duration::from_secs(1),
         },
-        body_bytes: 64 * 1024,
         shared: None,
-        request_id_header: "x-request-id",
-        is_refusal: |_, body| body["code"].is_string() || body["error"].is_object(),
     };
     let mut vendor = Vendor::new(&agent(Proxies::default()), spec);
     vendor.tuning = Tuning {
@@ -1050,7 +1052,7 @@ fn body_of_too_many_values_is_not_unfolded() {
     for request in [read(), write()] {
         let server = Server::start(vec![say(200, &many)]);
         let mut vendor = server.vendor();
-        vendor.spec.body_bytes = 1 << 20;
+        vendor.spec.api.body_bytes = 1 << 20;
         let err = vendor.call(&request, soon()).unwrap().json().unwrap_err();
         let is_write = request.effect == Effect::Write;
         assert_eq!(matches!(err, Error::Unknown { .. }), is_write, "{err:?}");

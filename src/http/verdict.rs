@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::error::{Error, kept, one_line};
 use super::wire::{Broken, Flaw, Received};
-use super::{Answer, Effect};
+use super::{Answer, Api, Effect};
 use crate::secret::Secret;
 use crate::surrogate;
 
@@ -32,8 +32,7 @@ pub(super) struct Origin {
     /// "notion: PATCH /v1/pages/…", without the query.
     pub(super) line: String,
     pub(super) effect: Effect,
-    pub(super) request_id_header: &'static str,
-    pub(super) is_refusal: fn(u16, &Value) -> bool,
+    pub(super) api: Api,
     pub(super) scrub: Arc<Scrub>,
 }
 
@@ -117,11 +116,16 @@ impl Again {
 /// between.
 pub(super) fn judge(origin: &Origin, outcome: Result<Received, Broken>) -> Verdict {
     match outcome {
-        Ok(received) => match refusal(origin, &received) {
-            Some(refusal) => judge_refusal(origin, &received, refusal),
-            None if (200..300).contains(&received.status) => judge_success(origin, received),
-            None => judge_stranger(origin, &received),
-        },
+        Ok(received) => {
+            let shape = Shape::of(&received);
+            match refusal(origin, &received, shape) {
+                Some(refusal) => judge_refusal(origin, &received, refusal),
+                None if (200..300).contains(&received.status) => {
+                    judge_success(origin, received, shape)
+                }
+                None => judge_stranger(origin, &received),
+            }
+        }
         Err(Broken::Unsent(why)) => again(origin, &why),
         Err(Broken::Untrusted(why)) => Verdict::Stop(Error::Untrusted {
             what: format!("{}: {why}", origin.line),
@@ -152,12 +156,12 @@ fn again(origin: &Origin, why: &str) -> Verdict {
     })
 }
 
-fn judge_success(origin: &Origin, received: Received) -> Verdict {
+fn judge_success(origin: &Origin, received: Received, shape: Shape) -> Verdict {
     let flaw = match &received.flaw {
         Some(Flaw::Cut(why)) => format!("the body broke off: {why}"),
         Some(Flaw::TooLarge) => "the body is too large".to_owned(),
         None if received.status != 200 => "which is no answer to this".to_owned(),
-        None if is_json(&received.body) => {
+        None if shape != Shape::Other => {
             let request_id = request_id(origin, &received, &Value::Null);
             let body = surrogate::mended(received.body);
             return Verdict::Answer(Answer {
@@ -188,8 +192,35 @@ fn judge_success(origin: &Origin, received: Received) -> Verdict {
     }
 }
 
-fn is_json(body: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(body).is_ok()
+/// What a body is at first sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// An object that calls itself an error.
+    Error,
+    /// Other JSON.
+    Json,
+    /// No JSON, or, of what is no success, not looked at.
+    Other,
+}
+
+impl Shape {
+    fn of(received: &Received) -> Self {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            #[serde(borrow, default)]
+            object: Option<Cow<'a, str>>,
+        }
+        let body = received.body.as_slice();
+        if received.status >= 400 {
+            return Self::Other;
+        }
+        match serde_json::from_slice::<Head>(body) {
+            Ok(head) if head.object.as_deref() == Some("error") => Self::Error,
+            Ok(_) => Self::Json,
+            Err(_) if serde_json::from_slice::<IgnoredAny>(body).is_ok() => Self::Json,
+            Err(_) => Self::Other,
+        }
+    }
 }
 
 /// The vendor's own refusal, and the status that it has or says.
@@ -200,9 +231,9 @@ struct Refusal {
 }
 
 /// A refusal in the vendor's own words, if that is what came.
-fn refusal(origin: &Origin, received: &Received) -> Option<Refusal> {
+fn refusal(origin: &Origin, received: &Received, shape: Shape) -> Option<Refusal> {
     let seems_well = received.status < 400;
-    if seems_well && !says_error(&received.body) {
+    if seems_well && shape != Shape::Error {
         return None;
     }
     let head = &received.body[..received.body.len().min(REFUSAL_BYTES)];
@@ -214,18 +245,7 @@ fn refusal(origin: &Origin, received: &Received) -> Option<Refusal> {
     } else {
         received.status
     };
-    (origin.is_refusal)(status, &body).then_some(Refusal { status, text, body })
-}
-
-/// True for an object that calls itself an error.
-fn says_error(body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        #[serde(borrow)]
-        object: Cow<'a, str>,
-    }
-    body.len() <= REFUSAL_BYTES
-        && serde_json::from_slice::<Head>(body).is_ok_and(|head| head.object == "error")
+    (origin.api.is_refusal)(status, &body).then_some(Refusal { status, text, body })
 }
 
 fn judge_refusal(origin: &Origin, received: &Received, refusal: Refusal) -> Verdict {
@@ -344,7 +364,7 @@ fn reason(body: &Value) -> String {
 fn request_id(origin: &Origin, received: &Received, body: &Value) -> Option<String> {
     let in_body = [&body["request_id"], &body["trace"], &body["error"]["trace"]];
     let id = received
-        .header(origin.request_id_header)
+        .header(origin.api.request_id_header)
         .or_else(|| in_body.into_iter().find_map(Value::as_str))?;
     Some(one_line(&origin.scrub.clean(id.as_bytes()))).filter(|id| !id.is_empty())
 }

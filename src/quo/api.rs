@@ -22,7 +22,7 @@ mod wire;
 
 pub use self::contacts::{Page, Record};
 pub use self::numbers::OwnNumber;
-pub use self::refusal::{Error, Refusal, is_refusal};
+pub use self::refusal::{Error, Refusal};
 
 use serde_json::Value;
 
@@ -31,12 +31,17 @@ use self::history::{Activity, Query};
 use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
 use crate::domain::id::{ActivityId, ContactId, NumberId, UserId};
 use crate::domain::message::Message;
-use crate::http::{BaseUrl, Request, Vendor};
+use crate::http::{Api, BaseUrl, Request, Vendor};
 use crate::quo::words::Availability;
 use crate::time::Deadline;
 
-/// Largest answer that is read, in bytes: the transcript of a day's call.
-pub const MOST_BYTES: u64 = 8 * 1024 * 1024;
+/// Quo's API. The largest answer that is read is the transcript of a day's call.
+pub const API: Api = Api {
+    name: "quo",
+    request_id_header: "x-correlation-id",
+    body_bytes: 8 * 1024 * 1024,
+    is_refusal: refusal::is_own,
+};
 
 /// Asks Quo, until a deadline. Cheap to make: one for each task that has a deadline of its own.
 pub struct Quo<'a> {

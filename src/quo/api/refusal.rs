@@ -19,7 +19,7 @@ const TOO_MANY_PARTICIPANTS: &str = "0101400";
 
 /// Whether a body that came with that status is Quo's own: one of its three shapes of errors. What
 /// it says with a 429 is written nowhere.
-pub fn is_refusal(status: u16, body: &Value) -> bool {
+pub(super) fn is_own(status: u16, body: &Value) -> bool {
     let has = |object: &Value, names: &[&str]| names.iter().all(|name| object[name].is_string());
     status == 429
         || has(&body["error"], &["message", "key"])
