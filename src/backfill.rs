@@ -19,9 +19,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
 use crate::domain::call::ArtifactKind;
+use crate::domain::failure::{Failure, Kind};
 use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
-use crate::http::{BaseUrl, Vendor};
+use crate::http::Vendor;
 use crate::quo;
 use crate::quo::api::history::{Activity, MOST_PARTICIPANTS, Query, State, Thread};
 use crate::quo::api::{OwnNumber, Quo, announcement, paging};
@@ -46,8 +47,6 @@ pub struct Sources<'a> {
     pub store: &'a Store,
     /// Quo.
     pub vendor: &'a Vendor,
-    /// Its address.
-    pub base: &'a BaseUrl,
     /// Longest time for one request, retries included.
     pub patience: Option<Duration>,
 }
@@ -131,6 +130,26 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Error> for Failure {
+    fn from(err: Error) -> Self {
+        let message = err.to_string();
+        match err {
+            Error::Quo(err) => err.into(),
+            Error::Store(err) => err.into(),
+            Error::Output(_) => Self::new(
+                Kind::Store,
+                message,
+                "check the other end of the pipe; the same command begins anew",
+            ),
+            Error::NoSuchNumber(_, there) => Self::new(
+                Kind::Usage,
+                message,
+                format!("there are: {}", there.join(", ")),
+            ),
+        }
+    }
+}
 
 impl From<quo::Error> for Error {
     fn from(err: quo::Error) -> Self {
@@ -343,7 +362,7 @@ impl Run<'_> {
             .sources
             .patience
             .map_or_else(Deadline::none, Deadline::within);
-        Quo::new(self.sources.vendor, self.sources.base, deadline)
+        Quo::new(self.sources.vendor, deadline)
     }
 }
 

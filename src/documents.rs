@@ -8,6 +8,8 @@ use std::io::{self, Read};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::domain::failure::{Failure, Kind};
+
 /// Most documents of an input that may be broken; what comes behind them is not read.
 pub const MOST_BROKEN: usize = 1000;
 /// Largest document, in bytes.
@@ -35,6 +37,48 @@ pub enum Broken {
     TooMany,
     /// The input itself could not be read.
     Io(io::Error),
+}
+
+impl From<Broken> for Failure {
+    fn from(err: Broken) -> Self {
+        match err {
+            Broken::NotJson(why) => Self::new(
+                Kind::Payload,
+                format!("not a JSON document: {why}"),
+                "pass the request body as it was received",
+            ),
+            Broken::Utf16 => Self::new(
+                Kind::Payload,
+                "the input is UTF-16, and a JSON document is UTF-8",
+                "write it as UTF-8, for example with iconv -f UTF-16 -t UTF-8",
+            ),
+            Broken::List => Self::new(
+                Kind::Payload,
+                "the document is a list, and a delivery is an object",
+                "if it is a list of deliveries, pipe it through jq -c '.[]'",
+            ),
+            Broken::TooLarge => Self::new(
+                Kind::Payload,
+                format!("the document is larger than {} MiB", MAX_BYTES >> 20),
+                "no delivery of Quo is that large; check what is piped in",
+            ),
+            Broken::TooMany => Self::new(
+                Kind::Payload,
+                format!("{MOST_BROKEN} documents were broken; what follows was not read"),
+                "no delivery is written like that; check what is piped in",
+            ),
+            Broken::Io(err) if err.kind() == std::io::ErrorKind::TimedOut => Self::new(
+                Kind::Deadline,
+                format!("cannot read the input: {err}"),
+                "the sender has to close the body; nothing of it is kept, so it has to send again",
+            ),
+            Broken::Io(err) => Self::new(
+                Kind::Store,
+                format!("cannot read the input: {err}"),
+                "check the pipe or the path",
+            ),
+        }
+    }
 }
 
 /// Iterator over the documents of an input.

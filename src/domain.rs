@@ -5,9 +5,12 @@
 
 pub mod block;
 pub mod call;
+pub mod choice;
+pub mod columns;
 pub mod context;
 pub mod entry;
 pub mod event;
+pub mod failure;
 pub mod id;
 pub mod link;
 pub mod message;
@@ -17,3 +20,4 @@ pub mod phone;
 pub mod profile;
 pub mod step;
 pub mod table;
+pub mod work;

@@ -191,6 +191,11 @@ impl Vendor {
         }
     }
 
+    /// Where it lives.
+    pub fn base(&self) -> &BaseUrl {
+        &self.spec.base
+    }
+
     /// Attempts sent so far, retries included.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)

@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use clap::Parser;
 use clap::error::{Error, ErrorKind};
-use quotion::app::{self, World, bug, console, logging};
+use quotion::app::console::{self, Meaning};
+use quotion::app::{self, Streams, logging};
+use quotion::bug;
 use quotion::cli::{Args, misuse};
 use quotion::config::Environment;
-use quotion::failure::{self, Failure, Kind};
+use quotion::domain::failure::{Failure, Kind};
+use quotion::exit;
 use quotion::time::stop;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
@@ -20,7 +23,7 @@ fn main() -> ExitCode {
     bug::silence_panics();
     // Not locked: with `--log-to stdout` other threads log there too, and would wait for ever.
     let code = bug::caught(|| begin(&mut io::stdout()))
-        .unwrap_or_else(|bug| console::refuse(&mut io::stdout(), &bug));
+        .unwrap_or_else(|bug| console::refuse(&mut io::stdout(), Meaning::Results, bug));
     ExitCode::from(code)
 }
 
@@ -57,15 +60,15 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
         Ok(environment) => app::run(
             args,
             environment,
-            World {
+            Streams {
                 input: Box::new(io::stdin()),
                 input_is_terminal: io::stdin().is_terminal(),
                 output,
                 logs_in_output,
-                now,
+                clock: now,
             },
         ),
-        Err(failure) => app::refuse(args, output, &failure),
+        Err(failure) => app::refuse(args, output, failure),
     }
 }
 
@@ -75,18 +78,14 @@ fn misused(err: &Error, words: &[OsString], output: &mut impl Write) -> u8 {
     logging::start(None, words, &environment, now);
     let misuse = misuse::explain(err, words);
     let failure = Failure::new(Kind::Usage, misuse.message, misuse.hint);
-    console::refuse(output, &failure)
+    console::refuse(output, Meaning::Results, failure)
 }
 
 /// The first signal to stop sets a flag, the second one kills; where only input is waited for, the
 /// first one ends the program at once. A file that has grown too large is an error of its write.
 fn listen() -> io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(
-            signal,
-            i32::from(failure::NOT_NOW),
-            stop::idle_flag(),
-        )?;
+        flag::register_conditional_shutdown(signal, i32::from(exit::NOT_NOW), stop::idle_flag())?;
         flag::register_conditional_default(signal, stop::flag())?;
         flag::register(signal, stop::flag())?;
     }

@@ -5,14 +5,13 @@
 
 pub mod blocks;
 pub mod database;
+mod error;
 mod list;
 pub mod page;
 pub mod property;
 pub mod query;
 pub mod rejection;
 pub mod text;
-
-use std::fmt;
 
 use serde_json::{Value as Json, json};
 
@@ -26,6 +25,8 @@ use crate::time::Deadline;
 
 use blocks::ListedBlock;
 use database::Table;
+
+pub use error::Error;
 
 /// Notion's API. Of a list that is larger than is read, smaller parts are asked for.
 pub const API: Api = Api {
@@ -44,63 +45,6 @@ const QUERY_PAGES: usize = 100;
 const BLOCK_PAGES: usize = 200;
 /// Most data sources of one database that are looked into.
 const SOURCES: usize = 20;
-
-/// Trouble with Notion.
-#[derive(Debug)]
-pub enum Error {
-    /// The request failed.
-    Http(http::Error),
-    /// The database has several data sources, and none or more than one can be the clients'.
-    Ambiguous(String),
-    /// What is configured as a database is none that can be used; what Notion says of it.
-    Unusable(String),
-    /// The answer is not what the API promises, or a walk did not end.
-    Unreadable(String),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Http(err) => err.fmt(f),
-            Self::Ambiguous(what) | Self::Unusable(what) | Self::Unreadable(what) => {
-                write!(f, "notion: {what}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<http::Error> for Error {
-    fn from(err: http::Error) -> Self {
-        Self::Http(err)
-    }
-}
-
-impl Error {
-    /// The body of a refusal with this status, if it is one.
-    pub fn refusal(&self, wanted: u16) -> Option<&Json> {
-        match self {
-            Self::Http(http::Error::Refused { status, body, .. }) if *status == wanted => {
-                Some(body)
-            }
-            Self::Http(_) | Self::Ambiguous(_) | Self::Unusable(_) | Self::Unreadable(_) => None,
-        }
-    }
-}
-
-impl Error {
-    /// True if an id is not that of what was asked for.
-    fn is_no_such_thing(&self) -> bool {
-        let of_the_id = |body: &Json| !rejection::message(body).contains("Notion-Version");
-        self.refusal(404).is_some() || self.refusal(400).is_some_and(of_the_id)
-    }
-
-    /// True if so many items of a list at once are too much, for Notion or for us.
-    fn asks_for_less(&self) -> bool {
-        self.refusal(503).is_some() || matches!(self, Self::Http(http::Error::TooLarge { .. }))
-    }
-}
 
 /// Whether a body is a refusal in Notion's own words, at any status.
 /// <https://developers.notion.com/reference/status-codes>

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::domain::failure::Failure;
 use crate::domain::id::{ActivityId, PageId};
-use crate::domain::outcome::{Action, Outcome, PlannedStep, Reason, Synced, Warning};
+use crate::domain::outcome::{Action, Outcome, PlannedStep, Reason, Synced, Verdict, Warning};
 use crate::domain::step::{NewEntry, Step};
-use crate::failure::Failure;
 use crate::json_line;
 use crate::notion::{blocks, property};
 
@@ -67,53 +67,45 @@ struct WarningPart<'a> {
     message: &'a str,
 }
 
-/// The line of an event that succeeded or was rightly skipped.
-pub fn success(outcome: &Outcome) -> String {
-    line(outcome, None)
-}
-
-/// The line of a failure, with what had been done by then.
-pub fn failure(failure: &Failure, outcome: &Outcome) -> String {
-    line(outcome, Some(failure))
-}
-
-fn line(outcome: &Outcome, failure: Option<&Failure>) -> String {
-    let first = outcome.synced.first();
-    let skipped = outcome.skipped.map(|_| Action::Skipped);
-    let action = skipped
-        .or(first.map(|synced| synced.action))
-        .filter(|_| failure.is_none());
+/// The line of an outcome. In a dry run it holds the plan, which is empty where nothing would be
+/// done.
+pub fn line(outcome: &Outcome, is_dry_run: bool) -> String {
+    let Outcome {
+        of,
+        verdict,
+        pages,
+        notes,
+    } = outcome;
+    let first = pages.first();
+    let status = match verdict {
+        Verdict::Done | Verdict::Skipped(_) | Verdict::Planned(_) => "success",
+        Verdict::Queued => "queued",
+        Verdict::Failed(_) => "error",
+    };
+    let done = first.map(|synced| synced.action);
+    let (action, reason, planned) = match verdict {
+        Verdict::Done | Verdict::Queued => (done, None, None),
+        Verdict::Planned(steps) => (done, None, Some(steps)),
+        Verdict::Skipped(reason) => (Some(Action::Skipped), Some(*reason), None),
+        Verdict::Failed(_) => (None, None, None),
+    };
     let line = Line {
-        status: status(outcome, failure),
+        status,
         action: action.map(action_name),
-        reason: outcome
-            .skipped
-            .map(reason_name)
-            .filter(|_| failure.is_none()),
+        reason: reason.map(reason_name),
         notion_page_id: first.and_then(page_id),
         client_name: first.map(|synced| synced.client_name.as_str()),
-        event_id: outcome.event_id.as_deref(),
-        event_type: outcome.event_type.as_deref(),
-        activity_id: outcome.activity_id.as_ref().map(ActivityId::as_str),
-        document: outcome.document,
-        error: failure.map(error_part),
-        synced: outcome.synced.iter().map(synced_part).collect(),
-        warnings: outcome.warnings.iter().map(warning_part).collect(),
-        dry_run: outcome.plan.as_ref().map(|_| true),
-        plan: outcome
-            .plan
-            .as_ref()
-            .map(|plan| plan.iter().map(step_part).collect()),
+        event_id: of.event_id.as_deref(),
+        event_type: of.event_type.as_deref(),
+        activity_id: of.activity_id.as_ref().map(ActivityId::as_str),
+        document: of.document,
+        error: outcome.failure().map(error_part),
+        synced: pages.iter().map(synced_part).collect(),
+        warnings: notes.warnings.iter().map(warning_part).collect(),
+        dry_run: is_dry_run.then_some(true),
+        plan: is_dry_run.then(|| planned.into_iter().flatten().map(step_part).collect()),
     };
     json_line::render(&line)
-}
-
-fn status(outcome: &Outcome, failure: Option<&Failure>) -> &'static str {
-    match failure {
-        Some(_) => "error",
-        None if outcome.queued => "queued",
-        None => "success",
-    }
 }
 
 fn error_part(failure: &Failure) -> ErrorPart<'_> {
@@ -208,9 +200,9 @@ fn reason_name(reason: Reason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::outcome::WarningCode;
+    use crate::domain::failure::Kind;
+    use crate::domain::outcome::{Notes, Of, WarningCode};
     use crate::domain::phone::Phone;
-    use crate::failure::Kind;
 
     #[test]
     fn result_has_the_fields_of_the_contract_in_its_order() {
@@ -220,18 +212,21 @@ mod tests {
             page: None,
             client_name: "Rosa \u{1b}[31m\n".into(),
         };
-        let outcome = Outcome {
+        let warning = Warning::property(WarningCode::PropertyRejected, "Company", "no");
+        let of = Of {
             event_id: Some("EV1".into()),
-            synced: vec![synced],
-            warnings: vec![Warning::property(
-                WarningCode::PropertyRejected,
-                "Company",
-                "no",
-            )],
-            ..Outcome::default()
+            ..Of::default()
+        };
+        let outcome = Outcome {
+            pages: vec![synced],
+            notes: Notes {
+                warnings: vec![warning],
+                ..Notes::default()
+            },
+            ..Outcome::new(of, Verdict::Done)
         };
         assert_eq!(
-            success(&outcome),
+            line(&outcome, false),
             concat!(
                 r#"{"status":"success","action":"created","client_name":"Rosa \u001b[31m\n","#,
                 r#""event_id":"EV1","synced":[{"phone":"+12025550147","action":"created","#,
@@ -239,21 +234,22 @@ mod tests {
                 r#""warnings":[{"code":"property_rejected","property":"Company","message":"no"}]}"#
             )
         );
-        let refused = Failure::new(Kind::Payload, "not JSON", "look");
+        let failure = Failure::new(Kind::Payload, "not JSON", "look");
+        let refused = Outcome::new(Of::default(), Verdict::Failed(failure));
         assert_eq!(
-            failure(&refused, &Outcome::default()),
+            line(&refused, false),
             concat!(
                 r#"{"status":"error","error":{"kind":"payload","message":"not JSON","#,
                 r#""retryable":false,"hint":"look"}}"#
             )
         );
-        let skipped = Outcome {
-            skipped: Some(Reason::Duplicate),
-            ..Outcome::default()
-        };
-        assert!(
-            !super::failure(&refused, &skipped).contains("duplicate"),
-            "what failed was not skipped"
+        let skipped = Outcome::new(Of::default(), Verdict::Skipped(Reason::Duplicate));
+        assert_eq!(
+            line(&skipped, true),
+            concat!(
+                r#"{"status":"success","action":"skipped","reason":"duplicate","#,
+                r#""dry_run":true,"plan":[]}"#
+            )
         );
     }
 }

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::Mac as _;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::failure::{Failure, Kind};
 use crate::secret::Secret;
 
 use self::key::{Key, LEGACY_BYTES, STANDARD_BYTES, hex, unhex};
@@ -139,6 +140,25 @@ impl fmt::Display for Refusal {
             ),
             Self::NoMatch => f.write_str("the signature matches no configured webhook secret"),
         }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        if refusal == Refusal::NoNotionSecret {
+            let hint = "set NOTION_WEBHOOK_SECRET to the verification token of Notion's webhook";
+            return Self::config(message, hint);
+        }
+        if refusal == Refusal::NoUsableSecret {
+            let hint = "set OPENPHONE_WEBHOOK_SECRET to the signing secret of the webhook \
+                (several: comma-separated)";
+            return Self::config(message, hint);
+        }
+        let hint = "the body must be passed byte for byte, and OPENPHONE_WEBHOOK_SECRET must hold \
+            the secret of the webhook \
+                    that sent it; for saved payloads use --signature-tolerance off";
+        Self::new(Kind::Signature, message, hint)
     }
 }
 

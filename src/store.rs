@@ -5,6 +5,7 @@
 //! came; only the vendors' own modules read them. Nothing here talks to a vendor. Times are the
 //! store's own: with a shared database no machine's clock is trusted over another's.
 
+mod error;
 mod postgres;
 mod record;
 mod sqlite;
@@ -12,7 +13,6 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,7 @@ use crate::http::SharedWindow;
 use crate::secret::Secret;
 use crate::time::Deadline;
 
+pub use error::{Error, Fault};
 pub use record::{
     Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience,
     Selection, Snapshot, Standing, Trouble, Waiting,
@@ -39,71 +40,13 @@ const EXPIRED_AT_ONCE: usize = 10_000;
 /// Until payloads are looked for again.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Trouble with the store.
-#[derive(Debug)]
-pub enum Error {
-    /// Locked by another process for longer than the busy timeout, or out of reach: later it may
-    /// work.
-    Busy(String),
-    /// Written by a newer Quotion.
-    Newer {
-        /// Version found.
-        found: i64,
-        /// Newest version this program knows.
-        known: usize,
-    },
-    /// Anything else: full, read-only, damaged, not a database.
-    Broken(anyhow::Error),
-}
-
 /// How many of the `newest` migrations a store has seen whose version is `found`.
 fn migrations_made(found: i64, newest: usize) -> Result<usize> {
     let made = usize::try_from(found).ok().filter(|made| *made <= newest);
-    made.ok_or(Error::Newer {
-        found,
-        known: newest,
+    made.ok_or_else(|| {
+        let what = format!("it has schema {found}, and this program knows only up to {newest}");
+        Error::new(Fault::Newer, what)
     })
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Busy(what) => write!(f, "store: {what}"),
-            Self::Newer { found, known } => {
-                write!(
-                    f,
-                    "store has schema {found}, and this program knows only up to {known}"
-                )
-            }
-            // Some causes quote a whole statement.
-            Self::Broken(cause) => {
-                write!(
-                    f,
-                    "store: {}",
-                    format!("{cause:#}").lines().next().unwrap_or_default()
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl Error {
-    /// The same, with the file that it is about. A database's address is in its words already.
-    fn at(self, place: &Place) -> Self {
-        match (self, place) {
-            (Self::Broken(cause), Place::File(path)) => {
-                let shown = path.display().to_string();
-                if format!("{cause:#}").contains(&shown) {
-                    Self::Broken(cause)
-                } else {
-                    Self::Broken(cause.context(shown))
-                }
-            }
-            (other, Place::File(_) | Place::Postgres(_)) => other,
-        }
-    }
 }
 
 /// Result of a store function.
@@ -286,7 +229,7 @@ impl Store {
     }
 
     /// Records what is about to be written, durably and in one transaction: entries, and the page
-    /// whose values are not certain until the answer is there. [`Error::Busy`], and nothing is
+    /// whose values are not certain until the answer is there. [`Fault::Busy`], and nothing is
     /// recorded, if a lock that allows it may be lost.
     pub fn intend(
         &self,
@@ -413,7 +356,7 @@ impl Store {
         Ok(taken.map(|held| Guard { _held: held }))
     }
 
-    /// [`Error::Busy`] when locks that this process holds may be another one's by now, because the
+    /// [`Fault::Busy`] when locks that this process holds may be another one's by now, because the
     /// connection that held them was lost. To be asked before a write of which no intent is saved
     /// first; cheap.
     pub fn still_held(&self) -> Result<()> {

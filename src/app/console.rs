@@ -10,23 +10,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use jiff::Timestamp;
-
 use crate::critical;
-use crate::domain::outcome::{Outcome, Warning, WarningCode};
-use crate::failure::{self, Failure, Kind};
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::outcome::{Of, Outcome, Verdict, Warning, WarningCode};
+use crate::exit;
 use crate::logs;
 use crate::report;
+use crate::services::Services;
 use crate::time::stop;
 
 use super::progress::Progress;
-use super::tools::Tools;
+
+/// What a command's standard output holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// A result line for each document, and for what kept the command from its documents.
+    Results,
+    /// Events for the reader of a pipe, who would take anything else for one.
+    Events,
+}
 
 /// The outside.
 pub struct Console<'a> {
+    services: &'a Services,
     output: &'a mut dyn Write,
-    clock: fn() -> Timestamp,
     command: &'static str,
+    meaning: Meaning,
     began: Instant,
     /// True if no progress is drawn.
     pub quiet: bool,
@@ -47,12 +56,18 @@ pub struct Console<'a> {
 
 impl<'a> Console<'a> {
     /// The console of a command that begins.
-    pub fn new(output: &'a mut dyn Write, clock: fn() -> Timestamp, command: &'static str) -> Self {
+    pub fn new(
+        services: &'a Services,
+        output: &'a mut dyn Write,
+        command: &'static str,
+        meaning: Meaning,
+    ) -> Self {
         log::info!("{command} begins");
         Self {
+            services,
             output,
-            clock,
             command,
+            meaning,
             began: Instant::now(),
             quiet: false,
             holds: false,
@@ -120,53 +135,62 @@ impl<'a> Console<'a> {
         self.tell(&Failure::new(Kind::Store, message, hint), None);
     }
 
-    /// Tells of an event that succeeded.
-    pub fn success(&mut self, tools: &Tools, outcome: &Outcome) {
-        self.sound_alarms(tools, outcome);
+    /// Tells of an outcome, with its result line.
+    pub fn ended(&mut self, outcome: &Outcome) {
+        self.sound_alarms(outcome);
         self.warn(outcome);
-        let first = outcome.synced.first();
-        let name = first.map_or("nothing to do", |synced| synced.client_name.as_str());
-        let (kind, id) = (outcome.event_type.as_deref(), outcome.event_id.as_deref());
-        log::info!("{} {}: {name}", kind.unwrap_or("?"), id.unwrap_or("?"));
+        let id = outcome.of.event_id.as_deref();
+        if let Some(failure) = outcome.failure() {
+            self.failed(failure, id);
+        } else {
+            let first = outcome.pages.first();
+            let name = first.map_or("nothing to do", |synced| synced.client_name.as_str());
+            let kind = outcome.of.event_type.as_deref();
+            log::info!("{} {}: {name}", kind.unwrap_or("?"), id.unwrap_or("?"));
+        }
         // What became of the line is noted.
-        let _ = self.line(&report::success(outcome));
+        let _ = self.line(&report::line(outcome, self.services.settings.dry_run));
     }
 
-    /// Tells of a failure, with its result line.
-    pub fn failure(&mut self, tools: &Tools, failure: &Failure, outcome: &Outcome) {
-        self.sound_alarms(tools, outcome);
-        self.warn(outcome);
-        self.fail(tools, failure, outcome.event_id.as_deref());
-        let _ = self.line(&report::failure(failure, outcome));
+    /// Tells of what kept the command from its work.
+    pub fn fail(&mut self, failure: Failure) {
+        match self.meaning {
+            Meaning::Results => {
+                self.ended(&Outcome::new(Of::default(), Verdict::Failed(failure)));
+            }
+            Meaning::Events => self.failed(&failure, None),
+        }
     }
 
     /// Tells of a failure, without a line on standard output.
-    pub fn fail(&mut self, tools: &Tools, failure: &Failure, event_id: Option<&str>) {
+    pub fn failed(&mut self, failure: &Failure, event_id: Option<&str>) {
         self.failures += 1;
         self.tell(failure, event_id);
         if failure.is_critical() {
             let kind = failure.kind.name();
             let line = critical::Line {
-                at: (self.clock)(),
+                at: self.services.now(),
                 kind,
                 message: &failure.message,
                 event_id,
                 request_id: failure.request_id.as_deref(),
             };
-            self.critical(tools, &line, kind);
+            self.critical(&line, kind);
         }
     }
 
     fn tell(&mut self, failure: &Failure, event_id: Option<&str>) {
         tell(failure, event_id);
-        self.worst = failure::worst(self.worst, failure.exit_code());
+        self.worst = exit::worst(self.worst, exit::code(failure));
     }
 
     /// Each warning once: cron throws standard output away. Of what is not synced nobody misses a
     /// part.
     fn warn(&mut self, outcome: &Outcome) {
-        let warnings = outcome.skipped.is_none().then_some(&outcome.warnings);
-        for warning in warnings.into_iter().flatten() {
+        if matches!(outcome.verdict, Verdict::Skipped(_)) {
+            return;
+        }
+        for warning in &outcome.notes.warnings {
             let Warning {
                 code,
                 property,
@@ -181,34 +205,30 @@ impl<'a> Console<'a> {
         }
     }
 
-    fn sound_alarms(&mut self, tools: &Tools, outcome: &Outcome) {
-        for alarm in &outcome.alarms {
+    fn sound_alarms(&mut self, outcome: &Outcome) {
+        for alarm in &outcome.notes.alarms {
             let line = critical::Line {
-                at: (self.clock)(),
+                at: self.services.now(),
                 kind: alarm.kind.name(),
                 message: &alarm.message,
-                event_id: outcome.event_id.as_deref(),
+                event_id: outcome.of.event_id.as_deref(),
                 request_id: None,
             };
-            self.critical(tools, &line, alarm.kind.name());
+            self.critical(&line, alarm.kind.name());
         }
     }
 
     /// Every failure gets its line; the chat hears of each kind once, however many events fail the
     /// same way.
-    fn critical(&mut self, tools: &Tools, line: &critical::Line, kind: &'static str) {
-        let config = &tools.config;
-        if config.dry_run {
+    fn critical(&mut self, line: &critical::Line, kind: &'static str) {
+        let settings = &self.services.settings;
+        if settings.dry_run {
             return;
         }
-        critical::log(&config.dir, line);
-        if !self.alerted.insert(kind) {
-            return;
-        }
-        match config.alert() {
-            Ok(Some(url)) => critical::alert(&tools.agent, url, &config.dir, kind),
-            Ok(None) => {}
-            Err(failure) => tell(&failure, None),
+        critical::log(&settings.dir, line);
+        let alert = settings.alert.as_ref();
+        if let Some(url) = alert.filter(|_| self.alerted.insert(kind)) {
+            critical::alert(&self.services.agent, url.clone(), &settings.dir, kind);
         }
     }
 
@@ -254,15 +274,20 @@ pub fn tell(failure: &Failure, event_id: Option<&str>) {
     logs::error(&format!("{event}{failure}"), &failure.hint);
 }
 
-/// Tells of a failure that comes before any document, with its result line. Returns the exit code.
-pub fn refuse(output: &mut dyn Write, failure: &Failure) -> u8 {
-    tell(failure, None);
-    let line = report::failure(failure, &Outcome::default());
+/// Tells of a failure that comes before any document. Returns the exit code.
+pub fn refuse(output: &mut dyn Write, meaning: Meaning, failure: Failure) -> u8 {
+    tell(&failure, None);
+    let code = exit::code(&failure);
+    if meaning == Meaning::Events {
+        return code;
+    }
+    let outcome = Outcome::new(Of::default(), Verdict::Failed(failure));
+    let line = report::line(&outcome, false);
     match writeln!(output, "{line}").and_then(|()| output.flush()) {
         Err(err) if err.kind() != ErrorKind::BrokenPipe => {
             logs::error(&format!("cannot write to standard output: {err}"), "");
         }
         Ok(()) | Err(_) => {}
     }
-    failure.exit_code()
+    code
 }

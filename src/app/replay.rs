@@ -1,128 +1,207 @@
 //! `quotion replay`: finish what is queued, or has failed and is due again; or sync saved files.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use crate::cli::ReplayArgs;
-use crate::delivery::{self, Claim};
+use crate::domain::failure::{Failure, Kind};
 use crate::domain::id::EventId;
-use crate::domain::outcome::Outcome;
-use crate::failure::{Failure, Kind};
+use crate::domain::outcome::{Of, Outcome, Verdict};
+use crate::domain::work::Work;
+use crate::exit;
+use crate::inbox::{self, Claim, Drain};
 use crate::logs;
-use crate::store::{Selection, Standing, Waiting};
+use crate::services::Services;
+use crate::store::{Selection, Standing, Store};
+use crate::time::stop;
 
-use super::{App, Input, Item, Tally, Treatment, stream};
+use super::console::{Console, Meaning};
+use super::input::Input;
+use super::intake::{Intake, Treatment};
+use super::stream;
 
-impl App<'_> {
-    pub fn replay(&mut self, args: &ReplayArgs, input: Input) -> Result<(), Failure> {
-        if !args.files.is_empty() {
-            self.replay_files(args, input);
-            return Ok(());
+/// A result line for each event.
+pub const STDOUT: Meaning = Meaning::Results;
+
+/// What came of a replay.
+#[derive(Default)]
+struct Tally {
+    done: usize,
+    failed: usize,
+    /// In the hands of another process.
+    elsewhere: usize,
+}
+
+/// Finishes what is to be done.
+pub fn run<'a>(
+    services: &'a Services,
+    args: &ReplayArgs,
+    console: &mut Console<'a>,
+    input: Input,
+) -> Result<(), Failure> {
+    if !args.files.is_empty() {
+        sync_files(services, args, console, input);
+        return Ok(());
+    }
+    services.settings.check()?;
+    let store = services.store()?;
+    let selection = selection(args)?;
+    expect_known(store, &selection)?;
+    stop::watch(exit::NOT_NOW);
+    let mut round = Round {
+        store,
+        console,
+        drain: Drain::new(services, Claim::Leave(&selection)),
+        selection: &selection,
+        tally: Tally::default(),
+    };
+    round.all(args.limit)?;
+    let Tally {
+        done,
+        failed,
+        elsewhere,
+    } = round.tally;
+    store.expire(services.settings.keep_done)?;
+    let waiting = store.count(&Selection::All)?;
+    let elsewhere = match elsewhere {
+        0 => String::new(),
+        count => format!(", {count} in the hands of another process"),
+    };
+    console.summary(&format!(
+        "replay: {done} done, {failed} failed{elsewhere}; {waiting} in the inbox"
+    ));
+    Ok(())
+}
+
+/// Each file by itself: one that cannot be read does not cost the others.
+fn sync_files<'a>(
+    services: &'a Services,
+    args: &ReplayArgs,
+    console: &mut Console<'a>,
+    input: Input,
+) {
+    let mut input = Some(input);
+    for path in &args.files {
+        if console.is_over() {
+            return;
         }
-        self.tools.config.check()?;
-        let tally = self.replay_inbox(args)?;
-        let store = self.tools.store()?;
-        store.expire(self.tools.config.keep_done())?;
-        let waiting = store.count(&Selection::All)?;
-        let elsewhere = match tally.elsewhere {
-            0 => String::new(),
-            count => format!(", {count} in the hands of another process"),
+        let opened = match input.take_if(|_| path.as_os_str() == "-") {
+            Some(input) => Ok(input),
+            None => Input::open(path.clone(), console.gone()),
         };
-        self.console.summary(&format!(
-            "replay: {} done, {} failed{elsewhere}; {waiting} in the inbox",
-            tally.done, tally.kept
-        ));
-        Ok(())
-    }
-
-    /// Each file by itself: one that cannot be read does not cost the others.
-    fn replay_files(&mut self, args: &ReplayArgs, input: Input) {
-        let mut input = Some(input);
-        for path in &args.files {
-            if self.console.is_over() {
-                return;
-            }
-            let opened = match input.take_if(|_| path.as_os_str() == "-") {
-                Some(input) => Ok(input),
-                None => Input::open(path.clone(), self.console.gone()),
-            };
-            match opened {
-                Ok(input) => self.sync_each(input, Treatment::Sync),
-                Err(err) => {
-                    let message = format!("cannot read {}: {err}", path.display());
-                    let failure = Failure::new(Kind::Store, message, "check the path");
-                    self.console
-                        .failure(&self.tools, &failure, &Outcome::default());
-                }
+        match opened {
+            Ok(input) => Intake::new(services, console, Treatment::Sync).take_all(input),
+            Err(err) => {
+                let message = format!("cannot read {}: {err}", path.display());
+                console.fail(Failure::new(Kind::Store, message, "check the path"));
             }
         }
     }
+}
 
-    /// Whoever names an event means one that is there.
-    fn expect_known(&self, selection: &Selection) -> Result<(), Failure> {
-        let Selection::One(id) = selection else {
-            return Ok(());
-        };
-        match self.tools.store()?.standing(id)? {
-            Some(Standing::Done(_)) => logs::summary(&format!("{id} is done already")),
-            Some(Standing::Waiting { .. } | Standing::Dead) => {}
-            None => {
-                let message = format!("{id} is not in the inbox");
-                let hint = "the result of a run names it (event_id); what was skipped is not kept, \
-                    and --dir and --state say which inbox is meant";
-                return Err(Failure::new(Kind::Usage, message, hint));
-            }
+/// Whoever names an event means one that is there.
+fn expect_known(store: &Store, selection: &Selection) -> Result<(), Failure> {
+    let Selection::One(id) = selection else {
+        return Ok(());
+    };
+    match store.standing(id)? {
+        Some(Standing::Done(_)) => logs::summary(&format!("{id} is done already")),
+        Some(Standing::Waiting { .. } | Standing::Dead) => {}
+        None => {
+            let message = format!("{id} is not in the inbox");
+            let hint = "the result of a run names it (event_id); what was skipped is not kept, and \
+                --dir and --state say which inbox is meant";
+            return Err(Failure::new(Kind::Usage, message, hint));
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn replay_inbox(&mut self, args: &ReplayArgs) -> Result<Tally, Failure> {
-        let selection = selection(args)?;
-        self.expect_known(&selection)?;
-        let mut tally = Tally::default();
+/// Windows of the inbox, one after the other.
+struct Round<'a, 'c> {
+    store: &'a Store,
+    console: &'c mut Console<'a>,
+    drain: Drain<'c>,
+    selection: &'c Selection,
+    tally: Tally,
+}
+
+impl Round<'_, '_> {
+    fn all(&mut self, limit: usize) -> Result<(), Failure> {
         let mut seen: HashSet<EventId> = HashSet::new();
-        while seen.len() < args.limit && !self.console.is_over() {
-            // What has failed in this run is not due again, or was seen: so each round brings
+        while seen.len() < limit && !self.console.is_over() {
+            // What has failed in this run is not due again, or was seen: so each window brings
             // others, or none.
-            let wanted = stream::DOCUMENTS.min(args.limit - seen.len()) + seen.len();
-            let ids = self.tools.store()?.waiting(&selection, wanted)?;
+            let wanted = stream::DOCUMENTS.min(limit - seen.len()) + seen.len();
+            let ids = self.store.waiting(self.selection, wanted)?;
             let fresh: Vec<EventId> = ids.into_iter().filter(|id| !seen.contains(id)).collect();
             if fresh.is_empty() {
                 break;
             }
-            let (mut items, mut bytes) = (Vec::new(), 0);
+            let (mut works, mut bytes) = (Vec::new(), 0);
             for id in fresh {
                 if bytes >= stream::BYTES {
                     break;
                 }
-                if let Some(waiting) = self.tools.store()?.load(&id, &selection)? {
+                if let Some(waiting) = self.store.load(&id, self.selection)? {
                     bytes += waiting.payload.len();
-                    items.push(self.take_out(&waiting)?);
+                    match inbox::read_work(&waiting.payload, waiting.received) {
+                        Ok(work) => works.push(work),
+                        Err(failure) => self.unreadable(&id, failure),
+                    }
                 }
                 seen.insert(id);
             }
-            let round = self.work_on(items, Claim::Leave(&selection));
-            tally.done += round.done;
-            tally.kept += round.kept;
-            tally.elsewhere += round.elsewhere;
+            self.work(&works);
         }
-        Ok(tally)
+        Ok(())
     }
 
-    fn take_out(&self, waiting: &Waiting) -> Result<Item, Failure> {
-        match delivery::read_work(&waiting.payload, waiting.received) {
-            Ok(work) => Ok(Item::Work(work)),
-            Err(failure) => {
-                let outcome = Outcome {
-                    event_id: Some(waiting.id.to_string()),
-                    ..Outcome::default()
-                };
-                let (store, patience) = (self.tools.store()?, self.tools.config.patience());
-                let unfinished =
-                    delivery::postpone(store, &waiting.id, Box::new((failure, outcome)), patience);
-                Ok(Item::Ended(Err(unfinished)))
+    fn work(&mut self, works: &[Work]) {
+        let Self {
+            console,
+            drain,
+            tally,
+            ..
+        } = self;
+        drain.work(works, &mut |_, outcome| {
+            tell(console, tally, &outcome);
+            if console.is_over() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+    }
+
+    /// What the inbox holds was an event when it was taken in.
+    fn unreadable(&mut self, id: &EventId, failure: Failure) {
+        let of = Of {
+            event_id: Some(id.to_string()),
+            ..Of::default()
+        };
+        let failed = Outcome::new(of, Verdict::Failed(failure));
+        let outcome = self.drain.put_off(id, failed);
+        tell(self.console, &mut self.tally, &outcome);
+    }
+}
+
+fn tell(console: &mut Console, tally: &mut Tally, outcome: &Outcome) {
+    match &outcome.verdict {
+        // That process tells what came of it.
+        Verdict::Queued => {
+            tally.elsewhere += 1;
+            return;
+        }
+        Verdict::Failed(failure) => {
+            tally.failed += 1;
+            if failure.is_stop() && console.is_unread() {
+                return;
             }
         }
+        Verdict::Done | Verdict::Skipped(_) | Verdict::Planned(_) => tally.done += 1,
     }
+    console.ended(outcome);
 }
 
 fn selection(args: &ReplayArgs) -> Result<Selection, Failure> {

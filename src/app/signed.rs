@@ -4,84 +4,74 @@ use std::io::Read;
 
 use crate::documents::{Broken, Documents, MAX_BYTES};
 use crate::domain::event::Subject;
-use crate::domain::outcome::{Outcome, Reason};
-use crate::failure::{Failure, Kind};
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::outcome::{Reason, Verdict};
 use crate::quo::webhook;
+use crate::services::Services;
 use crate::signature::{self, Signer, Verified};
-use crate::sync;
 use crate::time::stop;
 
-use super::{App, Document, Input, Treatment, read, unless_skipped};
+use super::input::Input;
+use super::intake::{Document, Intake, read, unless_skipped};
 
-impl App<'_> {
-    /// Syncs the one document that a signature covers.
-    pub(super) fn sync_signed(
-        &mut self,
-        mut input: Input,
-        treatment: Treatment,
-    ) -> Result<(), Failure> {
-        let body = stop::idle(|| read_all(&mut input))?;
-        let verified = self.verify(&body)?;
-        if Documents::new(body.as_slice()).take(2).count() > 1 {
-            let hint = "a delivery is one document: pass each with its own signature";
-            let message = "more than one document stands under one signature";
-            return Err(Failure::new(Kind::Payload, message, hint));
-        }
-        for (document, number) in Documents::new(body.as_slice()).zip(1..) {
-            let document = read(document, number, (self.now)());
-            let document = unless_skipped(self.of_signer(document, &verified));
-            self.sync_window(vec![document], treatment);
-        }
-        self.expect_documents()
+/// Takes the one document that a signature covers.
+pub fn take(services: &Services, intake: &mut Intake, mut input: Input) -> Result<(), Failure> {
+    let body = stop::idle(|| read_all(&mut input))?;
+    let verified = verify(services, &body)?;
+    if Documents::new(body.as_slice()).take(2).count() > 1 {
+        let hint = "a delivery is one document: pass each with its own signature";
+        let message = "more than one document stands under one signature";
+        return Err(Failure::new(Kind::Payload, message, hint));
     }
+    for (document, number) in Documents::new(body.as_slice()).zip(1..) {
+        let document = read(document, number, services.now());
+        let document = unless_skipped(of_signer(services, document, &verified));
+        intake.take(vec![document]);
+    }
+    Ok(())
+}
 
-    /// What a document is, given who has signed it: Notion's scheme brings no event of Quo's, and
-    /// Quo's own tests are noted and nothing else.
-    fn of_signer(&self, document: Document, verified: &Verified) -> Document {
-        let Ok((event, body)) = document else {
-            return document;
-        };
-        let outset = sync::outset(&event);
-        if verified.signer == Signer::Notion && event.subject != Subject::Unsupported {
-            let message = "Notion's scheme has signed an event of Quo's";
-            let hint = "each vendor signs with its own scheme: openphone-signature or \
-                webhook-signature for Quo, X-Notion-Signature for Notion";
-            let failure = Failure::new(Kind::Signature, message, hint);
-            return Err(Box::new(Err(Box::new((failure, outset)))));
-        }
-        if !webhook::is_test(&event) {
-            return Ok((event, body));
-        }
-        let noted = self.tools.store().and_then(|store| {
-            let key = format!("test_delivery:{}", verified.by);
-            Ok(store.save_snapshot(&key, "null")?)
-        });
-        Err(Box::new(match noted {
-            Ok(()) => Ok(Outcome {
-                skipped: Some(Reason::Test),
-                ..outset
-            }),
-            Err(failure) => Err(Box::new((failure, outset))),
-        }))
+/// What a document is, given who has signed it: Notion's scheme brings no event of Quo's, and Quo's
+/// own tests are noted and nothing else.
+fn of_signer(services: &Services, document: Document, verified: &Verified) -> Document {
+    let delivery = document?;
+    let event = &delivery.event;
+    if verified.signer == Signer::Notion && event.subject != Subject::Unsupported {
+        let message = "Notion's scheme has signed an event of Quo's";
+        let hint = "each vendor signs with its own scheme: openphone-signature or \
+            webhook-signature for Quo, X-Notion-Signature for Notion";
+        let failure = Failure::new(Kind::Signature, message, hint);
+        return Err(Box::new(event.ends(Verdict::Failed(failure))));
     }
+    if !webhook::is_test(event) {
+        return Ok(delivery);
+    }
+    let noted = services.store().and_then(|store| {
+        let key = format!("test_delivery:{}", verified.by);
+        store.save_snapshot(&key, "null")
+    });
+    Err(Box::new(event.ends(match noted {
+        Ok(()) => Verdict::Skipped(Reason::Test),
+        Err(err) => Verdict::Failed(err.into()),
+    })))
+}
 
-    fn verify(&self, body: &[u8]) -> Result<Verified, Failure> {
-        let settings = &self.tools.config.signature;
-        let Some(headers) = &settings.headers else {
-            let hint = "pass the header of the delivery as --signature; a delivery without one \
-                does not come from Quo";
-            return Err(Failure::new(
-                Kind::Signature,
-                "the payload comes without a signature",
-                hint,
-            ));
-        };
-        let window = signature::Window {
-            now: (self.now)(),
-            tolerance: settings.tolerance,
-        };
-        Ok(signature::verify(body, headers, &settings.secrets, window)?)
-    }
+fn verify(services: &Services, body: &[u8]) -> Result<Verified, Failure> {
+    let check = &services.settings.signature;
+    let Some(headers) = &check.headers else {
+        let hint = "pass the header of the delivery as --signature; a delivery without one does \
+            not come from Quo";
+        return Err(Failure::new(
+            Kind::Signature,
+            "the payload comes without a signature",
+            hint,
+        ));
+    };
+    let window = signature::Window {
+        now: services.now(),
+        tolerance: check.tolerance,
+    };
+    Ok(signature::verify(body, headers, &check.secrets, window)?)
 }
 
 /// A signature covers all of standard input, so all of it is read; one delivery is never larger

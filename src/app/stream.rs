@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use super::Document;
+use super::intake::Document;
 
 /// Most documents of a window.
 pub const DOCUMENTS: usize = 1000;
@@ -70,7 +70,9 @@ fn following(documents: &Receiver<Document>, is_over: impl Fn() -> bool) -> Opti
 }
 
 fn size(document: &Document) -> usize {
-    document.as_ref().map_or(0, |(_, body)| body.len())
+    document
+        .as_ref()
+        .map_or(0, |delivery| delivery.payload.len())
 }
 
 /// The document and those that come with it.

@@ -8,11 +8,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Args;
-use crate::failure::Failure;
+use crate::domain::failure::Failure;
 use crate::files;
 
 use super::env_file::{self, Lines, Variable};
-use super::{DIR, distrusted, problem};
+use super::{DIR, distrusted};
+use crate::services::settings::joined;
 
 const ENV_FILE: &str = ".env";
 /// Most bytes of it.
@@ -68,7 +69,7 @@ impl Environment {
             Ok(lines) => refused.extend(environment.take_file(lines)),
             Err(failure) => refused.push(failure),
         }
-        problem::joined(refused).map_or(Ok(environment), Err)
+        joined(refused).map_or(Ok(environment), Err)
     }
 
     fn take_process(

@@ -9,12 +9,12 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
+use crate::domain::choice::{Choice, NewPages};
+use crate::domain::columns::ColumnNames;
+use crate::domain::failure::Failure;
 use crate::domain::id::NumberId;
 use crate::domain::phone::{NumberPattern, Phone};
-use crate::failure::Failure;
 use crate::files;
-use crate::sync::columns::ColumnNames;
-use crate::sync::people::{Choice, NewPages};
 
 use super::span::duration;
 use super::zone;

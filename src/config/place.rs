@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, Kind};
+use crate::domain::failure::{Failure, Kind};
 use crate::files::{self, Site};
 use crate::store::Place;
 

@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::failure::{Failure, Kind};
+use crate::domain::failure::{Failure, Kind};
 
 /// What a moment is measured from.
 pub struct Clock {

@@ -1,37 +1,50 @@
 //! Single values of the environment: what each has to be, whatever it is used for.
 
+use crate::domain::failure::Failure;
 use crate::domain::id::DatabaseId;
-use crate::failure::Failure;
 use crate::http::{BaseUrl, Proxies};
 use crate::secret::Secret;
 
-use super::problem::noted;
-use super::{CLIENTS_DATABASE, Environment, NOTION_KEY, QUO_KEY};
+use super::{CLIENTS_DATABASE, Environment, NOTION_KEY, QUO_KEY, noted};
 
 const QUO_BASE: &str = "https://api.quo.com/v1";
 const NOTION_BASE: &str = "https://api.notion.com/v1";
 const NOTION_VERSION: &str = "2022-06-28";
 
-impl Environment {
-    /// What is wrong with them.
-    pub(super) fn faults(&self) -> Vec<Failure> {
-        let mut faults = Vec::new();
-        noted(&mut faults, self.key(&NOTION_KEY));
-        noted(&mut faults, self.key(&QUO_KEY));
-        noted(&mut faults, self.notion_base());
-        noted(&mut faults, self.quo_base());
-        noted(&mut faults, self.notion_version());
-        noted(&mut faults, self.clients_database());
-        noted(&mut faults, self.alert());
-        noted(&mut faults, self.proxies());
-        faults
-    }
+/// What the environment says, each value checked.
+pub struct Values {
+    pub notion_key: Option<Secret>,
+    pub notion_base: Option<BaseUrl>,
+    pub notion_version: String,
+    pub quo_key: Option<Secret>,
+    pub quo_base: Option<BaseUrl>,
+    pub clients_database: Option<DatabaseId>,
+    pub alert: Option<BaseUrl>,
+    pub proxies: Proxies,
+}
 
-    pub(super) fn notion_base(&self) -> Result<BaseUrl, Failure> {
+impl Values {
+    /// Reads them; what is wrong is noted, and missing.
+    pub fn read(environment: &Environment, wrong: &mut Vec<Failure>) -> Self {
+        Self {
+            notion_key: noted(wrong, environment.key(&NOTION_KEY)).flatten(),
+            quo_key: noted(wrong, environment.key(&QUO_KEY)).flatten(),
+            notion_base: noted(wrong, environment.notion_base()),
+            quo_base: noted(wrong, environment.quo_base()),
+            notion_version: noted(wrong, environment.notion_version()).unwrap_or_default(),
+            clients_database: noted(wrong, environment.clients_database()).flatten(),
+            alert: noted(wrong, environment.alert()).flatten(),
+            proxies: noted(wrong, environment.proxies()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Environment {
+    fn notion_base(&self) -> Result<BaseUrl, Failure> {
         self.base(&["NOTION_API_BASE"], NOTION_BASE)
     }
 
-    pub(super) fn notion_version(&self) -> Result<String, Failure> {
+    fn notion_version(&self) -> Result<String, Failure> {
         let Some((name, version)) = self.setting(&["NOTION_VERSION"]) else {
             return Ok(NOTION_VERSION.to_owned());
         };
@@ -47,12 +60,12 @@ impl Environment {
         })
     }
 
-    pub(super) fn quo_base(&self) -> Result<BaseUrl, Failure> {
+    fn quo_base(&self) -> Result<BaseUrl, Failure> {
         self.base(&["OPENPHONE_API_BASE", "QUO_API_BASE"], QUO_BASE)
     }
 
     /// A key, fit to be sent.
-    pub(super) fn key(&self, names: &[&str]) -> Result<Option<Secret>, Failure> {
+    fn key(&self, names: &[&str]) -> Result<Option<Secret>, Failure> {
         let Some((name, key)) = self.setting(names) else {
             return Ok(None);
         };
@@ -78,7 +91,7 @@ impl Environment {
     }
 
     /// The Clients database, if it is named.
-    pub(super) fn clients_database(&self) -> Result<Option<DatabaseId>, Failure> {
+    fn clients_database(&self) -> Result<Option<DatabaseId>, Failure> {
         let Some((name, id)) = self.setting(&CLIENTS_DATABASE) else {
             return Ok(None);
         };
@@ -91,7 +104,7 @@ impl Environment {
     }
 
     /// Where alerts go.
-    pub(super) fn alert(&self) -> Result<Option<BaseUrl>, Failure> {
+    fn alert(&self) -> Result<Option<BaseUrl>, Failure> {
         let Some((name, url)) = self.setting(&["ALERT_WEBHOOK_URL"]) else {
             return Ok(None);
         };
@@ -106,7 +119,7 @@ impl Environment {
 
     /// By which proxy other machines are reached. `HTTP_PROXY` is of no use: plain http goes to
     /// this machine only, and under CGI whoever asks can set it.
-    pub(super) fn proxies(&self) -> Result<Proxies, Failure> {
+    fn proxies(&self) -> Result<Proxies, Failure> {
         let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
         let except = self.get(&["NO_PROXY", "no_proxy"]);
         let Some((name, url)) = self.setting(&names) else {

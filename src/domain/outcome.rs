@@ -1,32 +1,78 @@
 //! What came of an event, in words that the result JSON repeats.
 
+use super::failure::Failure;
 use super::id::{ActivityId, PageId};
 use super::phone::Phone;
 use super::step::Step;
 
-/// What came of one document that could be read.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// What came of one document, or of what the inbox held.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
+    /// Of what.
+    pub of: Of,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// One per client, in the order of the participants: what was done by then.
+    pub pages: Vec<Synced>,
+    /// What was met on the way.
+    pub notes: Notes,
+}
+
+/// What an outcome is of, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Of {
     /// Which document of the input it was, from 1; only of what is no event.
     pub document: Option<usize>,
-    /// Event id, once known.
+    /// Event id.
     pub event_id: Option<String>,
     /// Event type with normalised spelling.
     pub event_type: Option<String>,
     /// Call or message id.
     pub activity_id: Option<ActivityId>,
-    /// One per client, in the order of the participants; empty when the event was skipped.
-    pub synced: Vec<Synced>,
-    /// True when the event is kept, and the work left to a replay or another process.
-    pub queued: bool,
-    /// Why nothing was to be done, if so.
-    pub skipped: Option<Reason>,
+}
+
+/// How something ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It is done.
+    Done,
+    /// There was nothing to do, and why.
+    Skipped(Reason),
+    /// It is kept, and the work left to a replay or another process.
+    Queued,
+    /// A dry run would do this.
+    Planned(Vec<PlannedStep>),
+    /// It could not be done.
+    Failed(Failure),
+}
+
+/// What a person may want to know beside the verdict.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Notes {
     /// Things that went not quite as wished.
     pub warnings: Vec<Warning>,
-    /// What would be done, in a dry run.
-    pub plan: Option<Vec<PlannedStep>>,
     /// What the operator must see to, although the event succeeded.
     pub alarms: Vec<Alarm>,
+}
+
+impl Outcome {
+    /// An outcome with nothing to add.
+    pub fn new(of: Of, verdict: Verdict) -> Self {
+        Self {
+            of,
+            verdict,
+            pages: Vec::new(),
+            notes: Notes::default(),
+        }
+    }
+
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.verdict {
+            Verdict::Failed(failure) => Some(failure),
+            Verdict::Done | Verdict::Skipped(_) | Verdict::Queued | Verdict::Planned(_) => None,
+        }
+    }
 }
 
 /// Something that the operator must see to; goes to the critical log.

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::domain::failure::{Failure, Kind};
 use crate::text;
+use crate::time::stop;
 
 /// Bytes of a foreign text that an error keeps.
 const KEPT: usize = 2048;
@@ -152,6 +154,52 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Error> for Failure {
+    /// What the error means whoever the vendor is; its own refusals a vendor explains itself.
+    fn from(err: Error) -> Self {
+        let (kind, hint) = match &err {
+            Error::Refused { .. } | Error::Blocked { .. } => (
+                Kind::Refused,
+                "if the message does not help, report it with the request id",
+            ),
+            Error::NotNow {
+                status: Some(429 | 529),
+                ..
+            } => (Kind::RateLimited, "run again later"),
+            Error::NotNow { .. } => (
+                Kind::Unavailable,
+                "run again later; check the network if it stays so",
+            ),
+            Error::Unknown { .. } => (
+                Kind::Unavailable,
+                "run the same payload again: what was saved is looked for first",
+            ),
+            Error::Deadline { .. } if stop::is_told() => return Self::stopped(),
+            Error::Deadline { .. } => (
+                Kind::Deadline,
+                "run again later, or with a longer --deadline",
+            ),
+            Error::Untrusted { .. } => (
+                Kind::Config,
+                "something in between shows a certificate of its own, or the address is not the \
+                    vendor's: check the API's base, the proxy and this machine's clock",
+            ),
+            Error::Invalid { .. } => (
+                Kind::Config,
+                "check the keys: one seems to hold a line break or the like",
+            ),
+            Error::TooLarge { .. } | Error::Unreadable { .. } => (
+                Kind::Unavailable,
+                "run again later; if it stays so, report it",
+            ),
+        };
+        Self {
+            request_id: err.request_id().map(str::to_owned),
+            ..Self::new(kind, err.to_string(), hint)
+        }
+    }
+}
 
 /// The text cut to what an error keeps, at a character boundary.
 pub(super) fn kept(body: &str) -> String {

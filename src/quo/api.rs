@@ -51,11 +51,11 @@ pub struct Quo<'a> {
 }
 
 impl<'a> Quo<'a> {
-    /// `base` is that of v1, the one `vendor` calls; the dated surface lies beside it.
-    pub fn new(vendor: &'a Vendor, base: &BaseUrl, deadline: Deadline) -> Self {
+    /// `vendor` calls v1; the dated surface lies beside it.
+    pub fn new(vendor: &'a Vendor, deadline: Deadline) -> Self {
         Self {
             vendor,
-            dated: base.without_version(),
+            dated: vendor.base().without_version(),
             deadline,
         }
     }

@@ -18,8 +18,9 @@ use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
-use super::words::{Fields, Notes};
+use super::words::{Fields, Oddities};
 use crate::domain::event::{Event, Subject};
+use crate::domain::failure::{self, Failure};
 use crate::domain::id::{ActivityId, EventId};
 use crate::surrogate;
 use crate::text;
@@ -88,13 +89,23 @@ impl fmt::Display for PayloadError {
 
 impl std::error::Error for PayloadError {}
 
+impl From<PayloadError> for Failure {
+    fn from(err: PayloadError) -> Self {
+        Self::new(
+            failure::Kind::Payload,
+            err.to_string(),
+            "compare the payload with `fixtures/quo`; if Quo really sent it, report it",
+        )
+    }
+}
+
 /// Reads one JSON document that was received at that moment. Types that need nothing are
 /// `Subject::Unsupported`, whatever else the document holds.
 pub fn parse(document: &[u8], received: Timestamp) -> Result<Event, PayloadError> {
     let mended = surrogate::mend(document);
     let json = utf8(&mended)?;
     serde_json::from_str::<IgnoredAny>(json).map_err(|err| PayloadError::not_json(&err))?;
-    let notes = Notes::default();
+    let notes = Oddities::default();
     let event = read(json.trim(), document, received, &notes)?;
     Ok(Event {
         oddities: notes.into_vec(),
@@ -115,7 +126,7 @@ fn read(
     json: &str,
     document: &[u8],
     received: Timestamp,
-    notes: &Notes,
+    notes: &Oddities,
 ) -> Result<Event, PayloadError> {
     let outer = Fields::of(json, "", ENVELOPE, notes).ok_or_else(|| PayloadError::kind_of(json))?;
     // Some v3 deliveries have the whole event inside of `object`.

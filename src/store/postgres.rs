@@ -14,7 +14,6 @@ mod rate;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
-use anyhow::anyhow;
 use jiff::SignedDuration;
 use postgres::Row;
 use postgres::error::SqlState;
@@ -22,7 +21,7 @@ use postgres::types::{ToSql, Type};
 
 use crate::secret::Secret;
 
-use super::{Error, Mode, Result, held, migrations_made};
+use super::{Error, Fault, Mode, Result, held, migrations_made};
 pub use connect::Address;
 use connect::Link;
 
@@ -85,9 +84,8 @@ impl Db {
         let access = match (mode, &current) {
             (Mode::ReadWrite, Some(_)) => Access::Full,
             (Mode::ReadWrite, None) => {
-                return Err(Error::Broken(anyhow!(
-                    "{address}: the migrations have no effect"
-                )));
+                let what = format!("{address}: the migrations have no effect");
+                return Err(Error::new(Fault::Other, what));
             }
             (Mode::ReadOnly, Some(_)) => Access::ReadOnly,
             (Mode::ReadOnly, None) => Access::Nothing,
@@ -193,9 +191,12 @@ fn migrate(link: &mut Link) -> Result<()> {
         }
         transaction.commit()
     });
-    migrated.map_err(|err| match err {
-        Error::Broken(cause) => Error::Broken(cause.context("cannot migrate the store")),
-        Error::Busy(_) | Error::Newer { .. } => err,
+    migrated.map_err(|err| {
+        if err.passes() {
+            err
+        } else {
+            err.within("cannot migrate the store")
+        }
     })
 }
 

@@ -8,16 +8,16 @@ mod known;
 mod lock;
 mod rate;
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OpenFlags, Params, TransactionBehavior};
 
 use crate::files;
 
-use super::{Error, Mode, Result, migrations_made};
+use super::{Error, Fault, Mode, Result, migrations_made};
 
 pub use lock::{Held, place_of};
 pub use rate::own_rates;
@@ -126,9 +126,7 @@ fn open_writable(path: &Path) -> Result<Connection> {
         make_folder(folder)?;
     }
     // Made by us first, so that nobody else can read it.
-    files::open(path)
-        .with_context(|| format!("cannot open {}", path.display()))
-        .map_err(Error::Broken)?;
+    files::open(path).map_err(|err| cannot("open", path, &err))?;
     begin(path).map_err(|err| with_file_system(err, path))
 }
 
@@ -144,36 +142,42 @@ fn begin(path: &Path) -> Result<Connection> {
 /// Says on what kind of file system the file lies, where that may be the reason: not every one can
 /// lock and map files. One that cannot lock looks to SQLite like one on which others have locked.
 fn with_file_system(err: Error, path: &Path) -> Error {
-    use rusqlite::ErrorCode::{CannotOpen, FileLockingProtocolFailed, SystemIoFailure};
-    let kind = || files::file_system(path).unwrap_or_else(|| "unknown".to_owned());
-    match err {
-        Error::Busy(_) if !files::can_lock(path) => Error::Broken(anyhow::anyhow!(
-            "{} lies on a file system of kind {}, which cannot lock files",
-            path.display(),
-            kind()
-        )),
-        Error::Broken(cause) => {
-            let known = cause.downcast_ref::<rusqlite::Error>();
-            let code = known.and_then(rusqlite::Error::sqlite_error_code);
-            match code {
-                Some(CannotOpen | FileLockingProtocolFailed | SystemIoFailure) => {
-                    let shown = path.display();
-                    let context = format!("{shown}, on a file system of kind {}", kind());
-                    Error::Broken(cause.context(context))
-                }
-                Some(_) | None => Error::Broken(cause),
-            }
+    let shown = path.display();
+    let kind = files::file_system(path).unwrap_or_else(|| "unknown".to_owned());
+    match err.fault {
+        Fault::Busy | Fault::NoLocks if !files::can_lock(path) => Error::new(
+            Fault::NoLocks,
+            format!("{shown} lies on a file system of kind {kind}, which cannot lock files"),
+        ),
+        Fault::Rights | Fault::NoLocks | Fault::Other => {
+            err.within(&format!("{shown}, on a file system of kind {kind}"))
         }
-        other @ (Error::Busy(_) | Error::Newer { .. }) => other,
+        Fault::Busy
+        | Fault::Unreachable
+        | Fault::Newer
+        | Fault::Address
+        | Fault::Login
+        | Fault::Full
+        | Fault::Damaged => err,
     }
 }
 
 /// A file that cannot be locked or the like.
-fn cannot(what: &str, path: &Path, err: std::io::Error) -> Error {
+fn cannot(what: &str, path: &Path, err: &io::Error) -> Error {
+    let is_one_of = |kinds: &[ErrorKind]| kinds.contains(&err.kind());
+    let fault = if is_one_of(&[ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem]) {
+        Fault::Rights
+    } else if is_one_of(&[ErrorKind::StorageFull, ErrorKind::QuotaExceeded]) {
+        Fault::Full
+    } else if is_one_of(&[ErrorKind::Unsupported]) {
+        Fault::NoLocks
+    } else {
+        Fault::Other
+    };
     let kind = files::file_system(path).unwrap_or_else(|| "unknown".to_owned());
     let shown = path.display();
-    let context = format!("cannot {what} {shown}, on a file system of kind {kind}");
-    Error::Broken(anyhow::Error::new(err).context(context))
+    let what = format!("cannot {what} {shown}, on a file system of kind {kind}: {err}");
+    Error::new(fault, what)
 }
 
 /// For a dry run: the file as it is, or an empty store in memory.
@@ -199,8 +203,8 @@ fn known_version(connection: &Connection) -> Result<usize> {
 /// One process at a time: turning WAL on ignores the busy timeout, and migrations must not race.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     let beside = path.with_extension("lock");
-    let guard = files::open(&beside).map_err(|err| cannot("open", &beside, err))?;
-    guard.lock().map_err(|err| cannot("lock", &beside, err))?;
+    let guard = files::open(&beside).map_err(|err| cannot("open", &beside, &err))?;
+    guard.lock().map_err(|err| cannot("lock", &beside, &err))?;
     // Of no effect once there is something in the file.
     connection.pragma_update(None, "page_size", PAGE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -223,20 +227,24 @@ fn run_migrations(connection: &mut Connection) -> Result<()> {
 }
 
 fn make_folder(folder: &Path) -> Result<()> {
-    let made = files::make_folder(folder);
-    made.with_context(|| format!("cannot make {}", folder.display()))
-        .map_err(Error::Broken)
+    files::make_folder(folder).map_err(|err| cannot("make", folder, &err))
 }
 
 impl From<rusqlite::Error> for Error {
     fn from(err: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
-        match err.sqlite_error_code() {
-            Some(DatabaseBusy | DatabaseLocked) => {
-                Self::Busy(format!("locked by another process: {err}"))
+        use rusqlite::ErrorCode as Code;
+        let fault = match err.sqlite_error_code() {
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => {
+                let what = format!("locked by another process: {err}");
+                return Self::new(Fault::Busy, what);
             }
-            Some(_) | None => Self::Broken(anyhow::Error::new(err)),
-        }
+            Some(Code::DatabaseCorrupt | Code::NotADatabase) => Fault::Damaged,
+            Some(Code::DiskFull) => Fault::Full,
+            Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => Fault::Rights,
+            Some(Code::FileLockingProtocolFailed) => Fault::NoLocks,
+            _ => Fault::Other,
+        };
+        Self::new(fault, err.to_string())
     }
 }
 
@@ -272,19 +280,15 @@ mod tests {
             .expect("open")
             .pragma_update(None, "user_version", 99)
             .expect("pragma");
-        assert!(matches!(
-            Db::open(&path, Mode::ReadWrite, now),
-            Err(Error::Newer {
-                found: 99,
-                known: 3
-            })
-        ));
+        let newer = Db::open(&path, Mode::ReadWrite, now)
+            .err()
+            .expect("refused");
+        assert_eq!(newer.fault, Fault::Newer);
+        assert!(newer.to_string().contains("schema 99"), "{newer}");
         let text = "this is not a database, whatever its name says".repeat(50);
         fs::write(dir.path().join("no.db"), text).expect("write");
-        assert!(matches!(
-            Db::open(&dir.path().join("no.db"), Mode::ReadWrite, now),
-            Err(Error::Broken(_))
-        ));
+        let damaged = Db::open(&dir.path().join("no.db"), Mode::ReadWrite, now);
+        assert_eq!(damaged.err().map(|err| err.fault), Some(Fault::Damaged));
     }
 
     /// Every row of the inbox, whatever the schema.

@@ -20,7 +20,7 @@ use super::facts::{Draft, Facts, Moment, PageFact};
 use super::gather::{self, entry::Standing};
 use super::people::Workspace;
 use super::plan::{self, Layout};
-use super::{Error, Sync};
+use super::{Error, Run};
 
 /// An activity of which everything is known.
 pub struct Activity<'a> {
@@ -53,14 +53,14 @@ impl<'a> Activity<'a> {
     /// Leaves the activity to be written, unless it stands everywhere already.
     pub fn put(
         self,
-        sync: &Sync,
+        run: &Run,
         clients: Vec<Phone>,
         contacts: ContactLookup,
         task: &mut Task<'a>,
     ) -> Result<(), Error> {
-        if let Some(synced) = self.stands_everywhere(sync, &clients)? {
-            task.outcome.synced = synced;
-            task.outcome.skipped = Some(Reason::Duplicate);
+        if let Some(synced) = self.stands_everywhere(run, &clients)? {
+            task.pages = synced;
+            task.skipped = Some(Reason::Duplicate);
         } else {
             (task.activity, task.phones, task.contacts) = (Some(self), clients, contacts);
         }
@@ -71,9 +71,9 @@ impl<'a> Activity<'a> {
 impl Activity<'_> {
     /// What this activity wants on one client's page. Looks at the page where the store does not
     /// know for certain what stands there.
-    pub fn draft(&self, sync: &Sync, facts: &Facts, all: &[&Facts]) -> Result<Draft, Error> {
-        let standing = self.existing(sync, facts)?;
-        let names = self.names(sync, all);
+    pub fn draft(&self, run: &Run, facts: &Facts, all: &[&Facts]) -> Result<Draft, Error> {
+        let standing = self.existing(run, facts)?;
+        let names = self.names(run, all);
         let block = match &self.content {
             Content::Message(message) => Some(entry::message(message, &self.members, &names)),
             Content::Call { line, .. } => line
@@ -113,12 +113,12 @@ impl Activity<'_> {
         })
     }
 
-    fn existing(&self, sync: &Sync, facts: &Facts) -> Result<Option<Standing>, Error> {
+    fn existing(&self, run: &Run, facts: &Facts) -> Result<Option<Standing>, Error> {
         let page = match &facts.page {
             PageFact::Absent => None,
             PageFact::Known { row, .. } => Some(&row.id),
         };
-        let records = sync.store.entries(&self.id)?;
+        let records = run.store.entries(&self.id)?;
         let Some(record) = records
             .into_iter()
             .find(|record| record.phone == facts.phone)
@@ -130,25 +130,21 @@ impl Activity<'_> {
             let Some(page) = page.filter(|_| late) else {
                 return Ok(None);
             };
-            return gather::entry::unheard_of(sync, &self.id, &facts.phone, page);
+            return gather::entry::unheard_of(run, &self.id, &facts.phone, page);
         };
-        let Some(standing) = gather::entry::settle(sync, record, page)? else {
+        let Some(standing) = gather::entry::settle(run, record, page)? else {
             return Ok(None);
         };
         if self.adds_to(&standing.record) {
-            gather::entry::locate(sync, standing)
+            gather::entry::locate(run, standing)
         } else {
             Ok(Some(standing))
         }
     }
 
     /// If every client has its entry and nothing is to be added: their pages.
-    fn stands_everywhere(
-        &self,
-        sync: &Sync,
-        phones: &[Phone],
-    ) -> Result<Option<Vec<Synced>>, Error> {
-        let records = sync.store.entries(&self.id)?;
+    fn stands_everywhere(&self, run: &Run, phones: &[Phone]) -> Result<Option<Vec<Synced>>, Error> {
+        let records = run.store.entries(&self.id)?;
         let mut synced = Vec::new();
         for phone in phones {
             let certain = |record: &&EntryRecord| {
@@ -161,10 +157,10 @@ impl Activity<'_> {
             else {
                 return Ok(None);
             };
-            let known = sync.store.page(phone)?;
+            let known = run.store.page(phone)?;
             // The entry was written, and perhaps not the properties beside it.
             if let Some(known) = &known
-                && (known.body == "null" || self.is_ahead_of(sync, known)?)
+                && (known.body == "null" || self.is_ahead_of(run, known)?)
             {
                 return Ok(None);
             }
@@ -182,16 +178,16 @@ impl Activity<'_> {
 
     /// True if the page's date lies before this activity, as far as the store knows the page and
     /// its columns.
-    fn is_ahead_of(&self, sync: &Sync, known: &KnownPage) -> Result<bool, Error> {
+    fn is_ahead_of(&self, run: &Run, known: &KnownPage) -> Result<bool, Error> {
         let Some((moment, row)) = self.moment.zip(gather::page::kept_row(known)) else {
             return Ok(false);
         };
-        let Some(columns) = gather::table::kept_columns(sync)? else {
+        let Some(columns) = gather::table::kept_columns(run)? else {
             return Ok(true);
         };
         let layout = Layout {
             columns: &columns,
-            names: &sync.settings.columns,
+            names: &run.settings.columns,
         };
         Ok(plan::is_behind(&row, moment, &layout))
     }
@@ -220,7 +216,7 @@ impl Activity<'_> {
         stands.is_some_and(|stands| outcome.says_more_than(&stands))
     }
 
-    fn names(&self, sync: &Sync, all: &[&Facts]) -> Names {
+    fn names(&self, run: &Run, all: &[&Facts]) -> Names {
         let mut phones = self.workspace.own.clone().unwrap_or_default();
         for facts in all {
             let title = match &facts.page {
@@ -247,7 +243,7 @@ impl Activity<'_> {
         Names {
             users,
             phones,
-            zone: sync.settings.zone.clone(),
+            zone: run.settings.zone.clone(),
         }
     }
 }

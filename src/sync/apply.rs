@@ -29,7 +29,7 @@ use super::gather;
 use super::gather::entry::{self, Standing};
 use super::gather::table::ClientsTable;
 use super::plan::ClientPlan;
-use super::{Error, Sync};
+use super::{Error, Run};
 
 /// What came of a plan.
 #[derive(Debug, Default)]
@@ -58,13 +58,13 @@ impl<E: Into<Error>> From<E> for Stop {
 
 /// Carries out the plan for one client.
 pub fn client(
-    sync: &Sync,
+    run: &Run,
     table: &ClientsTable,
     phone: &Phone,
     plan: &ClientPlan,
 ) -> Result<Applied, Stop> {
     let mut writer = Writer {
-        sync,
+        run,
         table,
         phone,
         title: &plan.title,
@@ -132,7 +132,7 @@ fn heads(rendered: &[Rendered]) -> Vec<Vec<Json>> {
 }
 
 struct Writer<'a> {
-    sync: &'a Sync<'a>,
+    run: &'a Run<'a>,
     table: &'a ClientsTable,
     phone: &'a Phone,
     title: &'a str,
@@ -142,13 +142,13 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn create(&mut self, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
         let rendered = render(entries);
-        self.sync
+        self.run
             .store
             .intend(None, &self.records(&rendered, None))?;
         let mut groups = heads(&rendered).into_iter();
         let first = groups.next().unwrap_or_default();
         let essential = [self.table.phone.id.as_str(), "title"];
-        let (notion, deadline) = (self.sync.notion, self.sync.deadline);
+        let (notion, deadline) = (self.run.notion, self.run.deadline);
         let create = |made: Option<&(PageId, Option<Json>)>, properties: &[Property]| match made {
             None => rejection::with_links_or_without(&first, first.len(), |first| {
                 notion.create_page(&self.table.table, properties, first, deadline)
@@ -173,11 +173,11 @@ impl Writer<'_> {
     }
 
     fn update(&mut self, page: &PageId, properties: &[Property]) -> Result<(), Stop> {
-        self.sync
+        self.run
             .store
             .intend(Some((self.phone, &self.uncertain(page))), &[])?;
         self.applied.page = Some(page.clone());
-        let (notion, deadline) = (self.sync.notion, self.sync.deadline);
+        let (notion, deadline) = (self.run.notion, self.run.deadline);
         let update =
             |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
         let sent = rejection::without_refused(properties, &[], update);
@@ -194,10 +194,10 @@ impl Writer<'_> {
         self.applied.page = Some(page.clone());
         let rendered = render(entries);
         let intended = self.records(&rendered, Some(page));
-        self.sync
+        self.run
             .store
             .intend(Some((self.phone, &self.uncertain(page))), &intended)?;
-        let (notion, deadline) = (self.sync.notion, self.sync.deadline);
+        let (notion, deadline) = (self.run.notion, self.run.deadline);
         let update =
             |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
         let writing = || rejection::without_refused(properties, &[], update);
@@ -224,7 +224,7 @@ impl Writer<'_> {
     fn append(&mut self, page: &PageId, entries: &[NewEntry]) -> Result<(), Stop> {
         self.applied.page = Some(page.clone());
         let rendered = render(entries);
-        self.sync
+        self.run
             .store
             .intend(None, &self.records(&rendered, Some(page)))?;
         self.append_intended(page, &rendered)
@@ -244,8 +244,8 @@ impl Writer<'_> {
     ) -> Result<(), Stop> {
         for group in groups {
             let sent = rejection::with_links_or_without(&group, group.len(), |group| {
-                let notion = self.sync.notion;
-                notion.append(&page.as_block(), group, self.sync.deadline)
+                let notion = self.run.notion;
+                notion.append(&page.as_block(), group, self.run.deadline)
             });
             let ids = self.judged(sent)?;
             let (sent, after) = entries.split_at(group.len());
@@ -265,7 +265,7 @@ impl Writer<'_> {
                 continue;
             };
             let located = entry::locate(
-                self.sync,
+                self.run,
                 Standing {
                     record,
                     inside: Vec::new(),
@@ -295,7 +295,7 @@ impl Writer<'_> {
         };
         self.applied.page.clone_from(&record.page);
         record.pending.extend(parts.iter().map(|part| part.kind));
-        self.sync.store.intend(None, &[record])?;
+        self.run.store.intend(None, &[record])?;
         let missing = blocks::without(parts.iter().flat_map(blocks::part).collect(), present);
         for group in blocks::groups(missing) {
             let sent = self.append_inside(block, &group);
@@ -307,7 +307,7 @@ impl Writer<'_> {
     /// Appends to the inside of an entry.
     fn append_inside(&self, entry: &BlockId, blocks: &[Json]) -> notion::Result<Vec<BlockId>> {
         rejection::with_links_or_without(blocks, 1, |blocks| {
-            self.sync.notion.append(entry, blocks, self.sync.deadline)
+            self.run.notion.append(entry, blocks, self.run.deadline)
         })
     }
 
@@ -317,14 +317,14 @@ impl Writer<'_> {
         };
         self.applied.page.clone_from(&record.page);
         // The intent: until the answer is there, the line has to be looked at.
-        self.sync.store.intend(
+        self.run.store.intend(
             None,
             &[EntryRecord {
                 block: None,
                 ..record.clone()
             }],
         )?;
-        let sent = self.sync.notion.reword(block, line, self.sync.deadline);
+        let sent = self.run.notion.reword(block, line, self.run.deadline);
         self.entry_judged(sent, activity)?;
         self.save(&EntryRecord {
             line: text::first_line(&line.plain()).to_owned(),
@@ -359,7 +359,7 @@ impl Writer<'_> {
             ..self.entry_record(entry, Some(page), id)
         };
         let records: Vec<EntryRecord> = entries.iter().zip(ids).map(record).collect();
-        Ok(self.sync.store.save_entries(&records)?)
+        Ok(self.run.store.save_entries(&records)?)
     }
 
     /// Records that these parts of an entry are there. What another event left pending stays so.
@@ -375,7 +375,7 @@ impl Writer<'_> {
     }
 
     fn save(&self, record: &EntryRecord) -> Result<(), Stop> {
-        Ok(self.sync.store.save_entries(std::slice::from_ref(record))?)
+        Ok(self.run.store.save_entries(std::slice::from_ref(record))?)
     }
 
     fn entry_record(
@@ -405,7 +405,7 @@ impl Writer<'_> {
     }
 
     fn record(&self, activity: &ActivityId) -> Result<Option<EntryRecord>, Stop> {
-        let records = self.sync.store.entries(activity)?;
+        let records = self.run.store.entries(activity)?;
         Ok(records
             .into_iter()
             .find(|record| record.phone == *self.phone))
@@ -415,9 +415,9 @@ impl Writer<'_> {
     fn remember(&mut self, id: &PageId, body: Option<&Json>) -> Result<(), Stop> {
         self.applied.page = Some(id.clone());
         if let Some((row, body)) = body.and_then(|body| Some((page::read(body)?, body))) {
-            gather::page::save(self.sync, self.phone, &row, body)?;
+            gather::page::save(self.run, self.phone, &row, body)?;
         } else {
-            self.sync.store.save_page(self.phone, &self.uncertain(id))?;
+            self.run.store.save_page(self.phone, &self.uncertain(id))?;
         }
         Ok(())
     }
@@ -426,7 +426,7 @@ impl Writer<'_> {
     /// next time.
     fn refused(&mut self, warnings: Vec<Warning>) -> Result<(), Stop> {
         if !warnings.is_empty() {
-            gather::table::forget(self.sync)?;
+            gather::table::forget(self.run)?;
         }
         self.applied.warnings.extend(warnings);
         Ok(())
@@ -441,9 +441,9 @@ impl Writer<'_> {
         let page_gone =
             err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
         if page_gone {
-            self.sync.store.forget_page(self.phone)?;
+            self.run.store.forget_page(self.phone)?;
         } else if err.refusal(400).is_some_and(database::has_several_sources) {
-            gather::table::forget(self.sync)?;
+            gather::table::forget(self.run)?;
         } else if !is_unknown(&err) {
             return Err(err.into());
         }

@@ -3,11 +3,10 @@
 //! Everything that is to be put onto one client's page goes there together, whatever the number of
 //! events.
 
-use std::sync::Arc;
-
 use crate::domain::context::ContactLookup;
+use crate::domain::failure::Failure;
 use crate::domain::id::PageId;
-use crate::domain::outcome::{Action, Outcome, PlannedStep, Reason, Synced, Warning};
+use crate::domain::outcome::{Action, Notes, PlannedStep, Reason, Synced, Warning};
 use crate::domain::phone::Phone;
 use crate::domain::step::Step;
 use crate::notion;
@@ -18,9 +17,9 @@ use super::apply::{self, Stop};
 use super::facts::{Draft, Facts, PageFact};
 use super::gather::table::{self, ClientsTable};
 use super::gather::{self, Audience};
-use super::people::NewPages;
 use super::plan::{self, ClientPlan, Layout};
-use super::{Error, Sync};
+use super::{Error, Run};
+use crate::domain::choice::NewPages;
 
 /// Most clients whose pages are written at once.
 const AT_ONCE: usize = 4;
@@ -36,10 +35,16 @@ pub struct Task<'a> {
     pub phones: Vec<Phone>,
     /// Contacts that Quo named.
     pub contacts: ContactLookup,
-    /// What has come of it.
-    pub outcome: Outcome,
+    /// What was done for each of them.
+    pub pages: Vec<Synced>,
+    /// Why there was nothing to do, if so.
+    pub skipped: Option<Reason>,
+    /// What would be done, in a dry run.
+    pub planned: Vec<PlannedStep>,
+    /// What was met on the way.
+    pub notes: Notes,
     /// Why it could not be finished.
-    pub error: Option<Arc<Error>>,
+    pub failure: Option<Failure>,
     /// Number of tasks that shared a request which Notion refused: nobody knows which of them it
     /// means.
     pub refused_with: usize,
@@ -49,40 +54,34 @@ pub struct Task<'a> {
 
 impl Task<'_> {
     /// Ends the task. What came first counts.
-    pub fn fail(&mut self, error: &Arc<Error>) {
-        self.error.get_or_insert_with(|| Arc::clone(error));
+    pub fn fail(&mut self, failure: &Failure) {
+        self.failure.get_or_insert_with(|| failure.clone());
     }
 
     /// Takes what came of its share in one client's turn.
     fn take(&mut self, share: Share) {
-        self.outcome.warnings.extend(share.warnings);
-        self.outcome.synced.extend(share.synced);
-        if let Some(plan) = &mut self.outcome.plan {
-            plan.extend(share.planned);
-        }
+        self.notes.warnings.extend(share.warnings);
+        self.pages.extend(share.synced);
+        self.planned.extend(share.planned);
         self.refused_with = self.refused_with.max(share.refused_with);
         self.not_wanted += usize::from(share.not_wanted);
-        if let Some(error) = &share.error {
-            self.fail(error);
+        if let Some(failure) = &share.failure {
+            self.fail(failure);
         }
     }
 
     /// Puts the clients into their order, and tells if there was nothing to do for any of them.
     fn conclude(&mut self) {
         let phones = &self.phones;
-        self.outcome
-            .synced
+        self.pages
             .sort_by_key(|synced| phones.iter().position(|phone| *phone == synced.phone));
         let idle = self
-            .outcome
-            .synced
+            .pages
             .iter()
             .all(|synced| synced.action == Action::Skipped);
-        if idle && self.error.is_none() && self.outcome.skipped.is_none() {
-            self.outcome.skipped = Some(match self.activity {
-                Some(_) if self.not_wanted > 0 && self.outcome.synced.is_empty() => {
-                    Reason::NotWanted
-                }
+        if idle && self.failure.is_none() && self.skipped.is_none() {
+            self.skipped = Some(match self.activity {
+                Some(_) if self.not_wanted > 0 && self.pages.is_empty() => Reason::NotWanted,
                 Some(_) => Reason::Duplicate,
                 None => Reason::NothingNew,
             });
@@ -97,16 +96,16 @@ impl Task<'_> {
     }
 
     fn concerns(&self, phone: &Phone) -> bool {
-        self.error.is_none() && self.phones.contains(phone)
+        self.failure.is_none() && self.phones.contains(phone)
     }
 }
 
 /// Gathers, plans and applies for every client of the tasks.
-pub fn write_all(sync: &Sync, tasks: &mut [Task]) {
+pub fn write_all(run: &Run, tasks: &mut [Task]) {
     let mut phones: Vec<Phone> = Vec::new();
     for phone in tasks
         .iter()
-        .filter(|task| task.error.is_none())
+        .filter(|task| task.failure.is_none())
         .flat_map(|task| &task.phones)
     {
         if !phones.contains(phone) {
@@ -114,27 +113,27 @@ pub fn write_all(sync: &Sync, tasks: &mut [Task]) {
         }
     }
     if !phones.is_empty()
-        && let Err(error) = write_clients(sync, &phones, tasks)
+        && let Err(error) = write_clients(run, &phones, tasks)
     {
-        let error = Arc::new(error);
+        let failure = Failure::from(error);
         tasks
             .iter_mut()
             .filter(|task| !task.phones.is_empty())
-            .for_each(|task| task.fail(&error));
+            .for_each(|task| task.fail(&failure));
     }
     tasks.iter_mut().for_each(Task::conclude);
 }
 
-fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<(), Error> {
-    let held = sync.store.lock_clients(phones, sync.deadline)?;
+fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), Error> {
+    let held = run.store.lock_clients(phones, run.deadline)?;
     let _one_writer_per_client = held.ok_or_else(|| {
         Error::Unsettled("another process is still writing to the client's page".into())
     })?;
-    let mut notes = Outcome::default();
-    let gathered = gather_all(sync, phones, tasks, &mut notes);
+    let mut notes = Notes::default();
+    let gathered = gather_all(run, phones, tasks, &mut notes);
     for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
-        task.outcome.warnings.extend(notes.warnings.iter().cloned());
-        task.outcome.alarms.append(&mut notes.alarms);
+        task.notes.warnings.extend(notes.warnings.iter().cloned());
+        task.notes.alarms.append(&mut notes.alarms);
     }
     let (table, gathered) = gathered?;
     let mut all = Vec::new();
@@ -147,7 +146,7 @@ fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<()
     }
     let turns: Vec<Turn> = all
         .iter()
-        .map(|facts| Turn::new(sync, &table, &all, facts, tasks))
+        .map(|facts| Turn::new(run, &table, &all, facts, tasks))
         .collect();
     // Some at once, for none needs another's answer.
     for share in side_by_side(turns, AT_ONCE, Turn::write)
@@ -160,28 +159,28 @@ fn write_clients(sync: &Sync, phones: &[Phone], tasks: &mut [Task]) -> Result<()
 }
 
 fn fail(tasks: &mut [Task], phone: &Phone, error: Error) {
-    let error = Arc::new(error);
+    let failure = Failure::from(error);
     tasks
         .iter_mut()
         .filter(|task| task.concerns(phone))
-        .for_each(|task| task.fail(&error));
+        .for_each(|task| task.fail(&failure));
 }
 
 /// Gathers; and once more with the columns read anew when Notion refuses what was asked, because
 /// the user may have changed them.
 fn gather_all(
-    sync: &Sync,
+    run: &Run,
     phones: &[Phone],
     tasks: &[Task],
-    notes: &mut Outcome,
+    notes: &mut Notes,
 ) -> Result<(ClientsTable, Vec<Result<Facts, Error>>), Error> {
     let audiences: Vec<Audience> = tasks
         .iter()
-        .filter(|task| task.error.is_none())
+        .filter(|task| task.failure.is_none())
         .map(Task::audience)
         .collect();
-    let clients_table = table::gather(sync)?;
-    let gathered = gather::clients(sync, &clients_table, phones, &audiences, notes)?;
+    let clients_table = table::gather(run)?;
+    let gathered = gather::clients(run, &clients_table, phones, &audiences, notes)?;
     let refusal = |found: &Result<Facts, Error>| match found {
         Err(Error::Notion(err)) if err.refusal(400).is_some() => Some(err.to_string()),
         Ok(_) | Err(_) => None,
@@ -190,9 +189,9 @@ fn gather_all(
         return Ok((clients_table, gathered));
     };
     log::warn!("{why}; reading the database's columns again");
-    table::forget(sync)?;
-    let clients_table = table::gather(sync)?;
-    let gathered = gather::clients(sync, &clients_table, phones, &audiences, notes)?;
+    table::forget(run)?;
+    let clients_table = table::gather(run)?;
+    let gathered = gather::clients(run, &clients_table, phones, &audiences, notes)?;
     Ok((clients_table, gathered))
 }
 
@@ -206,7 +205,7 @@ struct Share {
     warnings: Vec<Warning>,
     planned: Vec<PlannedStep>,
     synced: Option<Synced>,
-    error: Option<Arc<Error>>,
+    failure: Option<Failure>,
     refused_with: usize,
     /// True if the client has no page, and gets none.
     not_wanted: bool,
@@ -214,7 +213,7 @@ struct Share {
 
 /// One client's turn: what all tasks want on that page is written.
 struct Turn<'a> {
-    sync: &'a Sync<'a>,
+    run: &'a Run<'a>,
     table: &'a ClientsTable,
     /// Facts of all clients, for their names.
     all: &'a [Facts],
@@ -226,7 +225,7 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn new(
-        sync: &'a Sync<'a>,
+        run: &'a Run<'a>,
         table: &'a ClientsTable,
         all: &'a [Facts],
         facts: &Facts,
@@ -244,7 +243,7 @@ impl<'a> Turn<'a> {
             .collect();
         let was_there = facts.page != PageFact::Absent;
         Self {
-            sync,
+            run,
             table,
             all,
             facts: facts.clone(),
@@ -265,10 +264,10 @@ impl<'a> Turn<'a> {
                     .any(|status| err.refusal(*status).is_some())
             };
             let refused = matches!(&error, Error::Notion(err) if is_refusal(err));
-            let (error, all) = (Arc::new(error), self.open().count());
+            let (failure, all) = (Failure::from(error), self.open().count());
             for share in self.open() {
                 share.refused_with = if refused { all } else { 0 };
-                share.error = Some(Arc::clone(&error));
+                share.failure = Some(failure.clone());
             }
         }
         self.shares
@@ -276,20 +275,22 @@ impl<'a> Turn<'a> {
 
     /// Shares of tasks that have not failed.
     fn open(&mut self) -> impl Iterator<Item = &mut Share> {
-        self.shares.iter_mut().filter(|share| share.error.is_none())
+        self.shares
+            .iter_mut()
+            .filter(|share| share.failure.is_none())
     }
 
     /// True if the client has no page, and by the user's choice gets none.
     fn gets_no_page(&self) -> Result<bool, Error> {
         let is_known = self.facts.profile.is_some();
-        match self.sync.settings.choice.new_pages {
+        match self.run.settings.choice.new_pages {
             _ if self.facts.page != PageFact::Absent => Ok(false),
             NewPages::Always => Ok(false),
             NewPages::Never => Ok(true),
             NewPages::Known if is_known => Ok(false),
             NewPages::Known if self.facts.all_contacts_seen => Ok(true),
             // Who could not be looked for is not unknown.
-            NewPages::Known if self.sync.quo.is_none() => Err(Error::KeyNeeded(
+            NewPages::Known if self.run.quo.is_none() => Err(Error::KeyNeeded(
                 "new_pages = \"known\" asks quo for its contacts, and no OPENPHONE_API_KEY is set"
                     .into(),
             )),
@@ -319,18 +320,18 @@ impl<'a> Turn<'a> {
             if attempt == 1 {
                 self.warn(&plan.warnings);
             }
-            if self.sync.dry_run {
+            if self.run.settings.dry_run {
                 self.tell_plan(&plan);
                 self.tell(&plan, None);
                 return Ok(());
             }
-            match apply::client(self.sync, self.table, &self.facts.phone, &plan) {
+            match apply::client(self.run, self.table, &self.facts.phone, &plan) {
                 Ok(applied) => {
                     self.warn(&applied.warnings);
                     self.tell(&plan, applied.page);
                     return Ok(());
                 }
-                Err(Stop::Again(why)) if attempt < ATTEMPTS && !self.sync.deadline.passed() => {
+                Err(Stop::Again(why)) if attempt < ATTEMPTS && !self.run.deadline.passed() => {
                     log::warn!("{}: {why}; looking again", self.facts.phone);
                     self.reread()?;
                     self.was_there &= self.facts.page != PageFact::Absent;
@@ -342,7 +343,7 @@ impl<'a> Turn<'a> {
     }
 
     fn reread(&mut self) -> Result<(), Error> {
-        self.facts.page = gather::reread(self.sync, self.table, &self.facts.phone)?;
+        self.facts.page = gather::reread(self.run, self.table, &self.facts.phone)?;
         Ok(())
     }
 
@@ -351,7 +352,7 @@ impl<'a> Turn<'a> {
     fn plan(&mut self) -> Result<(ClientPlan, Vec<Draft>), Error> {
         let layout = Layout {
             columns: &self.table.columns,
-            names: &self.sync.settings.columns,
+            names: &self.run.settings.columns,
         };
         let drafts = self.drafts();
         let planned = plan::client(&self.facts, &drafts, &layout);
@@ -366,7 +367,11 @@ impl<'a> Turn<'a> {
     /// What each task wants on the page, of those that can tell; the others have failed.
     fn drafts(&mut self) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        for share in self.shares.iter_mut().filter(|share| share.error.is_none()) {
+        for share in self
+            .shares
+            .iter_mut()
+            .filter(|share| share.failure.is_none())
+        {
             let task = &self.tasks[share.task];
             let Some(activity) = &task.activity else {
                 continue;
@@ -376,9 +381,9 @@ impl<'a> Turn<'a> {
                 .iter()
                 .filter(|facts| task.phones.contains(&facts.phone))
                 .collect();
-            match activity.draft(self.sync, &self.facts, &members) {
+            match activity.draft(self.run, &self.facts, &members) {
                 Ok(draft) => drafts.push(draft),
-                Err(error) => share.error = Some(Arc::new(error)),
+                Err(error) => share.failure = Some(error.into()),
             }
         }
         drafts

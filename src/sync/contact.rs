@@ -10,20 +10,20 @@ use crate::domain::phone::Phone;
 
 use super::client::Task;
 use super::gather::profile;
-use super::{Error, Sync};
+use super::{Error, Run};
 
 /// Most numbers of one contact that are looked at.
 const PHONES: usize = 10;
 
 /// Keeps the index fresh, and tells which pages are to be filled.
-pub fn fill<'a>(sync: &'a Sync, news: &ContactUpdate, task: &mut Task<'a>) -> Result<(), Error> {
+pub fn fill<'a>(run: &'a Run, news: &ContactUpdate, task: &mut Task<'a>) -> Result<(), Error> {
     if news.deleted {
-        sync.store.drop_contact(&news.contact.id)?;
-        task.outcome.skipped = Some(Reason::NothingNew);
+        run.store.drop_contact(&news.contact.id)?;
+        task.skipped = Some(Reason::NothingNew);
         return Ok(());
     }
-    profile::renew(sync, &news.contact, &mut task.outcome)?;
-    let workspace = sync.workspace(None, &mut task.outcome)?;
+    profile::renew(run, &news.contact, &mut task.notes)?;
+    let workspace = run.workspace(None, &mut task.notes)?;
     let country = workspace.own.as_ref().and_then(|own| own.keys().next());
     let own = |phone: &Phone| {
         workspace
@@ -41,9 +41,9 @@ pub fn fill<'a>(sync: &'a Sync, news: &ContactUpdate, task: &mut Task<'a>) -> Re
     phones.dedup();
     phones.retain(|phone| !own(phone));
     let is_told = !phones.is_empty();
-    phones.retain(|phone| !sync.settings.choice.ignores(phone));
+    phones.retain(|phone| !run.settings.choice.ignores(phone));
     if is_told && phones.is_empty() {
-        task.outcome.skipped = Some(Reason::NotWanted);
+        task.skipped = Some(Reason::NotWanted);
     }
     phones.truncate(PHONES);
     // The index has just been renewed: nobody has to be asked again.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::failure::{Failure, Hope, Kind};
 use crate::{notion, quo, store};
 
 /// Why an event could not be put into Notion.
@@ -21,17 +22,10 @@ pub enum Error {
     KeyNeeded(String),
     /// More outside members than any group of Quo's has.
     Crowd(usize),
-    /// The user's database or settings do not fit.
-    Misconfigured(String),
+    /// The database lacks a column without which nothing can be written.
+    NoColumn(String),
     /// A write whose outcome is not known, also after looking.
     Unsettled(String),
-}
-
-impl Error {
-    /// True if trying again can never help.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Crowd(_))
-    }
 }
 
 impl fmt::Display for Error {
@@ -46,7 +40,7 @@ impl fmt::Display for Error {
             }
             Self::Unknown(what)
             | Self::KeyNeeded(what)
-            | Self::Misconfigured(what)
+            | Self::NoColumn(what)
             | Self::Unsettled(what) => f.write_str(what),
             Self::Crowd(members) => write!(
                 f,
@@ -78,5 +72,40 @@ impl From<store::Error> for Error {
 impl From<quo::Error> for Error {
     fn from(err: quo::Error) -> Self {
         Self::Quo(err)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(err: Error) -> Self {
+        let message = err.to_string();
+        let unavailable = |hint: &str| Self::new(Kind::Unavailable, message.clone(), hint);
+        match err {
+            Error::Notion(err) => err.into(),
+            Error::Store(err) => err.into(),
+            Error::Quo(err) => match Self::from(err) {
+                stopped if stopped.is_stop() => stopped,
+                failure => Self { message, ..failure },
+            },
+            Error::Unknown(_) => unavailable("it may only be too early; run again later"),
+            Error::OwnNumbersNeeded => {
+                unavailable("set OPENPHONE_API_KEY, or run again when Quo answers")
+            }
+            Error::Unsettled(_) => {
+                unavailable("run the same payload again; it is looked for first")
+            }
+            Error::KeyNeeded(_) => {
+                Self::config(message, "set OPENPHONE_API_KEY to a key of the workspace")
+            }
+            Error::NoColumn(_) => Self::config(
+                message,
+                "set the column's name in quotion.toml under [clients], or add it in Notion",
+            ),
+            Error::Crowd(_) => Self::new(
+                Kind::Refused,
+                message,
+                "look at the payload: participants, recipients or a list with commas",
+            )
+            .with_hope(Hope::Never),
+        }
     }
 }

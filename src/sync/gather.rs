@@ -12,13 +12,13 @@ pub mod workspace;
 use std::time::Instant;
 
 use crate::domain::context::ContactLookup;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::Notes;
 use crate::domain::phone::Phone;
 use crate::store::KnownPage;
 use crate::time::{both, side_by_side};
 
 use super::facts::{Facts, PageFact};
-use super::{Error, Sync};
+use super::{Error, Run};
 use page::{Found, Look};
 use table::ClientsTable;
 
@@ -36,23 +36,23 @@ pub struct Audience<'a> {
 /// Gathers facts about each of `phones`, in their order. A page that cannot be looked for is that
 /// client's error; a profile that cannot be had is a warning.
 pub fn clients(
-    sync: &Sync,
+    run: &Run,
     table: &ClientsTable,
     phones: &[Phone],
     audiences: &[Audience],
-    notes: &mut Outcome,
+    notes: &mut Notes,
 ) -> Result<Vec<Result<Facts, Error>>, Error> {
-    let wanted = profile::wanted(sync, audiences)?;
+    let wanted = profile::wanted(run, audiences)?;
     let known: Vec<Option<KnownPage>> = phones
         .iter()
-        .map(|phone| sync.store.fresh_page(phone, page::FRESH))
+        .map(|phone| run.store.fresh_page(phone, page::FRESH))
         .collect::<Result<_, _>>()?;
     let look = Look {
-        notion: sync.notion,
+        notion: run.notion,
         table,
-        deadline: sync.deadline,
+        deadline: run.deadline,
     };
-    let quo = sync.quo_for_enrichment();
+    let quo = run.quo_for_enrichment();
     let began = Instant::now();
     let find = || {
         let clients = phones.iter().zip(&known).collect();
@@ -65,15 +65,15 @@ pub fn clients(
         Some(_) | None => (profile::Answer::default(), find()),
     };
     let asked = quo.is_some() || wanted.is_nothing();
-    let all_contacts_seen = asked && profile::has_seen_all(sync, &answer)?;
-    let profiles = profile::settle(sync, answer, phones, notes)?;
+    let all_contacts_seen = asked && profile::has_seen_all(run, &answer)?;
+    let profiles = profile::settle(run, answer, phones, notes)?;
     let facts = phones
         .iter()
         .zip(pages)
         .zip(profiles)
         .map(|((phone, found), profile)| {
-            let found = certain(sync, &look, began, phone, found?)?;
-            page::remember(sync, phone, &found)?;
+            let found = certain(run, &look, began, phone, found?)?;
+            page::remember(run, phone, &found)?;
             Ok(Facts {
                 phone: phone.clone(),
                 profile,
@@ -87,19 +87,19 @@ pub fn clients(
 
 /// Looks at a client's page again, because the store's copy may be out of date or a write's outcome
 /// is unknown.
-pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFact, Error> {
+pub fn reread(run: &Run, table: &ClientsTable, phone: &Phone) -> Result<PageFact, Error> {
     let look = Look {
-        notion: sync.notion,
+        notion: run.notion,
         table,
-        deadline: sync.deadline,
+        deadline: run.deadline,
     };
-    let known = sync.store.page(phone)?.map(|known| KnownPage {
+    let known = run.store.page(phone)?.map(|known| KnownPage {
         body: "null".into(),
         ..known
     });
     let began = Instant::now();
-    let found = certain(sync, &look, began, phone, look.find(phone, known.as_ref())?)?;
-    page::remember(sync, phone, &found)?;
+    let found = certain(run, &look, began, phone, look.find(phone, known.as_ref())?)?;
+    page::remember(run, phone, &found)?;
     Ok(found.page)
 }
 
@@ -108,22 +108,22 @@ pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFa
 /// later. What counts is the moment at which the look began: meanwhile the write may have been
 /// waited for on behalf of another client.
 fn certain(
-    sync: &Sync,
+    run: &Run,
     look: &Look,
     began: Instant,
     phone: &Phone,
     found: Found,
 ) -> Result<Found, Error> {
     let open = match &found.page {
-        PageFact::Absent => sync.store.page_intended(phone)?,
-        PageFact::Known { fresh: true, .. } => sync.store.page_uncertain(phone)?,
+        PageFact::Absent => run.store.page_intended(phone)?,
+        PageFact::Known { fresh: true, .. } => run.store.page_uncertain(phone)?,
         PageFact::Known { fresh: false, .. } => None,
     };
-    let Some(age) = open
-        .filter(|age| age.unsigned_abs() < sync.settings.settle.saturating_add(began.elapsed()))
+    let Some(age) =
+        open.filter(|age| age.unsigned_abs() < run.settings.settle.saturating_add(began.elapsed()))
     else {
         return Ok(found);
     };
-    entry::wait_until_settled(sync, age)?;
-    Ok(look.find(phone, sync.store.page(phone)?.as_ref())?)
+    entry::wait_until_settled(run, age)?;
+    Ok(look.find(phone, run.store.page(phone)?.as_ref())?)
 }

@@ -14,7 +14,9 @@ use crate::store::Store;
 
 use super::gather::workspace;
 use super::people::{self, Workspace};
-use super::{Error, Work};
+use crate::domain::work::Work;
+
+use super::Error;
 
 /// Most events that are done together: each has a lock for as long.
 const TOGETHER: usize = 200;
@@ -28,7 +30,7 @@ enum Key {
 
 /// Sorts events into groups, by their places: the groups in the order of their first events, and
 /// the events of each in their order.
-pub fn groups(store: &Store, works: &[&Work]) -> Result<Vec<Vec<usize>>, Error> {
+pub fn groups(store: &Store, works: &[Work]) -> Result<Vec<Vec<usize>>, Error> {
     let workspace = workspace::kept(store)?.unwrap_or_default();
     let mut groups: Vec<(BTreeSet<Key>, Vec<usize>)> = Vec::new();
     for (place, work) in works.iter().enumerate() {

@@ -10,7 +10,7 @@ use crate::domain::context::Context;
 use crate::domain::id::{NumberId, UserId};
 use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::parties::{Began, Direction, Parties, Party};
-use crate::domain::phone::{NumberPattern, Phone};
+use crate::domain::phone::Phone;
 use crate::text;
 
 /// Most outside members of a group that are believed; a group of Quo's has at most ten.
@@ -41,36 +41,6 @@ impl Workspace {
             .as_ref()
             .is_some_and(|id| !self.lines.contains_key(id))
     }
-}
-
-/// What the user has chosen of lines and numbers.
-#[derive(Debug, Clone, Default)]
-pub struct Choice {
-    /// Own lines to sync, by number or id; empty: all.
-    pub lines: Vec<String>,
-    /// Outside numbers that are left out.
-    pub ignore: Vec<NumberPattern>,
-    /// Who gets a page that has none.
-    pub new_pages: NewPages,
-}
-
-impl Choice {
-    /// True for a number that the user has left out.
-    pub fn ignores(&self, phone: &Phone) -> bool {
-        self.ignore.iter().any(|pattern| pattern.fits(phone))
-    }
-}
-
-/// Who gets a page that has none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum NewPages {
-    /// Everybody.
-    #[default]
-    Always,
-    /// Those whom Quo has a contact of.
-    Known,
-    /// Nobody.
-    Never,
 }
 
 /// Who took part in an activity.

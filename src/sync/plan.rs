@@ -12,8 +12,8 @@ use crate::domain::table::{
     self, Column, ColumnKind, MANY_LIMIT, Misfit, Property, Row, Value, Written,
 };
 
-use super::columns::{ColumnNames, Columns};
 use super::facts::{Draft, Facts, Moment, PageFact};
+use crate::domain::columns::{ColumnNames, Columns};
 
 /// The plan for one client.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use crate::domain::call::{Artifact, CallFacts, CallOutcome, CallUpdate, FollowUp
 use crate::domain::context::{ContactLookup, Context};
 use crate::domain::entry;
 use crate::domain::message::Message;
-use crate::domain::outcome::{Outcome, Reason, Warning, WarningCode};
+use crate::domain::outcome::{Notes, Reason, Warning, WarningCode};
 use crate::domain::parties::{Began, Direction};
 use crate::domain::phone::Phone;
 use crate::quo::{self, words::Availability};
@@ -20,19 +20,19 @@ use super::activity::{Activity, Content};
 use super::client::Task;
 use super::facts::Moment;
 use super::people::{self, Cast, MOST_MEMBERS, Untold, Workspace};
-use super::{Error, Sync};
+use super::{Error, Run};
 
 /// A call, or what became known about one, for its clients' pages.
 pub fn call<'a>(
-    sync: &'a Sync,
+    run: &'a Run,
     update: Cow<'a, CallUpdate>,
     task: &mut Task<'a>,
 ) -> Result<(), Error> {
-    let records = sync.store.entries(&update.context.id)?;
-    let mut scene = Scene::of(sync, update.context.clone(), &mut task.outcome)?;
+    let records = run.store.entries(&update.context.id)?;
+    let mut scene = Scene::of(run, update.context.clone(), &mut task.notes)?;
     let need = need(&update, &records, &scene);
     let is_itself = update.facts.is_some();
-    let fetched = ask_for_call(sync, &scene, need, is_itself, &mut task.outcome)?;
+    let fetched = ask_for_call(run, &scene, need, is_itself, &mut task.notes)?;
     if let Some(fetched) = &fetched {
         // A reply to our question knows less of the contacts than a delivery does.
         let known = Context {
@@ -40,7 +40,7 @@ pub fn call<'a>(
             ..fetched.context.clone()
         };
         let context = scene.context.completed_by(&known);
-        scene = Scene::of(sync, context, &mut task.outcome)?;
+        scene = Scene::of(run, context, &mut task.notes)?;
     }
     let facts = facts(
         &update,
@@ -51,7 +51,7 @@ pub fn call<'a>(
     if update.facts.is_some() && scene.context.direction().is_none() {
         scene.cast = scene.cast.and(Err(Untold::Direction));
     }
-    let Some(phones) = scene.clients(sync, &records, task)? else {
+    let Some(phones) = scene.clients(run, &records, task)? else {
         return Ok(());
     };
     // A moment that is not the call's own may be an artifact's, which moves no date.
@@ -78,17 +78,13 @@ pub fn call<'a>(
         members: Vec::new(),
         workspace,
     };
-    activity.put(sync, phones, contacts, task)
+    activity.put(run, phones, contacts, task)
 }
 
 /// A message for its clients' pages.
-pub fn message<'a>(
-    sync: &'a Sync,
-    told: Cow<'a, Message>,
-    task: &mut Task<'a>,
-) -> Result<(), Error> {
-    let mut scene = Scene::of(sync, told.context.clone(), &mut task.outcome)?;
-    let fetched = ask_for_message(sync, &told, &scene, &mut task.outcome)?;
+pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) -> Result<(), Error> {
+    let mut scene = Scene::of(run, told.context.clone(), &mut task.notes)?;
+    let fetched = ask_for_message(run, &told, &scene, &mut task.notes)?;
     let mut message = told;
     if let Some(fetched) = fetched {
         let context = scene.context.completed_by(&fetched.context);
@@ -97,14 +93,14 @@ pub fn message<'a>(
         } else {
             (message.text.clone(), message.media.clone())
         };
-        scene = Scene::of(sync, context.clone(), &mut task.outcome)?;
+        scene = Scene::of(run, context.clone(), &mut task.notes)?;
         message = Cow::Owned(Message {
             context,
             text,
             media,
         });
     }
-    let Some(phones) = scene.clients(sync, &[], task)? else {
+    let Some(phones) = scene.clients(run, &[], task)? else {
         return Ok(());
     };
     let Scene {
@@ -128,12 +124,12 @@ pub fn message<'a>(
         members: cast.map(|cast| cast.members).unwrap_or_default(),
         workspace,
     };
-    activity.put(sync, phones, contacts, task)
+    activity.put(run, phones, contacts, task)
 }
 
 /// Asks Quo for an artifact that no delivery announces. `None` if there is none.
-pub fn answer(sync: &Sync, follow_up: &FollowUp) -> Result<Option<CallUpdate>, Error> {
-    let Some(quo) = sync.quo_until(sync.deadline) else {
+pub fn answer(run: &Run, follow_up: &FollowUp) -> Result<Option<CallUpdate>, Error> {
+    let Some(quo) = run.quo_until(run.deadline) else {
         return Err(key_needed("an artifact"));
     };
     match quo.fetch_artifact(&follow_up.activity, follow_up.kind)? {
@@ -163,15 +159,15 @@ struct Scene {
 }
 
 impl Scene {
-    fn of(sync: &Sync, context: Context, outcome: &mut Outcome) -> Result<Self, Error> {
-        let workspace = sync.workspace(Some(&context), outcome)?;
+    fn of(run: &Run, context: Context, notes: &mut Notes) -> Result<Self, Error> {
+        let workspace = run.workspace(Some(&context), notes)?;
         let mut scene = Self {
             cast: people::cast(&context, &workspace),
             context,
             workspace,
         };
-        if scene.may_hold_a_new_line(sync)? {
-            scene.workspace = sync.workspace_anew(outcome)?;
+        if scene.may_hold_a_new_line(run)? {
+            scene.workspace = run.workspace_anew(notes)?;
             scene.cast = people::cast(&scene.context, &scene.workspace);
         }
         let direction = scene.cast.as_ref().ok().and_then(|cast| cast.direction);
@@ -191,7 +187,7 @@ impl Scene {
     }
 
     /// True for a group of which somebody has no page: one of our own lines may be among them.
-    fn may_hold_a_new_line(&self, sync: &Sync) -> Result<bool, Error> {
+    fn may_hold_a_new_line(&self, run: &Run) -> Result<bool, Error> {
         let Ok(cast) = &self.cast else {
             return Ok(false);
         };
@@ -199,7 +195,7 @@ impl Scene {
             return Ok(false);
         }
         for phone in &cast.clients {
-            if sync.store.page(phone)?.is_none() {
+            if run.store.page(phone)?.is_none() {
                 return Ok(true);
             }
         }
@@ -210,13 +206,13 @@ impl Scene {
     /// parties are not told, those who have its entry already.
     fn clients(
         &self,
-        sync: &Sync,
+        run: &Run,
         records: &[EntryRecord],
         task: &mut Task,
     ) -> Result<Option<Vec<Phone>>, Error> {
-        let choice = &sync.settings.choice;
+        let choice = &run.settings.choice;
         if !people::is_wanted_line(&choice.lines, &self.context, &self.workspace) {
-            task.outcome.skipped = Some(Reason::NotWanted);
+            task.skipped = Some(Reason::NotWanted);
             return Ok(None);
         }
         let named = match &self.cast {
@@ -224,7 +220,7 @@ impl Scene {
                 return Err(Error::Crowd(cast.members.len()));
             }
             Ok(cast) => {
-                task.outcome.warnings.extend(cast.warnings.iter().cloned());
+                task.notes.warnings.extend(cast.warnings.iter().cloned());
                 cast.clients.clone()
             }
             Err(Untold::OwnNumbers) => return Err(Error::OwnNumbersNeeded),
@@ -233,8 +229,8 @@ impl Scene {
             }
             Err(Untold::Parties) if self.context.direction().is_some() => Vec::new(),
             Err(Untold::Parties | Untold::Direction) => {
-                task.outcome.skipped = Some(Reason::MissingFields);
-                task.outcome.warnings.push(Warning::new(
+                task.skipped = Some(Reason::MissingFields);
+                task.notes.warnings.push(Warning::new(
                     WarningCode::MissingField,
                     "the payload has no usable direction, and nobody could be asked",
                 ));
@@ -242,7 +238,7 @@ impl Scene {
             }
         };
         if named.is_empty() {
-            task.outcome.skipped = Some(Reason::NoClientNumber);
+            task.skipped = Some(Reason::NoClientNumber);
             return Ok(None);
         }
         let wanted: Vec<Phone> = named
@@ -250,7 +246,7 @@ impl Scene {
             .filter(|phone| !choice.ignores(phone))
             .collect();
         if wanted.is_empty() {
-            task.outcome.skipped = Some(Reason::NotWanted);
+            task.skipped = Some(Reason::NotWanted);
             return Ok(None);
         }
         Ok(Some(wanted))
@@ -315,19 +311,19 @@ fn brings_voicemail(update: &CallUpdate) -> bool {
 /// asked, or does not have the call. An artifact may be early; a call itself (`is_itself`) that Quo
 /// does not have is not waited for.
 fn ask_for_call(
-    sync: &Sync,
+    run: &Run,
     scene: &Scene,
     need: Need,
     is_itself: bool,
-    outcome: &mut Outcome,
+    notes: &mut Notes,
 ) -> Result<Option<CallUpdate>, Error> {
     if need == Need::Nothing {
         return Ok(None);
     }
     let id = &scene.context.id;
     let parties_are_told = scene.cast != Err(Untold::Parties);
-    let asked = sync
-        .quo_until(sync.deadline)
+    let asked = run
+        .quo_until(run.deadline)
         .map(|quo| quo.fetch_call(id))
         .transpose();
     match asked {
@@ -340,7 +336,7 @@ fn ask_for_call(
             "quo does not have the call {id} (yet)"
         ))),
         Err(err @ quo::Error::Denied(_)) if need == Need::How => {
-            sync.quo_failed(&err, "the call is written as it was delivered", outcome)?;
+            run.quo_failed(&err, "the call is written as it was delivered", notes)?;
             Ok(None)
         }
         Err(err) => Err(err.into()),
@@ -350,10 +346,10 @@ fn ask_for_call(
 /// Reads a message from Quo if the delivery does not say who took part, or brings nothing to read:
 /// deliveries of v4 leave attachments out.
 fn ask_for_message(
-    sync: &Sync,
+    run: &Run,
     told: &Message,
     scene: &Scene,
-    outcome: &mut Outcome,
+    notes: &mut Notes,
 ) -> Result<Option<Message>, Error> {
     let id = &told.context.id;
     let untold = scene.is_untold(true);
@@ -361,8 +357,8 @@ fn ask_for_message(
         return Ok(None);
     }
     let parties_are_told = scene.cast != Err(Untold::Parties);
-    let asked = sync
-        .quo_until(sync.deadline)
+    let asked = run
+        .quo_until(run.deadline)
         .map(|quo| quo.fetch_message(id))
         .transpose();
     match asked {
@@ -371,7 +367,7 @@ fn ask_for_message(
         Ok(None) if parties_are_told => Ok(None),
         Ok(None) => Err(key_needed(&format!("the message {id}"))),
         Err(err @ (quo::Error::Denied(_) | quo::Error::Refused(_))) if !untold => {
-            sync.quo_failed(&err, "the text is written as it was delivered", outcome)?;
+            run.quo_failed(&err, "the text is written as it was delivered", notes)?;
             Ok(None)
         }
         Err(err) => Err(err.into()),

@@ -13,7 +13,7 @@ use super::{Surface, wire};
 use crate::domain::call::{Artifact, ArtifactKind, Utterance};
 use crate::domain::id::ActivityId;
 use crate::http::Request;
-use crate::quo::words::{Availability, Fields, Notes, OBJECT, artifact};
+use crate::quo::words::{Availability, Fields, OBJECT, Oddities, artifact};
 
 const REPLY: &[&str] = &["data"];
 const SEGMENT: &[&str] = &["status", "processingStatus", "startTime", "dialogue"];
@@ -162,7 +162,7 @@ fn list<T>(
 ) -> Result<T, Error> {
     let bad = || Error::unreadable(what, "data is no list", body);
     let json = std::str::from_utf8(body).map_err(|err| Error::unreadable(what, err, body))?;
-    let notes = Notes::default();
+    let notes = Oddities::default();
     let reply = Fields::of(json, "", REPLY, &notes).ok_or_else(bad)?;
     reply
         .raw("data")

@@ -11,7 +11,7 @@ use super::{paging, wire};
 use crate::domain::id::ContactId;
 use crate::domain::profile::Contact;
 use crate::http::Request;
-use crate::quo::words::{Fields, Notes, contact};
+use crate::quo::words::{Fields, Oddities, contact};
 
 /// Most that Quo gives on one page.
 const PAGE_SIZE: usize = 50;
@@ -65,7 +65,7 @@ pub fn parse_page(body: &[u8]) -> Result<Page, Error> {
 
 /// Reads one contact from its JSON text.
 pub fn parse_contact(raw: &str) -> Result<Contact, Error> {
-    let notes = Notes::default();
+    let notes = Oddities::default();
     let bad = |cause| Error::unreadable("contact", cause, raw.as_bytes());
     let fields = Fields::of(raw, "contact", contact::NAMES, &notes);
     let fields = fields.ok_or_else(|| bad("no object"))?;

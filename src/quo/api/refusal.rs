@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::domain::failure::{Failure, Kind};
 use crate::http;
 use crate::text;
 
@@ -108,6 +109,30 @@ impl fmt::Display for Error {
             Self::Endless { pages } => {
                 write!(f, "quo's list does not end: stopped after {pages} pages")
             }
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(err: Error) -> Self {
+        let message = err.to_string();
+        match err {
+            Error::Denied(_) => Self::new(
+                Kind::Unauthorized,
+                message,
+                "check OPENPHONE_API_KEY in Quo's workspace settings",
+            ),
+            Error::Refused(_) => Self::new(
+                Kind::Refused,
+                message,
+                "if this stays so, report it with the trace",
+            ),
+            Error::Failed(err) => err.into(),
+            Error::Unreadable { .. } | Error::Endless { .. } => Self::new(
+                Kind::Unavailable,
+                message,
+                "run again later; if it stays so, report it",
+            ),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::refusal::Error;
 use crate::bounded::AtMost;
 use crate::domain::id::ActivityId;
 use crate::domain::profile::non_blank;
-use crate::quo::words::{Fields, Notes, OBJECT};
+use crate::quo::words::{Fields, OBJECT, Oddities};
 
 /// The envelope of every reply.
 #[derive(Deserialize)]
@@ -70,7 +70,7 @@ pub(super) fn object<T>(
     read: impl FnOnce(&Fields) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let json = data::<&RawValue>(what, body)?;
-    let notes = Notes::default();
+    let notes = Oddities::default();
     let fields = Fields::of(json.get(), what, OBJECT, &notes)
         .ok_or_else(|| Error::unreadable(what, "data is no object", body))?;
     let read = read(&fields);
@@ -90,7 +90,7 @@ pub(super) fn activity_id(
 }
 
 /// Oddities of a reply are nobody's result: they are only logged.
-pub(super) fn log_oddities(notes: Notes) {
+pub(super) fn log_oddities(notes: Oddities) {
     for oddity in notes.into_vec() {
         log::info!("quo: {oddity}");
     }

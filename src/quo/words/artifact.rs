@@ -12,7 +12,7 @@ use crate::domain::link::Address;
 use crate::domain::parties::Party;
 
 /// Name of a job that has none.
-const UNNAMED_JOB: &str = "Notes";
+const UNNAMED_JOB: &str = "Oddities";
 
 /// Fields under which a transcript stands.
 const TRANSCRIPTS: [&str; 4] = ["transcript", "transcription", "dialogue", "transcripts"];
@@ -400,11 +400,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::quo::words::Notes;
+    use crate::quo::words::Oddities;
 
     /// Reads the object that `json` is, and tells how many oddities there were.
     fn read<T>(json: &Value, read: impl Fn(&Fields) -> T) -> (T, usize) {
-        let (notes, text) = (Notes::default(), json.to_string());
+        let (notes, text) = (Oddities::default(), json.to_string());
         let fields = Fields::of(&text, "data.object", OBJECT, &notes).expect("an object");
         let it = read(&fields);
         drop(fields);
@@ -525,7 +525,7 @@ mod tests {
                 job("Booking", noted),
                 job("Odd", vec![]),
                 job("Text", vec![]),
-                job("Notes", vec![note("", "x")]),
+                job("Oddities", vec![note("", "x")]),
             ],
             ..Summary::default()
         };

@@ -132,11 +132,11 @@ mod tests {
     use super::*;
     use crate::domain::call::CallOutcome;
     use crate::domain::parties::Direction;
-    use crate::quo::words::{Notes, OBJECT};
+    use crate::quo::words::{OBJECT, Oddities};
 
     #[track_caller]
     fn check(json: &Value, expected: &CallOutcome) {
-        let (notes, text) = (Notes::default(), json.to_string());
+        let (notes, text) = (Oddities::default(), json.to_string());
         let fields = Fields::of(&text, "", OBJECT, &notes).expect("an object");
         let outcome = facts(&fields).outcome(Some(Direction::Incoming));
         assert_eq!(outcome, *expected, "{json}");
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn duration_is_told_or_the_time_between_picking_up_and_hanging_up() {
         let duration = |json: &Value| {
-            let (notes, text) = (Notes::default(), json.to_string());
+            let (notes, text) = (Oddities::default(), json.to_string());
             let fields = Fields::of(&text, "", OBJECT, &notes).expect("an object");
             facts(&fields).duration_secs
         };

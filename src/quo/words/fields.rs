@@ -82,10 +82,10 @@ pub const OBJECT: &[&str] = &[
 
 /// Oddities met while reading, each told once.
 #[derive(Debug, Default)]
-pub struct Notes(RefCell<Vec<String>>);
+pub struct Oddities(RefCell<Vec<String>>);
 
-impl Notes {
-    /// Notes that something is not as Quo documents it.
+impl Oddities {
+    /// Oddities that something is not as Quo documents it.
     pub fn odd(&self, what: impl Into<String>) {
         let what = what.into();
         let mut notes = self.0.borrow_mut();
@@ -104,7 +104,7 @@ impl Notes {
 pub struct Fields<'a, 'n> {
     found: Vec<(&'static str, &'a RawValue)>,
     place: String,
-    notes: &'n Notes,
+    notes: &'n Oddities,
 }
 
 impl<'a, 'n> Fields<'a, 'n> {
@@ -114,7 +114,7 @@ impl<'a, 'n> Fields<'a, 'n> {
         json: &'a str,
         place: &str,
         names: &'static [&'static str],
-        notes: &'n Notes,
+        notes: &'n Oddities,
     ) -> Option<Self> {
         let found = Deserializer::from_str(json).deserialize_map(Named(names));
         Some(Self {
@@ -125,7 +125,7 @@ impl<'a, 'n> Fields<'a, 'n> {
     }
 
     /// Where oddities are noted.
-    pub fn notes(&self) -> &'n Notes {
+    pub fn notes(&self) -> &'n Oddities {
         self.notes
     }
 
@@ -156,7 +156,7 @@ impl<'a, 'n> Fields<'a, 'n> {
             .filter(|json| *json != "null")
     }
 
-    /// Notes that the field could not be read.
+    /// Oddities that the field could not be read.
     pub fn unreadable(&self, name: &str, expected: &str) {
         self.notes.odd(format!(
             "{} left out: {expected} was expected",
@@ -443,7 +443,7 @@ mod tests {
 
     /// What a reader makes of the value of `a`, and how many oddities it noted.
     fn read<T>(value: &str, reader: impl Fn(&Fields) -> T) -> (T, usize) {
-        let notes = Notes::default();
+        let notes = Oddities::default();
         let json = format!(r#"{{"b": 1, "a": {value}, "other": [[]]}}"#);
         let fields = Fields::of(&json, "data", NAMES, &notes).expect("an object");
         let read = reader(&fields);
@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn null_is_told_from_absent_and_the_last_of_two_counts() {
-        let notes = Notes::default();
+        let notes = Oddities::default();
         let fields = Fields::of(r#"{"a":1,"a":null}"#, "", NAMES, &notes).expect("an object");
         assert!(fields.is_null("a") && !fields.has("b"));
         assert!(Fields::of("[]", "", NAMES, &notes).is_none());
@@ -515,7 +515,7 @@ mod tests {
 
     #[test]
     fn bad_id_is_left_out_and_shown_harmless() {
-        let notes = Notes::default();
+        let notes = Oddities::default();
         let json = "{\"a\": \"../\u{202e}x\"}";
         let fields = Fields::of(json, "", NAMES, &notes).expect("an object");
         assert_eq!(fields.id("a", UserId::parse), None);
@@ -558,7 +558,7 @@ mod tests {
             "1e30",
         ] {
             let json = format!("{{\"a\":{odd}}}");
-            let notes = Notes::default();
+            let notes = Oddities::default();
             let fields = Fields::of(&json, "", NAMES, &notes).expect("an object");
             assert_eq!(fields.time("a"), None, "{odd}");
             drop(fields);

@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use percent_encoding::percent_decode_str;
 use postgres::config::{Host, SslMode};
 use postgres::error::SqlState;
@@ -20,7 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::secret::Secret;
 
-use super::super::{Error, Result};
+use super::super::{Error, Fault, Result};
 use super::error;
 
 /// How long a connection may take to be made.
@@ -149,7 +148,7 @@ impl Link {
     ) -> Result<T> {
         let was_open = self.client.is_some();
         match self.run_once(&mut work) {
-            Err(Error::Busy(_)) if was_open && self.client.is_none() => self.run_once(work),
+            Err(err) if err.passes() && was_open && self.client.is_none() => self.run_once(work),
             done => done,
         }
     }
@@ -212,9 +211,7 @@ fn take_extras(url: &str) -> Result<(String, Extras)> {
             | "sslnegotiation" => kept.push(parameter),
             "sslcert" | "sslkey" | "sslpassword" | "sslcrl" | "sslcrldir" | "require_auth"
             | "passfile" | "service" => {
-                return Err(Error::Broken(anyhow!(
-                    "the address of the database has {name}=, which is not supported"
-                )));
+                return Err(unusable(&format!("has {name}=, which is not supported")));
             }
             // Of other programs: pool_timeout, connection_limit, supa, workaround …
             _ => {}
@@ -229,11 +226,16 @@ fn take_extras(url: &str) -> Result<(String, Extras)> {
 }
 
 fn unreadable() -> Error {
-    Error::Broken(anyhow!(
-        "the address of the PostgreSQL database cannot be read; it is \
-            postgres://user:password@host:port/database, with \
-         special characters of the password percent-encoded (@ is %40, / is %2F, ? is %3F)"
-    ))
+    unusable(
+        "cannot be read; it is postgres://user:password@host:port/database, with special \
+            characters of the password percent-encoded (@ is %40, / is %2F, ? is %3F)",
+    )
+}
+
+/// What is wrong with the address, which is not shown.
+fn unusable(why: &str) -> Error {
+    let what = format!("the address of the PostgreSQL database {why}");
+    Error::new(Fault::Address, what)
 }
 
 /// Host and database. One that holds more than names do is not shown but refused: it may be the
@@ -278,9 +280,7 @@ fn is_encrypted(config: &Config, mode: Option<&str>) -> Result<bool> {
         Some("require" | "verify-ca" | "verify-full") => Ok(true),
         Some("disable") => Ok(false),
         None | Some("prefer" | "allow") => Ok(!stays),
-        Some(_) => Err(Error::Broken(anyhow!(
-            "the address of the database has an unknown sslmode"
-        ))),
+        Some(_) => Err(unusable("has an unknown sslmode")),
     }
 }
 
@@ -302,26 +302,32 @@ fn connector(root: Option<&str>) -> Result<MakeRustlsConnect> {
         None => RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         },
-        Some(path) => read_roots(path)
-            .context("cannot use the file that sslrootcert names")
-            .map_err(Error::Broken)?,
+        Some(path) => read_roots(path).map_err(|why| {
+            unusable(&format!(
+                "names in sslrootcert a file that cannot be used: {why}"
+            ))
+        })?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config
-        .map_err(|err| Error::Broken(err.into()))?
+        .map_err(|err| Error::new(Fault::Other, err.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn read_roots(path: &str) -> anyhow::Result<RootCertStore> {
+fn read_roots(path: &str) -> std::result::Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path)? {
-        roots.add(certificate?)?;
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|err| err.to_string())?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|err| err.to_string())?;
+        roots.add(certificate).map_err(|err| err.to_string())?;
     }
-    anyhow::ensure!(!roots.is_empty(), "it holds no certificate");
+    if roots.is_empty() {
+        return Err("it holds no certificate".to_owned());
+    }
     Ok(roots)
 }
 
@@ -338,14 +344,12 @@ fn options(config: &Config, extras: &Extras) -> Result<String> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || c == '_') =>
         {
-            Err(Error::Broken(anyhow!(
-                "schema= in the address of the database is no plain name"
-            )))
+            Err(unusable("has in schema= no plain name"))
         }
-        Some(_) if pooled => Err(Error::Broken(anyhow!(
-            "schema= in the address has no effect behind a pooler; use ALTER ROLE … SET \
-                search_path = … instead"
-        ))),
+        Some(_) if pooled => Err(unusable(
+            "has schema=, which has no effect behind a pooler; use ALTER ROLE … SET search_path \
+                = … instead",
+        )),
         Some(schema) => Ok(format!(
             "-c statement_timeout={STATEMENT_MS} -c search_path={schema} {theirs}"
         )),

@@ -3,19 +3,24 @@
 use std::error::Error as _;
 use std::io;
 
-use anyhow::anyhow;
 use postgres::error::{DbError, Severity};
 
-use super::super::Error;
+use super::super::{Error, Fault};
 
 /// The store's error for `err` of the database called `name`. Details of rows are left out: they
 /// may hold contents.
 pub fn translate(name: &str, err: &postgres::Error) -> Error {
     let text = format!("PostgreSQL {name}: {}", words(err));
-    if passes(err) {
-        Error::Busy(text)
-    } else {
-        Error::Broken(anyhow!(text))
+    Error::new(fault(err), text)
+}
+
+fn fault(err: &postgres::Error) -> Fault {
+    match err.as_db_error() {
+        Some(refusal) => fault_of(refusal.code().code(), refusal.message()),
+        None if err.is_closed() || network(err) || err.to_string().starts_with("timeout") => {
+            Fault::Unreachable
+        }
+        None => Fault::Other,
     }
 }
 
@@ -53,26 +58,33 @@ fn words(err: &postgres::Error) -> String {
     words
 }
 
-/// True if the same may succeed later.
-fn passes(err: &postgres::Error) -> bool {
-    match err.as_db_error() {
-        Some(refusal) => refusal_passes(refusal.code().code(), refusal.message()),
-        None => err.is_closed() || network(err) || err.to_string().starts_with("timeout"),
-    }
-}
-
 /// By class and code, see PostgreSQL's appendix A.
-fn refusal_passes(code: &str, message: &str) -> bool {
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn fault_of(code: &str, message: &str) -> Fault {
+    let says = |words: &[&str]| {
+        let message = message.to_ascii_lowercase();
+        words.iter().any(|word| message.contains(word))
+    };
     match code {
-        // Poolers have no codes of their own for a full house.
-        "08P01" | "XX000" => ["max client connections", "no more connections", "timeout"]
-            .iter()
-            .any(|full| message.to_ascii_lowercase().contains(full)),
-        // Too many connections, out of memory; rolled back, or given up waiting; starting up or
-        // going down.
-        "53200" | "53300" | "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P02" | "57P03"
-        | "57P05" | "25P03" | "25P04" => true,
-        _ => code.starts_with("08"),
+        // Poolers have no codes of their own.
+        "08P01" | "XX000" if says(&["max client connections", "no more connections"]) => {
+            Fault::Busy
+        }
+        "08P01" | "XX000" if says(&["timeout"]) => Fault::Unreachable,
+        "08P01" | "XX000" if says(&["tenant or user not found", "password"]) => Fault::Login,
+        "08P01" | "XX000" => Fault::Other,
+        // Too many connections, out of memory; rolled back, or given up waiting.
+        "53200" | "53300" | "40001" | "40P01" | "55P03" | "57014" | "25P03" | "25P04" => {
+            Fault::Busy
+        }
+        // Starting up or going down.
+        "57P01" | "57P02" | "57P03" | "57P05" => Fault::Unreachable,
+        "3D000" => Fault::Login,
+        "42501" | "25006" => Fault::Rights,
+        "53100" => Fault::Full,
+        _ if code.starts_with("08") => Fault::Unreachable,
+        _ if code.starts_with("28") => Fault::Login,
+        _ => Fault::Other,
     }
 }
 
@@ -96,27 +108,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_may_pass_is_worth_another_try() {
-        for (code, message) in [
-            ("08006", ""),
-            ("53300", ""),
-            ("57P03", ""),
-            ("40P01", ""),
-            ("55P03", ""),
-            ("57014", ""),
+    fn each_refusal_says_what_there_is_to_do() {
+        for (code, message, want) in [
+            ("08006", "", Fault::Unreachable),
+            ("57P03", "", Fault::Unreachable),
+            ("53300", "", Fault::Busy),
+            ("40P01", "", Fault::Busy),
+            ("55P03", "", Fault::Busy),
+            ("57014", "", Fault::Busy),
+            ("XX000", "Max client connections reached", Fault::Busy),
+            ("08P01", "query_wait_timeout", Fault::Unreachable),
+            ("28P01", "", Fault::Login),
+            ("3D000", "", Fault::Login),
+            ("XX000", "Tenant or user not found", Fault::Login),
+            ("42501", "", Fault::Rights),
+            ("25006", "", Fault::Rights),
+            ("53100", "", Fault::Full),
+            ("42P01", "", Fault::Other),
         ] {
-            assert!(refusal_passes(code, message), "{code}");
-        }
-        assert!(refusal_passes("XX000", "Max client connections reached"));
-        for (code, message) in [
-            ("28P01", ""),
-            ("3D000", ""),
-            ("42501", ""),
-            ("25006", ""),
-            ("53100", ""),
-            ("XX000", "Tenant or user not found"),
-        ] {
-            assert!(!refusal_passes(code, message), "{code}");
+            assert_eq!(fault_of(code, message), want, "{code} {message}");
         }
     }
 }

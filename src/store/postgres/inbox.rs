@@ -11,9 +11,7 @@ use postgres::types::Type;
 use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
-use super::super::{
-    Arrival, Error, Finish, Patience, Result, Selection, Standing, Trouble, Waiting,
-};
+use super::super::{Arrival, Finish, Patience, Result, Selection, Standing, Trouble, Waiting};
 use super::{Db, Value, text};
 
 impl Db {
@@ -89,8 +87,8 @@ impl Db {
     /// What is only told to people is written along, if it can be: tables of before may refuse it.
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
         match self.finish_and_tell(id, finish) {
-            Err(Error::Broken(err)) => {
-                log::warn!("the history is not kept: {err:#}");
+            Err(err) if !err.passes() => {
+                log::warn!("the history is not kept: {err}");
                 self.write(
                     DONE,
                     &[

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::time::Deadline;
 
-use super::super::{Error, Lock, Result};
+use super::super::{Error, Fault, Lock, Result};
 use super::connect::{Address, Link};
 use super::{Access, Db, held};
 
@@ -227,9 +227,7 @@ impl Chain {
         let holds = !self.links.is_empty();
         if holds && (self.lost || self.link.is_down()) {
             self.lost = true;
-            return Err(Error::Busy(
-                "the connection that held this process's locks is lost".into(),
-            ));
+            return Err(connection_lost());
         }
         let said = talk(&mut self.link);
         self.lost |= holds && self.link.is_down();
@@ -237,12 +235,15 @@ impl Chain {
             self.heard = Instant::now();
         }
         if self.lost && said.is_ok() {
-            return Err(Error::Busy(
-                "the connection that held this process's locks is lost".into(),
-            ));
+            return Err(connection_lost());
         }
         said
     }
+}
+
+fn connection_lost() -> Error {
+    let what = "the connection that held this process's locks is lost";
+    Error::new(Fault::Busy, what)
 }
 
 fn is_refusal(answer: &SimpleQueryMessage) -> bool {

@@ -34,13 +34,13 @@ impl Db {
         let folder = self.path.with_extension("locks");
         make_folder(&folder)?;
         let path = folder.join(place_of(lock));
-        let file = files::open(&path).map_err(|err| cannot("open", &path, err))?;
+        let file = files::open(&path).map_err(|err| cannot("open", &path, &err))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Held { _file: Some(file) })),
                 Err(TryLockError::WouldBlock) if time::pause(POLL, deadline) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(err)) => return Err(cannot("lock", &path, err)),
+                Err(TryLockError::Error(err)) => return Err(cannot("lock", &path, &err)),
             }
         }
     }

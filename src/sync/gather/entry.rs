@@ -16,7 +16,7 @@ use crate::store::EntryRecord;
 use crate::text;
 use crate::time;
 
-use super::super::{Error, Sync};
+use super::super::{Error, Run};
 
 /// An entry that stands on a page.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,7 @@ pub struct Standing {
 
 /// Settles what the store says of an entry. `None`: it does not stand on the page.
 pub fn settle(
-    sync: &Sync,
+    run: &Run,
     record: EntryRecord,
     page: Option<&PageId>,
 ) -> Result<Option<Standing>, Error> {
@@ -41,28 +41,28 @@ pub fn settle(
         }));
     }
     let Some(page) = page else { return Ok(None) };
-    let found = find(sync, &record, page)?;
+    let found = find(run, &record, page)?;
     // The entry may stand there while what is to go into it is still under way.
     let certain = found.is_some() && record.pending.is_empty();
-    if certain || !wait_until_settled(sync, record.age)? {
+    if certain || !wait_until_settled(run, record.age)? {
         return Ok(found);
     }
-    find(sync, &record, page)
+    find(run, &record, page)
 }
 
 /// Makes sure that the entry's block is known, which it is not when the entry was written together
 /// with its page, or while its line was being rewritten.
-pub fn locate(sync: &Sync, standing: Standing) -> Result<Option<Standing>, Error> {
+pub fn locate(run: &Run, standing: Standing) -> Result<Option<Standing>, Error> {
     match (&standing.record.block, &standing.record.page) {
         (Some(_), _) => Ok(Some(standing)),
-        (None, Some(page)) => find(sync, &standing.record, page),
+        (None, Some(page)) => find(run, &standing.record, page),
         (None, None) => Ok(None),
     }
 }
 
 /// An entry of which this store has never heard, but which may stand on the page.
 pub fn unheard_of(
-    sync: &Sync,
+    run: &Run,
     activity: &ActivityId,
     phone: &Phone,
     page: &PageId,
@@ -78,18 +78,18 @@ pub fn unheard_of(
         pending: BTreeSet::new(),
         age: SignedDuration::ZERO,
     };
-    find(sync, &record, page)
+    find(run, &record, page)
 }
 
 /// Waits until a look that finds nothing can be believed, after a write that may still be under
 /// way. `false` when that time is over already.
-pub fn wait_until_settled(sync: &Sync, age: SignedDuration) -> Result<bool, Error> {
-    let left = sync.settings.settle.saturating_sub(age.unsigned_abs());
+pub fn wait_until_settled(run: &Run, age: SignedDuration) -> Result<bool, Error> {
+    let left = run.settings.settle.saturating_sub(age.unsigned_abs());
     if left.is_zero() {
         return Ok(false);
     }
     log::info!("waiting {left:.1?} for a write whose outcome is not known");
-    if time::pause(left, sync.deadline) {
+    if time::pause(left, run.deadline) {
         return Ok(true);
     }
     Err(Error::Unsettled(
@@ -98,10 +98,10 @@ pub fn wait_until_settled(sync: &Sync, age: SignedDuration) -> Result<bool, Erro
 }
 
 /// Looks for an entry on a page, and for what is inside it; keeps what it finds.
-fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Standing>, Error> {
-    let blocks = match sync.notion.list(&page.as_block(), sync.deadline) {
+fn find(run: &Run, record: &EntryRecord, page: &PageId) -> Result<Option<Standing>, Error> {
+    let blocks = match run.notion.list(&page.as_block(), run.deadline) {
         Err(err) if err.refusal(404).is_some() => {
-            sync.store.forget_page(&record.phone)?;
+            run.store.forget_page(&record.phone)?;
             Vec::new()
         }
         listed => listed?,
@@ -113,12 +113,12 @@ fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Stand
     else {
         if record.written {
             // A person deleted it: without this, its call would not be read again.
-            sync.store.save_entries(&[record.clone().lost()])?;
+            run.store.save_entries(&[record.clone().lost()])?;
         }
         return Ok(None);
     };
     let inside = if block.has_children {
-        sync.notion.list(&block.id, sync.deadline)?
+        run.notion.list(&block.id, run.deadline)?
     } else {
         Vec::new()
     };
@@ -137,7 +137,7 @@ fn find(sync: &Sync, record: &EntryRecord, page: &PageId) -> Result<Option<Stand
             .collect(),
         ..record.clone()
     };
-    sync.store.save_entries(std::slice::from_ref(&record))?;
+    run.store.save_entries(std::slice::from_ref(&record))?;
     Ok(Some(Standing { record, inside }))
 }
 

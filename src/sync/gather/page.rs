@@ -11,7 +11,7 @@ use crate::store::KnownPage;
 use crate::time::Deadline;
 
 use super::super::facts::PageFact;
-use super::super::{Error, Sync};
+use super::super::{Error, Run};
 use super::table::ClientsTable;
 
 /// How long the values that Notion gave are believed where they only say what is there already: a
@@ -105,23 +105,23 @@ impl Look<'_> {
 }
 
 /// Keeps what a look found.
-pub fn remember(sync: &Sync, phone: &Phone, found: &Found) -> Result<(), Error> {
+pub fn remember(run: &Run, phone: &Phone, found: &Found) -> Result<(), Error> {
     match (&found.page, &found.read) {
-        (PageFact::Absent, _) => sync.store.forget_page(phone)?,
-        (PageFact::Known { row, .. }, Some(json)) => save(sync, phone, row, json)?,
-        (PageFact::Known { .. }, None) => sync.store.touch_page(phone)?,
+        (PageFact::Absent, _) => run.store.forget_page(phone)?,
+        (PageFact::Known { row, .. }, Some(json)) => save(run, phone, row, json)?,
+        (PageFact::Known { .. }, None) => run.store.touch_page(phone)?,
     }
     Ok(())
 }
 
 /// Keeps a page as Notion gave it.
-pub fn save(sync: &Sync, phone: &Phone, row: &Row, json: &Json) -> Result<(), Error> {
+pub fn save(run: &Run, phone: &Phone, row: &Row, json: &Json) -> Result<(), Error> {
     let known = KnownPage {
         id: row.id.clone(),
         title: row.title().to_owned(),
         body: json.to_string(),
     };
-    Ok(sync.store.save_page(phone, &known)?)
+    Ok(run.store.save_page(phone, &known)?)
 }
 
 /// The values of a page that is kept, if they are certain.

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 
 use crate::domain::context::ContactLookup;
 use crate::domain::id::ContactId;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::Notes;
 use crate::domain::phone::{Phone, tail_of};
 use crate::domain::profile::{Contact, Profile};
 use crate::quo::api::{Record, contacts};
@@ -18,9 +18,9 @@ use crate::quo::{self, Quo};
 use crate::store::{Guard, IndexedContact, Lock};
 use crate::time::{Deadline, side_by_side};
 
-use super::super::people::NewPages;
-use super::super::{Error, Sync};
+use super::super::{Error, Run};
 use super::Audience;
+use crate::domain::choice::NewPages;
 
 /// Most contacts that are fetched for one event; a group has at most ten members.
 const CONTACTS: usize = 20;
@@ -65,9 +65,9 @@ struct Read {
 }
 
 /// Decides what to ask.
-pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
+pub fn wanted(run: &Run, audiences: &[Audience]) -> Result<Wanted, Error> {
     let mut wanted = Wanted::default();
-    if sync.quo.is_none() {
+    if run.quo.is_none() {
         return Ok(wanted);
     }
     let mut indexed_only: Vec<&Phone> = Vec::new();
@@ -75,7 +75,7 @@ pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
         match audience.contacts {
             ContactLookup::Ids(ids) => {
                 // It matters whether there is any contact, not only whether these have the number.
-                if sync.settings.choice.new_pages == NewPages::Known {
+                if run.settings.choice.new_pages == NewPages::Known {
                     indexed_only.extend(audience.phones);
                 }
                 for id in ids.iter().take(CONTACTS) {
@@ -87,15 +87,15 @@ pub fn wanted(sync: &Sync, audiences: &[Audience]) -> Result<Wanted, Error> {
             ContactLookup::None => indexed_only.extend(audience.phones),
         }
     }
-    if is_fresh(sync)? {
+    if is_fresh(run)? {
         return Ok(wanted);
     }
     for phone in indexed_only {
-        if indexed(sync, phone)?.is_none() {
-            let right = sync
+        if indexed(run, phone)?.is_none() {
+            let right = run
                 .store
                 .lock(&Lock::Contacts, Deadline::within(Duration::ZERO))?;
-            let next = sync
+            let next = run
                 .store
                 .snapshot(NEXT)?
                 .filter(|next| next.age < NEXT_FRESH);
@@ -142,27 +142,27 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
 }
 
 /// True if there are no other contacts than those of the index and of the answer.
-pub fn has_seen_all(sync: &Sync, answer: &Answer) -> Result<bool, Error> {
-    Ok(answer.failure.is_none() && (answer.index.is_some() || is_fresh(sync)?))
+pub fn has_seen_all(run: &Run, answer: &Answer) -> Result<bool, Error> {
+    Ok(answer.failure.is_none() && (answer.index.is_some() || is_fresh(run)?))
 }
 
-fn is_fresh(sync: &Sync) -> Result<bool, Error> {
-    let age = sync.store.snapshot(INDEX)?.map(|kept| kept.age);
-    Ok(age.is_some_and(|age| age < sync.settings.contacts_ttl))
+fn is_fresh(run: &Run) -> Result<bool, Error> {
+    let age = run.store.snapshot(INDEX)?.map(|kept| kept.age);
+    Ok(age.is_some_and(|age| age < run.settings.contacts_ttl))
 }
 
 /// Keeps a rebuilt index and makes the profiles, in the order of `phones`.
 pub fn settle(
-    sync: &Sync,
+    run: &Run,
     answer: Answer,
     phones: &[Phone],
-    outcome: &mut Outcome,
+    notes: &mut Notes,
 ) -> Result<Vec<Option<Profile>>, Error> {
     if let Some(err) = &answer.failure {
-        sync.quo_failed(err, "went on without a profile", outcome)?;
+        run.quo_failed(err, "went on without a profile", notes)?;
     }
     if let Some(read) = &answer.index {
-        keep(sync, read, answer.failure.as_ref())?;
+        keep(run, read, answer.failure.as_ref())?;
     }
     let records = answer.index.into_iter().flat_map(|read| read.records);
     let fetched: Vec<Contact> = answer
@@ -172,10 +172,10 @@ pub fn settle(
         .collect();
     let mut profiles = Vec::new();
     for phone in phones {
-        let profile = Profile::of(phone, &fetched, &sync.settings.tags_field);
+        let profile = Profile::of(phone, &fetched, &run.settings.tags_field);
         profiles.push(match profile {
             Some(profile) => Some(profile),
-            None => indexed(sync, phone)?,
+            None => indexed(run, phone)?,
         });
     }
     Ok(profiles)
@@ -183,28 +183,28 @@ pub fn settle(
 
 /// Keeps what was read for the index; of a large workspace the next event reads on where this one
 /// had to stop.
-fn keep(sync: &Sync, read: &Read, failure: Option<&quo::Error>) -> Result<(), Error> {
+fn keep(run: &Run, read: &Read, failure: Option<&quo::Error>) -> Result<(), Error> {
     let contacts: Vec<IndexedContact> = read.records.iter().map(indexable).collect();
     match (failure, &read.next) {
         (None, _) => {
             if read.from_the_start {
-                sync.store.replace_contacts(&contacts)?;
+                run.store.replace_contacts(&contacts)?;
             } else {
-                sync.store.save_contacts(&contacts)?;
+                run.store.save_contacts(&contacts)?;
             }
-            sync.store
+            run.store
                 .save_snapshot(INDEX, &contacts.len().to_string())?;
-            sync.store.forget_snapshot(NEXT)?;
+            run.store.forget_snapshot(NEXT)?;
         }
         // Nothing was read; the next event begins anew.
         (Some(_), None) => {}
         (Some(failure), Some(next)) => {
-            sync.store.save_contacts(&contacts)?;
+            run.store.save_contacts(&contacts)?;
             // Perhaps it is the token that Quo refuses.
             if matches!(failure, quo::Error::Refused(_)) {
-                sync.store.forget_snapshot(NEXT)?;
+                run.store.forget_snapshot(NEXT)?;
             } else {
-                sync.store
+                run.store
                     .save_snapshot(NEXT, &serde_json::Value::from(next.as_str()).to_string())?;
             }
         }
@@ -214,14 +214,14 @@ fn keep(sync: &Sync, read: &Read, failure: Option<&quo::Error>) -> Result<(), Er
 
 /// Renews one contact of the index: read from Quo again, because a delivery carries less than the
 /// API.
-pub fn renew(sync: &Sync, contact: &Contact, outcome: &mut Outcome) -> Result<(), Error> {
-    let Some(quo) = sync.quo_for_enrichment() else {
+pub fn renew(run: &Run, contact: &Contact, notes: &mut Notes) -> Result<(), Error> {
+    let Some(quo) = run.quo_for_enrichment() else {
         return Ok(());
     };
     match quo.fetch_contact(&contact.id) {
-        Ok(Some(record)) => sync.store.save_contacts(&[indexable(&record)])?,
-        Ok(None) => sync.store.drop_contact(&contact.id)?,
-        Err(err) => sync.quo_failed(&err, "the contact index is not up to date", outcome)?,
+        Ok(Some(record)) => run.store.save_contacts(&[indexable(&record)])?,
+        Ok(None) => run.store.drop_contact(&contact.id)?,
+        Err(err) => run.quo_failed(&err, "the contact index is not up to date", notes)?,
     }
     Ok(())
 }
@@ -241,11 +241,11 @@ fn indexable(record: &Record) -> IndexedContact {
 }
 
 /// The profile that the index gives.
-fn indexed(sync: &Sync, phone: &Phone) -> Result<Option<Profile>, Error> {
-    let bodies = sync.store.contacts_near(phone)?;
+fn indexed(run: &Run, phone: &Phone) -> Result<Option<Profile>, Error> {
+    let bodies = run.store.contacts_near(phone)?;
     let near: Vec<Contact> = bodies
         .iter()
         .filter_map(|body| contacts::parse_contact(body).ok())
         .collect();
-    Ok(Profile::of(phone, &near, &sync.settings.tags_field))
+    Ok(Profile::of(phone, &near, &run.settings.tags_field))
 }

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::Notes;
 use crate::domain::phone::Phone;
 use crate::quo::api::numbers;
 use crate::store::Store;
 
 use super::super::people::Workspace;
-use super::super::{Error, Sync};
+use super::super::{Error, Run};
 
 /// How long the list is believed.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
@@ -30,40 +30,36 @@ pub fn kept(store: &Store) -> Result<Option<Workspace>, Error> {
 }
 
 /// The workspace. What Quo said last is used when it cannot be asked.
-pub fn gather(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
-    not_older_than(sync, FRESH, outcome)
+pub fn gather(run: &Run, notes: &mut Notes) -> Result<Workspace, Error> {
+    not_older_than(run, FRESH, notes)
 }
 
 /// The same after something was missing in it, unless Quo was asked within the hour.
-pub fn anew(sync: &Sync, outcome: &mut Outcome) -> Result<Workspace, Error> {
-    not_older_than(sync, ANEW, outcome)
+pub fn anew(run: &Run, notes: &mut Notes) -> Result<Workspace, Error> {
+    not_older_than(run, ANEW, notes)
 }
 
-fn not_older_than(
-    sync: &Sync,
-    limit: SignedDuration,
-    outcome: &mut Outcome,
-) -> Result<Workspace, Error> {
-    let kept = match load(sync.store)? {
+fn not_older_than(run: &Run, limit: SignedDuration, notes: &mut Notes) -> Result<Workspace, Error> {
+    let kept = match load(run.store)? {
         Some((kept, age)) if age < limit => return Ok(kept),
         kept => kept.map(|(kept, _)| kept).unwrap_or_default(),
     };
-    let Some(quo) = sync.quo_for_enrichment() else {
+    let Some(quo) = run.quo_for_enrichment() else {
         return Ok(kept);
     };
     match quo.fetch_numbers() {
         Ok((numbers, raw)) => {
-            let mut ever = ever(sync.store)?;
+            let mut ever = ever(run.store)?;
             let before = ever.clone();
             ever.extend(numbers.iter().map(named));
             if ever != before {
-                sync.store.save_snapshot(EVER, &write(&ever))?;
+                run.store.save_snapshot(EVER, &write(&ever))?;
             }
-            sync.store.save_snapshot(KEY, &raw)?;
+            run.store.save_snapshot(KEY, &raw)?;
             Ok(workspace(&numbers, ever))
         }
         Err(err) => {
-            sync.quo_failed(&err, "own numbers are not up to date", outcome)?;
+            run.quo_failed(&err, "own numbers are not up to date", notes)?;
             Ok(kept)
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::table::{Column, ColumnKind, Schema};
+use super::table::{Column, ColumnKind, Schema};
 
 /// Names of the columns, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]

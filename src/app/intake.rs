@@ -1,0 +1,227 @@
+//! Documents of an input on their way to their result lines: read, kept, worked on.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+
+use crate::bug;
+use crate::documents::{Broken, Documents};
+use crate::domain::failure::{Failure, Kind};
+use crate::domain::outcome::{Of, Outcome, Verdict, Warning, WarningCode};
+use crate::domain::work::Work;
+use crate::exit;
+use crate::inbox::{self, Claim, Delivery, Drain};
+use crate::quo::webhook;
+use crate::services::Services;
+use crate::time::stop;
+
+use super::console::Console;
+use super::input::Input;
+use super::stream;
+
+/// What is done with an event that is not skipped at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// It is worked on.
+    Sync,
+    /// It is only kept.
+    Enqueue,
+}
+
+/// A document that was read: an event to work on, or what came of it at once.
+pub type Document = Result<Delivery, Box<Outcome>>;
+
+/// Takes documents in, and tells what came of each in their order.
+pub struct Intake<'a, 'c> {
+    services: &'a Services,
+    console: &'c mut Console<'a>,
+    drain: Drain<'a>,
+    treatment: Treatment,
+    /// Documents so far.
+    pub documents: usize,
+}
+
+impl<'a, 'c> Intake<'a, 'c> {
+    /// Takes nothing in yet.
+    pub fn new(services: &'a Services, console: &'c mut Console<'a>, treatment: Treatment) -> Self {
+        Self {
+            services,
+            console,
+            drain: Drain::new(services, Claim::Wait),
+            treatment,
+            documents: 0,
+        }
+    }
+
+    /// Takes all documents of an input, those at once that come at once.
+    pub fn take_all(&mut self, input: Input) {
+        let clock = self.services.clock();
+        let mut numbered = Some(Documents::new(input).zip(1..));
+        let mut documents = std::iter::from_fn(move || {
+            let next = bug::caught(|| numbered.as_mut()?.next());
+            match next.transpose()? {
+                Ok((document, number)) => Some(
+                    bug::caught(|| unless_skipped(read(document, number, clock())))
+                        .unwrap_or_else(|bug| of_no_event(bug, Some(number))),
+                ),
+                // Nobody knows where the next document would begin.
+                Err(bug) => {
+                    numbered = None;
+                    Some(of_no_event(bug, None))
+                }
+            }
+        });
+        // What needs no work needs no company, and so no thread that looks for it.
+        while let Some(document) = stop::idle(|| documents.next()) {
+            if document.is_ok() {
+                let gone = self.console.gone();
+                let is_over = || stop::is_told() || gone.load(Ordering::Relaxed);
+                stream::windows(document, documents, is_over, |window| self.take(window));
+                return;
+            }
+            self.take(vec![document]);
+        }
+    }
+
+    /// Takes documents that have come at once. What comes when the run is over is only kept.
+    pub fn take(&mut self, mut window: Vec<Document>) {
+        if self.console.is_over() {
+            // A document that was cut off there is none.
+            let is_cut = |document: &Document| matches!(document, Err(outcome) if outcome.failure().is_some());
+            window.retain(|document| !is_cut(document));
+        }
+        self.documents += window.len();
+        let admitted = self.admit(window);
+        let (mut outcomes, mut works, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, admitted) in admitted.into_iter().enumerate() {
+            match admitted {
+                Err(outcome) => outcomes.push(Some(*outcome)),
+                Ok(work) => {
+                    outcomes.push(None);
+                    works.push(work);
+                    places.push(place);
+                }
+            }
+        }
+        let mut waiting = VecDeque::from(outcomes);
+        let mut told = 0;
+        let console = &mut *self.console;
+        tell_ready(console, &mut waiting, &mut told);
+        if works.is_empty() {
+            return;
+        }
+        stop::watch(exit::NOT_NOW);
+        self.drain.work(&works, &mut |index, outcome| {
+            waiting[places[index] - told] = Some(outcome);
+            tell_ready(console, &mut waiting, &mut told);
+            if console.is_over() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+    }
+
+    /// Keeps the events with which there is work to do.
+    fn admit(&self, window: Vec<Document>) -> Vec<Result<Work, Box<Outcome>>> {
+        let is_queued = self.treatment == Treatment::Enqueue;
+        if self.services.settings.dry_run && !is_queued {
+            let work = |delivery: Delivery| Work::Event(delivery.event);
+            return window
+                .into_iter()
+                .map(|document| document.map(work))
+                .collect();
+        }
+        let mut ended = Vec::new();
+        let mut arrived = Vec::new();
+        for document in window {
+            match document {
+                Err(outcome) => ended.push(Some(outcome)),
+                Ok(delivery) => {
+                    ended.push(None);
+                    arrived.push(delivery);
+                }
+            }
+        }
+        let mut kept = inbox::admit(self.services, arrived).into_iter();
+        let next = |ended: Option<Box<Outcome>>| match ended {
+            Some(outcome) => Some(Err(outcome)),
+            None => kept.next().map(|kept| match kept {
+                Ok(work) if is_queued => Err(Box::new(self.queued(&work))),
+                kept => kept,
+            }),
+        };
+        ended.into_iter().filter_map(next).collect()
+    }
+
+    /// What is wrong with the settings is said of an event that is only kept.
+    fn queued(&self, work: &Work) -> Outcome {
+        let mut outcome = work.ends(Verdict::Queued);
+        let wrong = self.services.settings.check().err();
+        let doubt = wrong.map(|wrong| Warning::new(WarningCode::SettingsWrong, wrong.message));
+        outcome.notes.warnings.extend(doubt);
+        outcome
+    }
+
+    /// A delivery was announced, so there has to be one.
+    pub fn expect_documents(&self) -> Result<(), Failure> {
+        if self.documents > 0 {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Kind::Payload,
+            "standard input is empty",
+            "pass the body of the delivery on standard input",
+        ))
+    }
+}
+
+/// Tells the outcomes that are next in order, and counts them.
+fn tell_ready(console: &mut Console, waiting: &mut VecDeque<Option<Outcome>>, told: &mut usize) {
+    while waiting.front().is_some_and(Option::is_some) {
+        let Some(outcome) = waiting.pop_front().flatten() else {
+            return;
+        };
+        *told += 1;
+        let is_stop = outcome.failure().is_some_and(Failure::is_stop);
+        // What was not begun is kept, and where nobody reads nobody is to be told.
+        if !(is_stop && console.is_unread()) {
+            console.ended(&outcome);
+        }
+    }
+}
+
+/// Reads the document of that number. Ends here what is no event.
+pub fn read(document: Result<Vec<u8>, Broken>, number: usize, now: Timestamp) -> Document {
+    let payload = match document {
+        Ok(payload) => payload,
+        Err(broken) => return of_no_event(broken.into(), Some(number)),
+    };
+    match webhook::parse(&payload, now) {
+        Ok(event) => Ok(Delivery {
+            event: Box::new(event),
+            payload,
+        }),
+        Err(err) => of_no_event(err.into(), Some(number)),
+    }
+}
+
+/// What came of a document that is no event, or not to be read as one.
+fn of_no_event(failure: Failure, document: Option<usize>) -> Document {
+    let of = Of {
+        document,
+        ..Of::default()
+    };
+    Err(Box::new(Outcome::new(of, Verdict::Failed(failure))))
+}
+
+/// Ends here an event that needs neither store nor network.
+pub fn unless_skipped(document: Document) -> Document {
+    let delivery = document?;
+    match delivery.event.skipped_at_once() {
+        Some(outcome) => Err(Box::new(outcome)),
+        None => Ok(delivery),
+    }
+}

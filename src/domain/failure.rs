@@ -1,0 +1,165 @@
+//! A bad ending: of what kind, what to do about it, and whose it is to do.
+//!
+//! Apart because every part of the program can fail, and a person reads all of it in one form. Each
+//! error is made into one beside its own definition. What an exit code is stands in `exit`.
+
+use std::fmt;
+
+/// Kind of a failure, as in results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Wrong command line.
+    Usage,
+    /// The payload is not what it should be.
+    Payload,
+    /// The signature is refused.
+    Signature,
+    /// A setting is missing or wrong.
+    Config,
+    /// A vendor refuses the key.
+    Unauthorized,
+    /// A database is not there or not shared.
+    NotFound,
+    /// A vendor refuses what was sent.
+    Refused,
+    /// A vendor says: slower.
+    RateLimited,
+    /// A vendor cannot be reached, or a write's outcome is not known.
+    Unavailable,
+    /// It took too long.
+    Deadline,
+    /// The store or a file.
+    Store,
+    /// A bug of ours.
+    Internal,
+}
+
+impl Kind {
+    /// The kind's word in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Payload => "payload",
+            Self::Signature => "signature",
+            Self::Config => "config",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Deadline => "deadline",
+            Self::Store => "store",
+            Self::Internal => "internal",
+        }
+    }
+
+    fn whose(self) -> Whose {
+        match self {
+            Self::Payload | Self::Signature | Self::Refused | Self::Internal => Whose::Event,
+            Self::RateLimited | Self::Unavailable | Self::Deadline => Whose::Vendor,
+            Self::Usage | Self::Config | Self::Unauthorized | Self::NotFound | Self::Store => {
+                Whose::Operator
+            }
+        }
+    }
+}
+
+/// Where what has to change lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// In this event: others may well succeed.
+    Event,
+    /// With a vendor, or on the way to it: time may mend it.
+    Vendor,
+    /// With the operator: a setting, a key, something that is not shared, a disk.
+    Operator,
+}
+
+/// Whether the same may succeed another time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hope {
+    /// Later, by itself.
+    Later,
+    /// Once something has changed.
+    Mended,
+    /// Never.
+    Never,
+}
+
+const STOPPED: &str = "stopped by a signal before it was done";
+
+/// A bad ending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind.
+    pub kind: Kind,
+    /// What happened, in one line.
+    pub message: String,
+    /// What to do next.
+    pub hint: String,
+    /// Whose it is to do.
+    pub whose: Whose,
+    /// Whether the same may succeed another time.
+    pub hope: Hope,
+    /// The vendor's id of the request, which its support asks for.
+    pub request_id: Option<String>,
+}
+
+impl Failure {
+    /// A failure of the kind, with what that kind means for the rest.
+    pub fn new(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let whose = kind.whose();
+        Self {
+            kind,
+            message: message.into(),
+            hint: hint.into(),
+            whose,
+            hope: if whose == Whose::Vendor {
+                Hope::Later
+            } else {
+                Hope::Mended
+            },
+            request_id: None,
+        }
+    }
+
+    /// A wrong or missing setting.
+    pub fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message, hint)
+    }
+
+    /// The program was told to stop before this was done.
+    pub fn stopped() -> Self {
+        let hint = "what was received is kept, and quotion replay goes on with it; a backfill goes \
+            on when it is run again";
+        Self::new(Kind::Deadline, STOPPED, hint)
+    }
+
+    /// The same, with the hope that there is.
+    #[must_use]
+    pub fn with_hope(self, hope: Hope) -> Self {
+        Self { hope, ..self }
+    }
+
+    /// True if nothing was done because the program was told to stop.
+    pub fn is_stop(&self) -> bool {
+        self.message == STOPPED
+    }
+
+    /// True if the same may succeed later, by itself.
+    pub fn is_retryable(&self) -> bool {
+        self.hope == Hope::Later
+    }
+
+    /// True if the operator must hear of it at once.
+    pub fn is_critical(&self) -> bool {
+        let is_theirs = matches!(self.kind, Kind::Usage | Kind::Payload | Kind::Signature);
+        !self.is_retryable() && !is_theirs
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,496 @@
+//! Events from their arrival to their end: kept, claimed, synced, finished or put off.
+//!
+//! Apart because a delivery on standard input and a replay go the same way. An event is in the
+//! inbox before anything is done about it, and leaves only when it is finished.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use crate::bug;
+use crate::domain::call::{ArtifactKind, FOLLOW_UP, FollowUp};
+use crate::domain::event::{Event, Subject};
+use crate::domain::failure::{Failure, Hope};
+use crate::domain::id::{ActivityId, EventId, PageId};
+use crate::domain::link::Link;
+use crate::domain::outcome::{Action, Outcome, Reason, Synced, Verdict, Warning, WarningCode};
+use crate::domain::phone::Phone;
+use crate::domain::work::Work;
+use crate::quo::webhook;
+use crate::services::Services;
+use crate::store::{
+    self, Arrival, Finish, Guard, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble,
+};
+use crate::sync::{self, Run};
+use crate::time::{Deadline, stop};
+
+/// Wait before Quo is asked for what no delivery announces.
+const FOLLOW_UP_AFTER: Duration = Duration::from_secs(30);
+/// Added to the hint of a failure whose event is kept.
+const KEPT: &str = "; the event is kept, `quotion replay` tries again";
+/// Added to the hint of the last failure.
+const LAST_ATTEMPT: &str =
+    "; it was the last attempt: the event is kept, and `quotion replay --dead` tries again";
+
+/// An event that has arrived, and its bytes.
+pub struct Delivery {
+    /// The event.
+    pub event: Box<Event>,
+    /// The bytes.
+    pub payload: Vec<u8>,
+}
+
+/// Keeps events durably, before anything is done about them. What comes back, in their order, is
+/// the work there is with each, or its outcome where there is none.
+pub fn admit(services: &Services, arrived: Vec<Delivery>) -> Vec<Result<Work, Box<Outcome>>> {
+    let (events, arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
+        .into_iter()
+        .map(|delivery| {
+            let arrival = arrival(&delivery.event, delivery.payload);
+            (delivery.event, arrival)
+        })
+        .unzip();
+    let standings = keep(services, &arrivals);
+    let answer = |(event, standing): (Box<Event>, store::Result<Standing>)| match standing {
+        Ok(Standing::Done(pages)) => Err(Box::new(duplicate(&Work::Event(event), pages))),
+        Ok(Standing::Waiting { .. } | Standing::Dead) => Ok(Work::Event(event)),
+        Err(err) => Err(Box::new(event.ends(Verdict::Failed(err.into())))),
+    };
+    events.into_iter().zip(standings).map(answer).collect()
+}
+
+fn keep(services: &Services, arrivals: &[Arrival]) -> Vec<store::Result<Standing>> {
+    if arrivals.is_empty() {
+        return Vec::new();
+    }
+    let store = match services.store() {
+        Ok(store) => store,
+        Err(err) => return arrivals.iter().map(|_| Err(err.clone())).collect(),
+    };
+    match store.receive(arrivals) {
+        Ok(standings) => standings.into_iter().map(Ok).collect(),
+        // One by one, so that each is kept that can be.
+        Err(_) if arrivals.len() > 1 => {
+            let each = arrivals.chunks(1);
+            each.flat_map(|arrival| keep(services, arrival)).collect()
+        }
+        Err(err) => vec![Err(err)],
+    }
+}
+
+/// Reads what the inbox kept.
+pub fn read_work(payload: &[u8], received: Timestamp) -> Result<Work, Failure> {
+    match read_follow_up(payload) {
+        Some(follow_up) => Ok(Work::FollowUp(follow_up)),
+        None => Ok(Work::Event(Box::new(webhook::parse(payload, received)?))),
+    }
+}
+
+/// What to do about an event that another process works on, or has worked on meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim<'a> {
+    /// Wait for it, and go on where it ended.
+    Wait,
+    /// Leave it to that one; the event has to belong to this selection still.
+    Leave(&'a Selection),
+}
+
+/// Who hears of each outcome, with the place of its work; and says whether to go on.
+pub type Listener<'a> = &'a mut dyn FnMut(usize, Outcome) -> ControlFlow<()>;
+
+/// Works on what lies in the inbox (or on a dry run's events, which do not).
+pub struct Drain<'a> {
+    services: &'a Services,
+    claim: Claim<'a>,
+    /// True once a result has said that there is no key for Quo.
+    told_of_key: bool,
+}
+
+impl<'a> Drain<'a> {
+    /// Works by that claim.
+    pub fn new(services: &'a Services, claim: Claim<'a>) -> Self {
+        Self {
+            services,
+            claim,
+            told_of_key: false,
+        }
+    }
+
+    /// Does the work, what belongs to one client at once, and tells of each outcome as soon as it
+    /// is there. Once the run is to stop, who waits is told so, and nothing more is begun.
+    pub fn work(&mut self, works: &[Work], tell: Listener) {
+        let mut flow = ControlFlow::Continue(());
+        for group in self.groups(works) {
+            let chosen: Vec<&Work> = group.iter().map(|place| &works[*place]).collect();
+            let outcomes = match (stop::is_told() || flow.is_break(), self.claim) {
+                (false, _) => self.group(&chosen),
+                (true, Claim::Wait) => fail(&chosen, &Failure::stopped()),
+                (true, Claim::Leave(_)) => return,
+            };
+            for (place, outcome) in group.into_iter().zip(outcomes) {
+                flow = tell(place, outcome);
+            }
+        }
+    }
+
+    /// Which of these belong together, by their places.
+    fn groups(&self, works: &[Work]) -> Vec<Vec<usize>> {
+        let each = || (0..works.len()).map(|place| vec![place]).collect();
+        // A dry run tells of each document what it would do. And what is wrong with the store each
+        // event tells itself.
+        if works.len() < 2 || self.services.settings.dry_run {
+            return each();
+        }
+        match self.services.store() {
+            Ok(store) => sync::groups(store, works).unwrap_or_else(|_| each()),
+            Err(_) => each(),
+        }
+    }
+
+    /// Works on what belongs together. A failure leaves it in the inbox.
+    fn group(&mut self, works: &[&Work]) -> Vec<Outcome> {
+        match bug::caught(|| self.try_group(works)) {
+            Ok(mut outcomes) => {
+                self.tell_of_key(&mut outcomes);
+                outcomes
+            }
+            // The others of the group are done without the one that brings the bug to light.
+            Err(_) if works.len() > 1 => {
+                let each = works.chunks(1);
+                each.flat_map(|work| self.group(work)).collect()
+            }
+            Err(bug) => {
+                let failed = works.iter().zip(fail(works, &bug));
+                failed
+                    .map(|(work, outcome)| self.put_off(&work.event_id(), outcome))
+                    .collect()
+            }
+        }
+    }
+
+    /// Notes why an event could not be finished, if that can be noted.
+    pub fn put_off(&self, id: &EventId, outcome: Outcome) -> Outcome {
+        match self.services.store() {
+            Ok(store) if !self.services.settings.dry_run => {
+                postpone(store, id, outcome, self.services.settings.patience)
+            }
+            Ok(_) | Err(_) => outcome,
+        }
+    }
+
+    fn try_group(&self, works: &[&Work]) -> Vec<Outcome> {
+        let settings = &self.services.settings;
+        // No attempt is counted for what every event meets with.
+        if let Err(mut failure) = settings.check_for_sync() {
+            if !settings.dry_run {
+                failure.hint.push_str(KEPT);
+            }
+            return fail(works, &failure);
+        }
+        let run = match Run::begin(self.services, works.len()) {
+            Ok(run) => run,
+            Err(failure) => return fail(works, &failure),
+        };
+        let mut outcomes = self.attempt(&run, works);
+        // What could not be done in company is done by itself.
+        for (place, outcome) in outcomes.iter_mut().enumerate() {
+            if outcome.is_none() {
+                *outcome = self.attempt(&run, &works[place..=place]).pop().flatten();
+            }
+        }
+        let outcomes = outcomes.into_iter();
+        outcomes
+            .map(|outcome| outcome.expect("a single event gets its answer"))
+            .collect()
+    }
+
+    /// Does the work as one, as the only one among all processes, and notes what came of it. `None`
+    /// for what has to be done by itself, or is in the hands of another process: a single event is
+    /// waited for, and gets its answer.
+    fn attempt(&self, run: &Run, works: &[&Work]) -> Vec<Option<Outcome>> {
+        if run.settings.dry_run {
+            return sync::put(run, works);
+        }
+        let is_single = works.len() == 1;
+        // Where the store fails, each event tells for itself what is wrong with it.
+        let (_claims, free) = match self.claim(run, works) {
+            Ok(claimed) => claimed,
+            Err(err) if is_single => return failed_by(works, &err),
+            Err(_) => return vec![None; works.len()],
+        };
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; works.len()];
+        let mut open: Vec<usize> = Vec::new();
+        for (place, work) in works.iter().enumerate() {
+            if !free[place] {
+                outcomes[place] = is_single.then(|| work.ends(Verdict::Queued));
+                continue;
+            }
+            // The same event again has its turn when the first one is finished.
+            let id = work.event_id();
+            if open.iter().any(|other| works[*other].event_id() == id) {
+                continue;
+            }
+            match self.ended_meanwhile(run.store, work) {
+                Ok(None) => open.push(place),
+                Ok(ended) => outcomes[place] = ended,
+                Err(err) if is_single => return failed_by(works, &err),
+                Err(_) => {}
+            }
+        }
+        let began = Instant::now();
+        let chosen: Vec<&Work> = open.iter().map(|place| works[*place]).collect();
+        let done = sync::put(run, &chosen);
+        let took = began.elapsed() / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
+        for (place, done) in open.into_iter().zip(done) {
+            outcomes[place] = done.map(|outcome| conclude(run, works[place], outcome, took));
+        }
+        outcomes
+    }
+
+    /// The claims, and which of the works they are for.
+    fn claim(&self, run: &Run, works: &[&Work]) -> store::Result<(Vec<Guard>, Vec<bool>)> {
+        let [work] = works else {
+            let ids: Vec<_> = works.iter().map(|work| work.event_id()).collect();
+            return run.store.lock_free_events(&ids);
+        };
+        let until = match self.claim {
+            Claim::Wait => run.deadline,
+            Claim::Leave(_) => Deadline::within(Duration::ZERO),
+        };
+        let claim = run.store.lock(&Lock::Event(work.event_id()), until)?;
+        let is_ours = vec![claim.is_some()];
+        Ok((claim.into_iter().collect(), is_ours))
+    }
+
+    /// What came of an event while this process had not claimed it; `None` if it is still to be
+    /// done.
+    fn ended_meanwhile(&self, store: &Store, work: &Work) -> store::Result<Option<Outcome>> {
+        let id = work.event_id();
+        match self.claim {
+            Claim::Leave(selection) if store.load(&id, selection)?.is_none() => {
+                Ok(Some(work.ends(Verdict::Queued)))
+            }
+            Claim::Leave(_) => Ok(None),
+            Claim::Wait => match store.standing(&id)? {
+                Some(Standing::Done(pages)) => Ok(Some(duplicate(work, pages))),
+                Some(Standing::Waiting { .. } | Standing::Dead) | None => Ok(None),
+            },
+        }
+    }
+
+    /// Says once a run that names cannot be looked up, because there is no key for Quo.
+    fn tell_of_key(&mut self, outcomes: &mut [Outcome]) {
+        let settings = &self.services.settings;
+        let is_missing = settings.quo.is_none() && settings.check_for_sync().is_ok();
+        let Some(first) = outcomes.first_mut().filter(|_| is_missing) else {
+            return;
+        };
+        if !self.told_of_key {
+            self.told_of_key = true;
+            let message = "OPENPHONE_API_KEY is not set, so nothing is asked of quo: no names, and \
+                nothing of what a delivery leaves out";
+            let warning = Warning::new(WarningCode::QuoKeyMissing, message);
+            first.notes.warnings.push(warning);
+        }
+    }
+}
+
+fn fail(works: &[&Work], failure: &Failure) -> Vec<Outcome> {
+    let failed = |work: &&Work| work.ends(Verdict::Failed(failure.clone()));
+    works.iter().map(failed).collect()
+}
+
+fn failed_by(works: &[&Work], err: &store::Error) -> Vec<Option<Outcome>> {
+    let failed = fail(works, &err.clone().into());
+    failed.into_iter().map(Some).collect()
+}
+
+/// Notes what came of an event.
+fn conclude(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
+    let Some(failure) = outcome.failure() else {
+        return finish(run, work, outcome, took);
+    };
+    let patience = match failure.hope {
+        Hope::Never => Patience {
+            attempts: 1,
+            ..run.settings.patience
+        },
+        Hope::Later | Hope::Mended => run.settings.patience,
+    };
+    postpone(run.store, &work.event_id(), outcome, patience)
+}
+
+/// Notes why an event could not be finished.
+fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, patience: Patience) -> Outcome {
+    let Verdict::Failed(failure) = &mut outcome.verdict else {
+        return outcome;
+    };
+    let trouble = Trouble {
+        kind: failure.kind.name().to_owned(),
+        message: failure.message.clone(),
+    };
+    match store.postpone(id, &trouble, patience) {
+        Ok(dead) => failure
+            .hint
+            .push_str(if dead { LAST_ATTEMPT } else { KEPT }),
+        // The first failure says more; that the store fails too is told beside it.
+        Err(err) => outcome
+            .notes
+            .warnings
+            .push(Warning::new(WarningCode::Store, err.to_string())),
+    }
+    outcome
+}
+
+fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
+    let store = run.store;
+    let id = &work.event_id();
+    let concerns_nobody = matches!(
+        outcome.verdict,
+        Verdict::Skipped(Reason::NoClientNumber | Reason::MissingFields | Reason::NotWanted)
+    );
+    let kept = if concerns_nobody {
+        store.discard(id)
+    } else {
+        let follow_ups = match run.quo {
+            Some(_) => follow_ups(work),
+            None => Vec::new(),
+        };
+        let kept = if follow_ups.is_empty() {
+            Ok(())
+        } else {
+            store.receive(&follow_ups).map(drop)
+        };
+        kept.and_then(|()| store.finish(id, &finished(work, &outcome, took)))
+    };
+    match kept {
+        Ok(()) => outcome,
+        Err(err) => Outcome {
+            verdict: Verdict::Failed(err.into()),
+            ..outcome
+        },
+    }
+}
+
+fn finished(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
+    let pages = outcome.pages.iter().map(|synced| {
+        (
+            synced.phone.clone(),
+            synced.page.clone(),
+            synced.client_name.clone(),
+        )
+    });
+    let context = work.subject().and_then(|subject| match subject {
+        Subject::Call(news) => Some((&news.context, true)),
+        Subject::Message(message) => Some((&message.context, false)),
+        Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => None,
+    });
+    let activity = context.map(|(context, is_call)| HistoryLine {
+        id: context.id.clone(),
+        is_call,
+        direction: context.direction(),
+        number: context.number_id.clone(),
+    });
+    Finish {
+        pages: pages.collect(),
+        activity,
+        took,
+    }
+}
+
+fn duplicate(work: &Work, pages: Vec<(Phone, Option<PageId>, String)>) -> Outcome {
+    let synced = pages.into_iter().map(|(phone, page, client_name)| Synced {
+        phone,
+        action: Action::Skipped,
+        page,
+        client_name,
+    });
+    Outcome {
+        pages: synced.collect(),
+        ..work.ends(Verdict::Skipped(Reason::Duplicate))
+    }
+}
+
+/// An event on standard input is worked on at once; if that comes to nothing, a replay may take it
+/// after the time that this one has.
+fn arrival(event: &Event, payload: Vec<u8>) -> Arrival {
+    Arrival {
+        id: event.id.clone(),
+        event_type: event.event_type.clone(),
+        activity: event.subject.activity_id().cloned(),
+        payload,
+        delay: Duration::ZERO,
+    }
+}
+
+/// Questions to be put off, one for each artifact that no delivery announces.
+fn follow_ups(work: &Work) -> Vec<Arrival> {
+    let Some(Subject::Call(news)) = work.subject() else {
+        return Vec::new();
+    };
+    if news.context.id.is_local() {
+        return Vec::new();
+    }
+    let question = |kind: &ArtifactKind| {
+        let (activity, link) = (news.context.id.clone(), news.context.link.clone());
+        let follow_up = FollowUp {
+            activity,
+            kind: *kind,
+            link,
+        };
+        Arrival {
+            id: follow_up.event_id(),
+            event_type: FOLLOW_UP.to_owned(),
+            activity: Some(follow_up.activity.clone()),
+            payload: write_follow_up(&follow_up),
+            delay: FOLLOW_UP_AFTER,
+        }
+    };
+    news.unannounced.iter().map(question).collect()
+}
+
+fn write_follow_up(follow_up: &FollowUp) -> Vec<u8> {
+    let FollowUp {
+        activity,
+        kind,
+        link,
+    } = follow_up;
+    let json = json!({"type": FOLLOW_UP, "activity": activity.as_str(), "artifact": kind.word(),
+        "link": link.as_ref().map(Link::as_str)});
+    json.to_string().into_bytes()
+}
+
+fn read_follow_up(payload: &[u8]) -> Option<FollowUp> {
+    let json: Json = serde_json::from_slice(payload)
+        .ok()
+        .filter(|json: &Json| json["type"] == FOLLOW_UP)?;
+    let kind = ArtifactKind::of_word(json["artifact"].as_str()?)?;
+    let link = json["link"].as_str().and_then(Link::parse);
+    Some(FollowUp {
+        activity: ActivityId::parse(json["activity"].as_str()?).ok()?,
+        kind,
+        link,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follow_up_is_read_as_it_was_written() {
+        let link = Link::parse("https://my.quo.com/inbox/PN1/c/CN1?at=AC1");
+        let follow_up = FollowUp {
+            activity: ActivityId::parse("AC1").expect("id"),
+            kind: ArtifactKind::Voicemail,
+            link,
+        };
+        assert_eq!(
+            read_work(&write_follow_up(&follow_up), Timestamp::UNIX_EPOCH),
+            Ok(Work::FollowUp(follow_up.clone()))
+        );
+        assert_eq!(follow_up.event_id().as_str(), "follow-up-voicemail-AC1");
+    }
+}

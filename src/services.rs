@@ -1,0 +1,112 @@
+//! What commands work with: the settings, the store and the vendors, each made when it is first
+//! needed, and each without the others.
+
+pub mod settings;
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::failure::Failure;
+use crate::http::{self, Agent, Api, SharedWindow, Vendor, VendorSpec};
+use crate::notion::{self, Notion};
+use crate::quo;
+use crate::secret::Secret;
+use crate::store::{self, Mode, Store};
+
+use settings::{Access, Settings};
+
+/// What commands work with.
+pub struct Services {
+    /// What the user has set.
+    pub settings: Settings,
+    /// The pool of connections.
+    pub agent: Agent,
+    clock: fn() -> Timestamp,
+    store: OnceCell<Store>,
+    notion: OnceCell<Notion>,
+    quo: OnceCell<Option<Vendor>>,
+}
+
+impl Services {
+    /// Nothing is opened or asked yet.
+    pub fn new(settings: Settings, clock: fn() -> Timestamp) -> Self {
+        Self {
+            agent: http::agent(settings.proxies.clone()),
+            settings,
+            clock,
+            store: OnceCell::new(),
+            notion: OnceCell::new(),
+            quo: OnceCell::new(),
+        }
+    }
+
+    /// The time on this machine's clock.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// That clock, for a thread of its own.
+    pub fn clock(&self) -> fn() -> Timestamp {
+        self.clock
+    }
+
+    /// The store; a dry run only reads it.
+    pub fn store(&self) -> store::Result<&Store> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let mode = if self.settings.dry_run {
+            Mode::ReadOnly
+        } else {
+            Mode::ReadWrite
+        };
+        let store = Store::open(&self.settings.store, mode, self.clock)?;
+        Ok(self.store.get_or_init(|| store))
+    }
+
+    /// Notion. What is wrong with the settings is a failure.
+    pub fn notion(&self) -> Result<&Notion, Failure> {
+        if let Some(notion) = self.notion.get() {
+            return Ok(notion);
+        }
+        let access = self.settings.notion()?;
+        let bearer = Secret::new(&format!("Bearer {}", access.key.expose()));
+        let vendor = self.vendor(notion::API, access, bearer, self.store()?.rates()?);
+        let version = self.settings.notion_version.clone();
+        Ok(self.notion.get_or_init(|| Notion::new(vendor, version)))
+    }
+
+    /// Quo; `None` without a key. What is wrong with the settings is a failure.
+    pub fn quo(&self) -> Result<Option<&Vendor>, Failure> {
+        if let Some(quo) = self.quo.get() {
+            return Ok(quo.as_ref());
+        }
+        let vendor = match self.settings.quo()? {
+            None => None,
+            Some(access) => {
+                let shared = self.store()?.rates()?;
+                Some(self.vendor(quo::API, access, access.key.clone(), shared))
+            }
+        };
+        Ok(self.quo.get_or_init(|| vendor).as_ref())
+    }
+
+    fn vendor(
+        &self,
+        api: Api,
+        access: &Access,
+        authorization: Secret,
+        shared: Arc<dyn SharedWindow>,
+    ) -> Vendor {
+        let spec = VendorSpec {
+            api,
+            base: access.base.clone(),
+            headers: vec![("Authorization", authorization)],
+            window: access.window,
+            shared: Some(shared),
+        };
+        Vendor::new(&self.agent, spec)
+    }
+}

@@ -1,0 +1,161 @@
+//! What the user has set, checked. Made once at the start; what is only absent is `None`, and a
+//! failure of the operator's where it is needed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use crate::domain::choice::Choice;
+use crate::domain::columns::ColumnNames;
+use crate::domain::failure::Failure;
+use crate::domain::id::DatabaseId;
+use crate::http::{BaseUrl, Proxies, Window};
+use crate::secret::Secret;
+use crate::signature::{Headers, Secrets, Tolerance};
+use crate::store::{Patience, Place};
+use crate::time::Deadline;
+
+/// Most failures that are told as one.
+const MOST: usize = 20;
+
+/// All settings.
+pub struct Settings {
+    /// Folder of everything that is kept.
+    pub dir: PathBuf,
+    /// Where the store lies.
+    pub store: Place,
+    /// Checking of signatures.
+    pub signature: SignatureCheck,
+    /// Longest time for one payload.
+    pub deadline: Option<Duration>,
+    /// Write nothing.
+    pub dry_run: bool,
+    /// Access to Notion.
+    pub notion: Option<Access>,
+    /// Notion's API version.
+    pub notion_version: String,
+    /// Access to Quo.
+    pub quo: Option<Access>,
+    /// The Clients database.
+    pub clients_database: Option<DatabaseId>,
+    /// What its columns are called.
+    pub columns: ColumnNames,
+    /// Quo's custom field that holds tags.
+    pub tags_field: String,
+    /// How long the contact index is believed.
+    pub contacts_ttl: SignedDuration,
+    /// Zone of times in entries, and of dates on the command line.
+    pub zone: TimeZone,
+    /// After a write of unknown outcome: how long until a look that finds nothing is believed.
+    pub settle: Duration,
+    /// Which lines and numbers are wanted.
+    pub choice: Choice,
+    /// When to try again what has failed.
+    pub patience: Patience,
+    /// How long finished events are kept whole.
+    pub keep_done: Duration,
+    /// Where alerts go.
+    pub alert: Option<BaseUrl>,
+    /// By which proxy other machines are reached.
+    pub proxies: Proxies,
+    /// All that is wrong, and does not keep events from being kept.
+    pub wrong: Option<Failure>,
+}
+
+/// How a payload's signature is to be checked.
+pub struct SignatureCheck {
+    /// What was passed; `None` without `--signature`.
+    pub headers: Option<Headers>,
+    /// Secrets that may have signed.
+    pub secrets: Secrets,
+    /// True if a payload without signature is refused.
+    pub required: bool,
+    /// Age window.
+    pub tolerance: Tolerance,
+}
+
+/// How to reach a vendor.
+pub struct Access {
+    /// The key.
+    pub key: Secret,
+    /// The API's address.
+    pub base: BaseUrl,
+    /// How many requests in which time.
+    pub window: Window,
+}
+
+impl Settings {
+    /// All that is wrong, at once. Missing settings are not among it.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.wrong.clone().map_or(Ok(()), Err)
+    }
+
+    /// The same, and what the main job lacks.
+    pub fn check_for_sync(&self) -> Result<(), Failure> {
+        let key = self.notion.is_none().then(no_notion_key);
+        let database = self.clients_database.is_none().then(no_database);
+        let all = self.wrong.clone().into_iter().chain(key).chain(database);
+        joined(all.collect()).map_or(Ok(()), Err)
+    }
+
+    /// Access to Notion.
+    pub fn notion(&self) -> Result<&Access, Failure> {
+        self.check()?;
+        self.notion.as_ref().ok_or_else(no_notion_key)
+    }
+
+    /// Access to Quo; `None` without a key.
+    pub fn quo(&self) -> Result<Option<&Access>, Failure> {
+        self.check()?;
+        Ok(self.quo.as_ref())
+    }
+
+    /// The Clients database.
+    pub fn clients_database(&self) -> Result<&DatabaseId, Failure> {
+        self.check()?;
+        self.clients_database.as_ref().ok_or_else(no_database)
+    }
+
+    /// The deadline of so many payloads that begin now.
+    pub fn deadline_for(&self, payloads: usize) -> Deadline {
+        let payloads = u32::try_from(payloads).unwrap_or(u32::MAX);
+        let length = self.deadline.map(|each| each.saturating_mul(payloads));
+        length.map_or_else(Deadline::none, Deadline::within)
+    }
+}
+
+fn no_notion_key() -> Failure {
+    Failure::config(
+        "NOTION_API_KEY is not set",
+        "make an integration at notion.so/my-integrations and set its token",
+    )
+}
+
+fn no_database() -> Failure {
+    Failure::config(
+        "NOTION_CLIENTS_DATABASE_ID is not set",
+        "set it to the Clients database's link or id",
+    )
+}
+
+/// Makes one failure of all; `None` when there is none. Its kind is the first one's.
+pub fn joined(failures: Vec<Failure>) -> Option<Failure> {
+    let count = failures.len();
+    let mut failures = failures.into_iter();
+    let mut whole = failures.next()?;
+    for failure in failures.take(MOST - 1) {
+        whole.message.push_str("; ");
+        whole.message.push_str(&failure.message);
+        if !whole.hint.contains(&failure.hint) {
+            whole.hint.push_str("; ");
+            whole.hint.push_str(&failure.hint);
+        }
+    }
+    if count > MOST {
+        let further = format!("; and {} more", count - MOST);
+        whole.message.push_str(&further);
+    }
+    Some(whole)
+}
