@@ -3,6 +3,7 @@
 //! Apart because a delivery on standard input and a replay go the same way. An event is in the
 //! inbox before anything is done about it, and leaves only when it is finished.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -42,9 +43,12 @@ pub struct Delivery {
     pub payload: Vec<u8>,
 }
 
-/// Keeps events durably, before anything is done about them. What comes back, in their order, is
-/// the work there is with each, or its outcome where there is none.
-pub fn admit(services: &Services, arrived: Vec<Delivery>) -> Vec<Result<Work, Box<Outcome>>> {
+/// The work that there is with something, or its outcome where there is none.
+pub type Admitted = Result<Work, Box<Outcome>>;
+
+/// Keeps events durably, before anything is done about them. Their order
+/// stays.
+pub fn admit(services: &Services, arrived: Vec<Delivery>) -> Vec<Admitted> {
     let (events, arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
         .into_iter()
         .map(|delivery| {
@@ -97,8 +101,8 @@ pub enum Claim<'a> {
     Leave(&'a Selection),
 }
 
-/// Who hears of each outcome, with the place of its work; and says whether to go on.
-pub type Listener<'a> = &'a mut dyn FnMut(usize, Outcome) -> ControlFlow<()>;
+/// Who hears of each outcome, in the order of the works; and says whether to go on.
+pub type Listener<'a> = &'a mut dyn FnMut(Outcome) -> ControlFlow<()>;
 
 /// Works on what lies in the inbox (or on a dry run's events, which do not).
 pub struct Drain<'a> {
@@ -118,20 +122,36 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// Does the work, what belongs to one client at once, and tells of each outcome as soon as it
-    /// is there. Once the run is to stop, who waits is told so, and nothing more is begun.
-    pub fn work(&mut self, works: &[Work], tell: Listener) {
-        let mut flow = ControlFlow::Continue(());
-        for group in self.groups(works) {
-            let chosen: Vec<&Work> = group.iter().map(|place| &works[*place]).collect();
+    /// Does the work, what belongs to one client at once. Tells of each outcome as soon as it and
+    /// those before it are there. Once the run is to stop, who waits is told so, and nothing more
+    /// is begun.
+    pub fn work(&mut self, admitted: Vec<Admitted>, tell: Listener) {
+        let mut ready = VecDeque::new();
+        let (mut works, mut places) = (Vec::new(), Vec::new());
+        for (place, admitted) in admitted.into_iter().enumerate() {
+            match admitted {
+                Err(outcome) => ready.push_back(Some(*outcome)),
+                Ok(work) => {
+                    ready.push_back(None);
+                    works.push(work);
+                    places.push(place);
+                }
+            }
+        }
+        let all = ready.len();
+        let mut flow = tell_ready(&mut ready, tell);
+        for group in self.groups(&works) {
+            let chosen: Vec<&Work> = group.iter().map(|index| &works[*index]).collect();
             let outcomes = match (stop::is_told() || flow.is_break(), self.claim) {
                 (false, _) => self.group(&chosen),
                 (true, Claim::Wait) => fail(&chosen, &Failure::stopped()),
                 (true, Claim::Leave(_)) => return,
             };
-            for (place, outcome) in group.into_iter().zip(outcomes) {
-                flow = tell(place, outcome);
+            let told = all - ready.len();
+            for (index, outcome) in group.into_iter().zip(outcomes) {
+                ready[places[index] - told] = Some(outcome);
             }
+            flow = tell_ready(&mut ready, tell);
         }
     }
 
@@ -295,6 +315,16 @@ impl<'a> Drain<'a> {
             first.notes.warnings.push(warning);
         }
     }
+}
+
+/// Tells the outcomes that are next in order.
+fn tell_ready(ready: &mut VecDeque<Option<Outcome>>, tell: Listener) -> ControlFlow<()> {
+    let mut flow = ControlFlow::Continue(());
+    while ready.front().is_some_and(Option::is_some) {
+        let next = ready.pop_front().flatten();
+        flow = next.map_or(flow, &mut *tell);
+    }
+    flow
 }
 
 fn fail(works: &[&Work], failure: &Failure) -> Vec<Outcome> {

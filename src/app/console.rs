@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -89,6 +90,15 @@ impl<'a> Console<'a> {
     /// True when nothing more is to be begun: nobody reads, or the program was told to stop.
     pub fn is_over(&self) -> bool {
         stop::is_told() || self.is_unread()
+    }
+
+    /// Whether more is to be begun.
+    pub fn flow(&self) -> ControlFlow<()> {
+        if self.is_over() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// True when nobody reads what is written.

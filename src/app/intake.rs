@@ -1,6 +1,5 @@
 //! Documents of an input on their way to their result lines: read, kept, worked on.
 
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
@@ -12,7 +11,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::outcome::{Of, Outcome, Verdict, Warning, WarningCode};
 use crate::domain::work::Work;
 use crate::exit;
-use crate::inbox::{self, Claim, Delivery, Drain};
+use crate::inbox::{self, Admitted, Claim, Delivery, Drain};
 use crate::quo::webhook;
 use crate::services::Services;
 use crate::time::stop;
@@ -94,38 +93,16 @@ impl<'a, 'c> Intake<'a, 'c> {
         }
         self.documents += window.len();
         let admitted = self.admit(window);
-        let (mut outcomes, mut works, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, admitted) in admitted.into_iter().enumerate() {
-            match admitted {
-                Err(outcome) => outcomes.push(Some(*outcome)),
-                Ok(work) => {
-                    outcomes.push(None);
-                    works.push(work);
-                    places.push(place);
-                }
-            }
+        if admitted.iter().any(Result::is_ok) {
+            stop::watch(exit::NOT_NOW);
         }
-        let mut waiting = VecDeque::from(outcomes);
-        let mut told = 0;
         let console = &mut *self.console;
-        tell_ready(console, &mut waiting, &mut told);
-        if works.is_empty() {
-            return;
-        }
-        stop::watch(exit::NOT_NOW);
-        self.drain.work(&works, &mut |index, outcome| {
-            waiting[places[index] - told] = Some(outcome);
-            tell_ready(console, &mut waiting, &mut told);
-            if console.is_over() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        });
+        self.drain
+            .work(admitted, &mut |outcome| tell(console, &outcome));
     }
 
     /// Keeps the events with which there is work to do.
-    fn admit(&self, window: Vec<Document>) -> Vec<Result<Work, Box<Outcome>>> {
+    fn admit(&self, window: Vec<Document>) -> Vec<Admitted> {
         let is_queued = self.treatment == Treatment::Enqueue;
         if self.services.settings.dry_run && !is_queued {
             let work = |delivery: Delivery| Work::Event(delivery.event);
@@ -178,19 +155,13 @@ impl<'a, 'c> Intake<'a, 'c> {
     }
 }
 
-/// Tells the outcomes that are next in order, and counts them.
-fn tell_ready(console: &mut Console, waiting: &mut VecDeque<Option<Outcome>>, told: &mut usize) {
-    while waiting.front().is_some_and(Option::is_some) {
-        let Some(outcome) = waiting.pop_front().flatten() else {
-            return;
-        };
-        *told += 1;
-        let is_stop = outcome.failure().is_some_and(Failure::is_stop);
-        // What was not begun is kept, and where nobody reads nobody is to be told.
-        if !(is_stop && console.is_unread()) {
-            console.ended(&outcome);
-        }
+fn tell(console: &mut Console, outcome: &Outcome) -> ControlFlow<()> {
+    let is_stop = outcome.failure().is_some_and(Failure::is_stop);
+    // What was not begun is kept, and where nobody reads nobody is to be told.
+    if !(is_stop && console.is_unread()) {
+        console.ended(outcome);
     }
+    console.flow()
 }
 
 /// Reads the document of that number. Ends here what is no event.

@@ -1,15 +1,13 @@
 //! `quotion replay`: finish what is queued, or has failed and is due again; or sync saved files.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 
 use crate::cli::ReplayArgs;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::id::EventId;
 use crate::domain::outcome::{Of, Outcome, Verdict};
-use crate::domain::work::Work;
 use crate::exit;
-use crate::inbox::{self, Claim, Drain};
+use crate::inbox::{self, Admitted, Claim, Drain};
 use crate::logs;
 use crate::services::Services;
 use crate::store::{Selection, Standing, Store};
@@ -145,44 +143,37 @@ impl Round<'_, '_> {
                 }
                 if let Some(waiting) = self.store.load(&id, self.selection)? {
                     bytes += waiting.payload.len();
-                    match inbox::read_work(&waiting.payload, waiting.received) {
-                        Ok(work) => works.push(work),
-                        Err(failure) => self.unreadable(&id, failure),
-                    }
+                    let work = inbox::read_work(&waiting.payload, waiting.received);
+                    works.push(work.map_err(|failure| self.unreadable(&id, failure)));
                 }
                 seen.insert(id);
             }
-            self.work(&works);
+            self.work(works);
         }
         Ok(())
     }
 
-    fn work(&mut self, works: &[Work]) {
+    fn work(&mut self, works: Vec<Admitted>) {
         let Self {
             console,
             drain,
             tally,
             ..
         } = self;
-        drain.work(works, &mut |_, outcome| {
+        drain.work(works, &mut |outcome| {
             tell(console, tally, &outcome);
-            if console.is_over() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            console.flow()
         });
     }
 
     /// What the inbox holds was an event when it was taken in.
-    fn unreadable(&mut self, id: &EventId, failure: Failure) {
+    fn unreadable(&self, id: &EventId, failure: Failure) -> Box<Outcome> {
         let of = Of {
             event_id: Some(id.to_string()),
             ..Of::default()
         };
         let failed = Outcome::new(of, Verdict::Failed(failure));
-        let outcome = self.drain.put_off(id, failed);
-        tell(self.console, &mut self.tally, &outcome);
+        Box::new(self.drain.put_off(id, failed))
     }
 }
 

@@ -510,7 +510,7 @@ fn missing_right_is_critical() {
 fn used_up_workspace_is_critical() {
     let user = User::new();
     user.vendors.world().notion.blocks_left = Some(1);
-    one_critical_line(&user, &user.sync(MESSAGE), "unauthorized");
+    one_critical_line(&user, &user.sync(MESSAGE), "refused");
     assert_eq!(user.client_pages(), 0);
 }
 

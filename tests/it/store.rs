@@ -1328,13 +1328,14 @@ fn locks_die_with_their_connection(ground: &Ground) {
         .lock(&lock, soon())
         .expect("lock")
         .expect("the server gave it back");
-    assert_eq!(fault(one.still_held()), Some(Fault::Busy));
+    let passes = |err: store::Error| err.passes();
+    assert!(one.still_held().is_err_and(passes));
     assert!(
-        fault(one.intend(None, &[record(rosa())])) == Some(Fault::Busy),
+        one.intend(None, &[record(rosa())]).is_err_and(passes),
         "nothing is intended any more"
     );
     assert!(
-        fault(one.lock(&Lock::Contacts, soon())) == Some(Fault::Busy),
+        one.lock(&Lock::Contacts, soon()).is_err_and(passes),
         "no lock beside one that is lost"
     );
     let done = EntryRecord {
@@ -1495,11 +1496,6 @@ fn strange_tables_of_a_predecessor_hold_nothing_up(ground: &Ground) {
     let done = Standing::Done(vec![(rosa(), None, "Rosa".into())]);
     assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done));
     assert_eq!(ground.count("SELECT count(*) FROM sync_history"), 1);
-}
-
-/// What is the matter, where something was refused.
-fn fault<T>(done: store::Result<T>) -> Option<Fault> {
-    done.err().map(|err| err.fault)
 }
 
 fn newer_schema_is_an_error_not_a_guess(ground: &Ground) {
