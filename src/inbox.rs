@@ -3,19 +3,18 @@
 //! Apart because a delivery on standard input and a replay go the same way. An event is in the
 //! inbox before anything is done about it, and leaves only when it is finished.
 
+mod follow_up;
+
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde_json::{Value as Json, json};
 
 use crate::bug;
-use crate::domain::call::{ArtifactKind, FOLLOW_UP, FollowUp};
 use crate::domain::event::{Event, Subject};
 use crate::domain::failure::{Failure, Hope};
-use crate::domain::id::{ActivityId, EventId, PageId};
-use crate::domain::link::Link;
+use crate::domain::id::{EventId, PageId};
 use crate::domain::outcome::{Action, Outcome, Reason, Synced, Verdict, Warning, WarningCode};
 use crate::domain::phone::Phone;
 use crate::domain::work::Work;
@@ -27,8 +26,6 @@ use crate::store::{
 use crate::sync::{self, Run};
 use crate::time::{Deadline, stop};
 
-/// Wait before Quo is asked for what no delivery announces.
-const FOLLOW_UP_AFTER: Duration = Duration::from_secs(30);
 /// Added to the hint of a failure whose event is kept.
 const KEPT: &str = "; the event is kept, `quotion replay` tries again";
 /// Added to the hint of the last failure.
@@ -86,8 +83,8 @@ fn keep(services: &Services, arrivals: &[Arrival]) -> Vec<store::Result<Standing
 
 /// Reads what the inbox kept.
 pub fn read_work(payload: &[u8], received: Timestamp) -> Result<Work, Failure> {
-    match read_follow_up(payload) {
-        Some(follow_up) => Ok(Work::FollowUp(follow_up)),
+    match follow_up::read(payload) {
+        Some(question) => Ok(Work::FollowUp(question)),
         None => Ok(Work::Event(Box::new(webhook::parse(payload, received)?))),
     }
 }
@@ -385,7 +382,7 @@ fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
         store.discard(id)
     } else {
         let follow_ups = match run.quo {
-            Some(_) => follow_ups(work),
+            Some(_) => follow_up::all(work),
             None => Vec::new(),
         };
         let kept = if follow_ups.is_empty() {
@@ -452,75 +449,5 @@ fn arrival(event: &Event, payload: Vec<u8>) -> Arrival {
         activity: event.subject.activity_id().cloned(),
         payload,
         delay: Duration::ZERO,
-    }
-}
-
-/// Questions to be put off, one for each artifact that no delivery announces.
-fn follow_ups(work: &Work) -> Vec<Arrival> {
-    let Some(Subject::Call(news)) = work.subject() else {
-        return Vec::new();
-    };
-    if news.context.id.is_local() {
-        return Vec::new();
-    }
-    let question = |kind: &ArtifactKind| {
-        let (activity, link) = (news.context.id.clone(), news.context.link.clone());
-        let follow_up = FollowUp {
-            activity,
-            kind: *kind,
-            link,
-        };
-        Arrival {
-            id: follow_up.event_id(),
-            event_type: FOLLOW_UP.to_owned(),
-            activity: Some(follow_up.activity.clone()),
-            payload: write_follow_up(&follow_up),
-            delay: FOLLOW_UP_AFTER,
-        }
-    };
-    news.unannounced.iter().map(question).collect()
-}
-
-fn write_follow_up(follow_up: &FollowUp) -> Vec<u8> {
-    let FollowUp {
-        activity,
-        kind,
-        link,
-    } = follow_up;
-    let json = json!({"type": FOLLOW_UP, "activity": activity.as_str(), "artifact": kind.word(),
-        "link": link.as_ref().map(Link::as_str)});
-    json.to_string().into_bytes()
-}
-
-fn read_follow_up(payload: &[u8]) -> Option<FollowUp> {
-    let json: Json = serde_json::from_slice(payload)
-        .ok()
-        .filter(|json: &Json| json["type"] == FOLLOW_UP)?;
-    let kind = ArtifactKind::of_word(json["artifact"].as_str()?)?;
-    let link = json["link"].as_str().and_then(Link::parse);
-    Some(FollowUp {
-        activity: ActivityId::parse(json["activity"].as_str()?).ok()?,
-        kind,
-        link,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn follow_up_is_read_as_it_was_written() {
-        let link = Link::parse("https://my.quo.com/inbox/PN1/c/CN1?at=AC1");
-        let follow_up = FollowUp {
-            activity: ActivityId::parse("AC1").expect("id"),
-            kind: ArtifactKind::Voicemail,
-            link,
-        };
-        assert_eq!(
-            read_work(&write_follow_up(&follow_up), Timestamp::UNIX_EPOCH),
-            Ok(Work::FollowUp(follow_up.clone()))
-        );
-        assert_eq!(follow_up.event_id().as_str(), "follow-up-voicemail-AC1");
     }
 }

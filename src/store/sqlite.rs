@@ -238,11 +238,14 @@ impl From<rusqlite::Error> for Error {
                 let what = format!("locked by another process: {err}");
                 return Self::new(Fault::Busy, what);
             }
-            Some(Code::DatabaseCorrupt | Code::NotADatabase) => Fault::Damaged,
+            // What cannot be read was not written by us.
+            Some(Code::DatabaseCorrupt | Code::NotADatabase | Code::Unknown) | None => {
+                Fault::Damaged
+            }
             Some(Code::DiskFull) => Fault::Full,
             Some(Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen) => Fault::Rights,
             Some(Code::FileLockingProtocolFailed) => Fault::NoLocks,
-            _ => Fault::Other,
+            Some(_) => Fault::Other,
         };
         Self::new(fault, err.to_string())
     }
