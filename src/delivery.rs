@@ -3,7 +3,7 @@
 //! Apart because a delivery on standard input and a replay go the same way. An event is in the
 //! inbox before anything is done about it, and leaves only when it is finished.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -20,7 +20,7 @@ use crate::store::{
     self, Arrival, Finish, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble,
 };
 use crate::sync::{self, Sync, Work};
-use crate::time::Deadline;
+use crate::time::{self, Deadline};
 
 /// Wait before Quo is asked for what no delivery announces.
 const FOLLOW_UP_AFTER: Duration = Duration::from_secs(30);
@@ -127,10 +127,10 @@ fn together(job: &Sync, works: &[&Work], patience: Patience, claim: Claim) -> Ve
             Err(_) => {}
         }
     }
-    let began = Instant::now();
+    let began = time::now();
     let chosen: Vec<&Work> = open.iter().map(|place| works[*place]).collect();
     let done = sync::run(job, &chosen);
-    let took = began.elapsed() / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
+    let took = time::since(began) / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
     for (place, done) in open.into_iter().zip(done) {
         ended[place] = done.map(|done| end(job, works[place], done, took, patience));
     }
@@ -154,13 +154,13 @@ fn alone(job: &Sync, work: &Work, patience: Patience, claim: Claim) -> Ended {
     if let Some(outcome) = ended_meanwhile(job.store, work, claim).map_err(failed)? {
         return Ok(outcome);
     }
-    let began = Instant::now();
+    let began = time::now();
     let done = sync::run(job, &[work])
         .into_iter()
         .next()
         .flatten()
         .expect("a single event gets its answer");
-    end(job, work, done, began.elapsed(), patience)
+    end(job, work, done, time::since(began), patience)
 }
 
 /// What came of an event while this process did not hold its lock; `None` if it is still to be

@@ -12,7 +12,7 @@ use quotion::app::{self, World, bug, console, logging};
 use quotion::cli::{Args, misuse};
 use quotion::config::Environment;
 use quotion::failure::{self, Failure, Kind};
-use quotion::time::stop;
+use quotion::time::{self, stop};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
@@ -49,7 +49,7 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
     let alone = told.is_none().then(Environment::without_file);
     let logs_in_output = told
         .or(alone.as_ref())
-        .is_some_and(|environment| logging::start(Some(args), words, environment, now));
+        .is_some_and(|environment| logging::start(Some(args), words, environment, time::timestamp));
     if let Some(err) = refused {
         log::warn!("signals are not listened to: {err}");
     }
@@ -62,7 +62,7 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
                 input_is_terminal: io::stdin().is_terminal(),
                 output,
                 logs_in_output,
-                now,
+                now: time::timestamp,
             },
         ),
         Err(failure) => app::refuse(args, output, &failure),
@@ -72,7 +72,7 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
 /// A command line that cannot be read is told of in the form that it or the environment asks for.
 fn misused(err: &Error, words: &[OsString], output: &mut impl Write) -> u8 {
     let environment = Environment::read(None).unwrap_or_else(|_| Environment::without_file());
-    logging::start(None, words, &environment, now);
+    logging::start(None, words, &environment, time::timestamp);
     let misuse = misuse::explain(err, words);
     let failure = Failure::new(Kind::Usage, misuse.message, misuse.hint);
     console::refuse(output, &failure)
@@ -92,12 +92,4 @@ fn listen() -> io::Result<()> {
     }
     flag::register(SIGXFSZ, Arc::default())?;
     Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that asks the clock"
-)]
-fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
 }

@@ -7,6 +7,7 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
 use crate::failure::{Failure, Kind};
+use crate::time::simulation::Killed;
 
 /// Where the last panic was that nobody has told of yet.
 static PLACE: Mutex<Option<String>> = Mutex::new(None);
@@ -28,7 +29,10 @@ fn note(panic: &PanicHookInfo) {
 /// Does the work; a panic in it, or in a thread that it waits for, is a failure.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     // What the work leaves half done is in the store, and is looked at before it is believed.
-    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        if panic.is::<Killed>() {
+            panic::resume_unwind(panic);
+        }
         let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
         let place = place
             .take()

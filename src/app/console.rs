@@ -17,7 +17,7 @@ use crate::domain::outcome::{Outcome, Warning, WarningCode};
 use crate::failure::{self, Failure, Kind};
 use crate::logs;
 use crate::report;
-use crate::time::stop;
+use crate::time::{self, stop};
 
 use super::progress::Progress;
 use super::tools::Tools;
@@ -53,7 +53,7 @@ impl<'a> Console<'a> {
             output,
             clock,
             command,
-            began: Instant::now(),
+            began: time::now(),
             quiet: false,
             holds: false,
             held: None,
@@ -239,7 +239,7 @@ impl<'a> Console<'a> {
             self.worst,
             self.lines,
             self.failures,
-            self.began.elapsed().as_secs_f64()
+            time::since(self.began).as_secs_f64()
         );
         if let Some(line) = self.held.take() {
             let _ = self.write(&line);

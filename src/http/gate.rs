@@ -75,7 +75,7 @@ impl Gate {
     /// beyond the deadline.
     pub(super) fn admit(&self, deadline: Deadline) -> Result<(), Duration> {
         loop {
-            let wait = self.lock().closed_for(Instant::now());
+            let wait = self.lock().closed_for(time::now());
             if !wait.is_zero() {
                 wait_within(deadline, wait)?;
                 continue;
@@ -92,7 +92,7 @@ impl Gate {
             // Closed while we waited for the slot: that slot is forfeited, else all who waited
             // would burst out together when the gate opens.
             let closed_meanwhile = !wait.is_zero() && !self.closed_by_others().is_zero();
-            if !closed_meanwhile && self.lock().closed_for(Instant::now()).is_zero() {
+            if !closed_meanwhile && self.lock().closed_for(time::now()).is_zero() {
                 return Ok(());
             }
         }
@@ -109,7 +109,7 @@ impl Gate {
                 ),
             }
         }
-        self.lock().slots.reserve(Instant::now(), patience)
+        self.lock().slots.reserve(time::now(), patience)
     }
 
     fn closed_by_others(&self) -> Duration {
@@ -122,7 +122,7 @@ impl Gate {
 
     /// Lets nobody pass for that long; a longer closure already in force stays.
     pub(super) fn close(&self, duration: Duration) {
-        let until = Instant::now().checked_add(duration);
+        let until = time::now().checked_add(duration);
         let mut state = self.lock();
         state.opens_at = state.opens_at.max(until);
         drop(state);

@@ -15,7 +15,7 @@ use crate::domain::context::ContactLookup;
 use crate::domain::outcome::Outcome;
 use crate::domain::phone::Phone;
 use crate::store::KnownPage;
-use crate::time::{both, side_by_side};
+use crate::time::{self, both, side_by_side};
 
 use super::facts::{Facts, PageFact};
 use super::{Error, Sync};
@@ -53,7 +53,7 @@ pub fn clients(
         deadline: sync.deadline,
     };
     let quo = sync.quo_for_enrichment();
-    let began = Instant::now();
+    let began = time::now();
     let find = || {
         let clients = phones.iter().zip(&known).collect();
         side_by_side(clients, AT_ONCE, |(phone, known)| {
@@ -97,7 +97,7 @@ pub fn reread(sync: &Sync, table: &ClientsTable, phone: &Phone) -> Result<PageFa
         body: "null".into(),
         ..known
     });
-    let began = Instant::now();
+    let began = time::now();
     let found = certain(sync, &look, began, phone, look.find(phone, known.as_ref())?)?;
     page::remember(sync, phone, &found)?;
     Ok(found.page)
@@ -120,7 +120,7 @@ fn certain(
         PageFact::Known { fresh: false, .. } => None,
     };
     let Some(age) = open
-        .filter(|age| age.unsigned_abs() < sync.settings.settle.saturating_add(began.elapsed()))
+        .filter(|age| age.unsigned_abs() < sync.settings.settle.saturating_add(time::since(began)))
     else {
         return Ok(found);
     };
