@@ -20,6 +20,8 @@ mod wire;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wire_tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -30,8 +30,8 @@
 //!   retries; [`documents`]; [`files`] that are the owner's alone
 //! - 1: [`domain`] plain values and the rules about them; [`json_line`] JSON that is safe to show
 //! - 0: [`bounded`] JSON of others within bounds; [`secret`] what never prints; [`surrogate`] half
-//!   characters of a text cut; [`text`] foreign words made fit to be shown; [`time`] deadlines,
-//!   waits, being told to stop, and work at once
+//!   characters of a text cut; [`text`] foreign words made fit to be shown; [`time`] clocks,
+//!   deadlines, waits, being told to stop, and work at once: real, or a test's
 //!
 //! Absent on purpose: no I/O, clock or vendor's JSON in `domain` and `sync::plan`; no write to
 //! Notion without its intent in the store, and none repeated without a look first; no bare string

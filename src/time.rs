@@ -8,7 +8,7 @@ pub mod simulation;
 pub mod stop;
 
 #[cfg(test)]
-pub mod virtual_time;
+pub(crate) mod virtual_time;
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::resume_unwind;

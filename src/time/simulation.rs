@@ -46,14 +46,20 @@ thread_local! {
 /// # Panics
 /// When the work does, or the simulation kills it.
 pub fn simulated<T>(simulation: Rc<dyn Simulation>, work: impl FnOnce() -> T) -> T {
-    let _back = Back(CURRENT.replace(Some(simulation)));
+    let _installed = Installed::new(simulation);
     work()
 }
 
-/// Puts back what was there before, also when the work panics.
-struct Back(Option<Rc<dyn Simulation>>);
+/// While it lives, this thread is a simulated process; then it is what it was before.
+pub(crate) struct Installed(Option<Rc<dyn Simulation>>);
 
-impl Drop for Back {
+impl Installed {
+    pub(super) fn new(simulation: Rc<dyn Simulation>) -> Self {
+        Self(CURRENT.replace(Some(simulation)))
+    }
+}
+
+impl Drop for Installed {
     fn drop(&mut self) {
         CURRENT.set(self.0.take());
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::simulation::Simulation;
+use super::simulation::{Installed, Simulation};
 
 /// One process in a time of its own.
 pub struct Virtual {
@@ -14,6 +14,7 @@ pub struct Virtual {
     passed: Cell<Duration>,
     stop_after: Cell<Duration>,
     picks: fn(usize) -> usize,
+    meanwhile: Cell<Option<Box<dyn FnOnce()>>>,
 }
 
 impl Virtual {
@@ -22,13 +23,20 @@ impl Virtual {
         Self::picking(|_| 0)
     }
 
+    /// With picks of its own, for orders and lengths.
     pub fn picking(picks: fn(usize) -> usize) -> Rc<Self> {
         Rc::new(Self {
             began: super::now(),
             passed: Cell::default(),
             stop_after: Cell::new(Duration::MAX),
             picks,
+            meanwhile: Cell::default(),
         })
+    }
+
+    /// Lets this thread live in it as long as what is returned does.
+    pub(crate) fn install(self: &Rc<Self>) -> Installed {
+        Installed::new(Rc::clone(self) as Rc<_>)
     }
 
     /// How much time has passed.
@@ -36,6 +44,12 @@ impl Virtual {
         self.passed.get()
     }
 
+    /// What another thread would do at the beginning of the next wait.
+    pub fn during_next_sleep(&self, work: impl FnOnce() + 'static) {
+        self.meanwhile.set(Some(Box::new(work)));
+    }
+
+    /// Tells the process to stop once so much time has passed.
     pub fn tell_to_stop_after(&self, passed: Duration) {
         self.stop_after.set(passed);
     }
@@ -51,6 +65,9 @@ impl Simulation for Virtual {
     }
 
     fn sleep(&self, duration: Duration) {
+        if let Some(work) = self.meanwhile.take() {
+            work();
+        }
         let until = (self.passed() + duration).min(self.stop_after.get());
         self.passed.set(until.max(self.passed()));
     }
