@@ -135,7 +135,7 @@ fn nap(duration: Duration) {
 }
 
 /// Does `work` for every item, at most `at_once` at a time, and returns the results in their order.
-/// A single item needs no thread.
+/// A single item needs no thread. A simulated process does one after the other, in picked order.
 ///
 /// # Panics
 /// When the work does: a panic goes on in the caller.
@@ -185,7 +185,8 @@ fn in_picked_order<T, R>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Does two things at once, of which neither needs the other's answer.
+/// Does two things at once, of which neither needs the other's answer. A simulated process does one
+/// after the other, in picked order.
 ///
 /// # Panics
 /// When one of them does: a panic goes on in the caller.

@@ -30,7 +30,7 @@ pub fn idle_flag() -> Arc<AtomicBool> {
     Arc::clone(&IDLE)
 }
 
-/// True once the program was told to stop.
+/// True once the program was told to stop; a simulated process is told by its simulation alone.
 pub fn is_told() -> bool {
     match simulation::current() {
         Some(simulation) => simulation.is_told_to_stop(),

@@ -1063,13 +1063,13 @@ fn lock_waits_for_its_holder(ground: &Ground) {
     });
 }
 
-/// Minutes of waiting, of which none is real: nobody waits in a database.
+/// None of the waiting is real: nobody waits in a database.
 fn simulated_processes_wait_for_each_others_locks(ground: &Ground) {
     let lock = |deadline| {
         let store = ground.open();
         let held = store.lock(&Lock::Client(rosa()), deadline).expect("lock");
         held.is_some().then(|| {
-            time::sleep(Duration::from_mins(2));
+            time::sleep(20 * SECOND);
             time::timestamp().as_second()
         })
     };
@@ -1080,12 +1080,12 @@ fn simulated_processes_wait_for_each_others_locks(ground: &Ground) {
     let processes = vec![
         Process::new(|| ended_at(&first, Deadline::none)),
         Process::new(|| ended_at(&second, Deadline::none)),
-        Process::new(|| ended_at(&third, || Deadline::within(Duration::from_mins(1)))),
+        Process::new(|| ended_at(&third, || Deadline::within(10 * SECOND))),
     ];
     let passed = simulation::run(1, processes);
     let ended = [first, second, third].map(|at| at.into_inner().expect("alone"));
-    assert_eq!(ended, [Some(120), Some(240), None]);
-    assert_eq!(passed.as_secs(), 240);
+    assert_eq!(ended, [Some(20), Some(40), None]);
+    assert_eq!(passed.as_secs(), 40);
 }
 
 fn lock_of_a_killed_process_is_free(ground: &Ground) {
