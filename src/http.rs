@@ -2,10 +2,11 @@
 //! place.
 //!
 //! [`Vendor::call`] takes a [`Request`] and gives an [`Answer`], or an [`Error`] that tells what
-//! the caller may do next. An attempt passes the vendor's gate (rate window, pause), goes out by the
-//! one exchange, which is the wire's or a simulation's, and is judged; up to three retries follow. A
-//! write is retried only when it is certain that nothing was saved: it did not leave, or the answer
-//! was 429 or 529. All other doubt is [`Error::Unknown`], and the caller looks before it writes.
+//! the caller may do next. An attempt passes the vendor's gate (rate window, pause), goes out by
+//! the one exchange, which is the wire's or a simulation's, and is judged; up to three retries
+//! follow. A write is retried only when it is certain that nothing was saved: it did not leave, or
+//! the answer was 429 or 529. All other doubt is [`Error::Unknown`], and the caller looks before it
+//! writes.
 //!
 //! Apart because nothing else may know ureq, sleep, or hold a key in plain. It must not know what a
 //! vendor's paths and bodies mean.

@@ -808,7 +808,7 @@ fn answer_that_takes_too_long_ends_at_the_deadline() {
 }
 
 /// Minutes of waiting, as they really are: an attempt that gets no answer in 65 s, a vendor that
-/// asks for a rest of 100 s after it has thought for 59 s, a server error, and an answer in the end.
+/// asks for a rest of 100 s after it has thought for 59 s, a server error, and an answer at last.
 #[test]
 fn call_goes_on_through_minutes_of_trouble() {
     let really_began = time::now();
