@@ -469,6 +469,31 @@ fn dropped_read_is_retried() {
 // Bodies
 
 #[test]
+fn status_headers_and_body_arrive_as_they_were_sent() {
+    let refusal = r#"{"code":"x"}"#;
+    for (status, body, is_refused) in [
+        (200, "", false),
+        (200, "OK", false),
+        (201, "{}", false),
+        (202, refusal, false),
+        (203, "{}", false),
+        (204, "", false),
+        (206, "{}", false),
+        (302, "", false),
+        (400, refusal, true),
+        (401, "<html>", false),
+        (503, refusal, false),
+    ] {
+        let server = Server::start(vec![say(status, body)]);
+        let err = failure(&server.vendor(), &write(), soon());
+        let id = format!("r-{status}");
+        assert_eq!((err.status(), err.request_id()), (Some(status), Some(&*id)));
+        let got = matches!(&err, Error::Refused { text, .. } if text == refusal);
+        assert_eq!(got, is_refused, "{err:?}");
+    }
+}
+
+#[test]
 fn write_whose_answer_is_not_whole_is_unknown() {
     for act in [
         truncated(),
