@@ -1,7 +1,7 @@
 //! The program: a command's settings and services made ready, the command run, its exit code handed
 //! back.
 //!
-//! Gets its streams and the time from `main`, so that nothing else touches them.
+//! Gets its streams from `main`, so that nothing else touches them.
 
 pub mod console;
 pub mod logging;
@@ -17,20 +17,19 @@ mod sync;
 
 use std::io::{Read, Write};
 
-use jiff::Timestamp;
-
 use crate::bug;
 use crate::cli::{Args, Command};
 use crate::config::{self, Environment};
 use crate::domain::failure::{Failure, Kind};
 use crate::exit;
+use crate::http::{Agent, Proxies};
 use crate::services::Services;
 use crate::services::settings::Settings;
 
 use console::{Console, Meaning};
 use input::Input;
 
-/// The program's streams and clock.
+/// What goes in and out.
 pub struct Streams<'a> {
     /// Standard input.
     pub input: Box<dyn Read + Send>,
@@ -40,8 +39,8 @@ pub struct Streams<'a> {
     pub output: &'a mut dyn Write,
     /// True where logs go there too.
     pub logs_in_output: bool,
-    /// The clock.
-    pub clock: fn() -> Timestamp,
+    /// Makes the pool of connections.
+    pub agent: &'a dyn Fn(Proxies) -> Agent,
 }
 
 /// Runs the program. Returns the exit code.
@@ -50,7 +49,8 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
         Ok(settings) => settings,
         Err(failure) => return refuse(args, streams.output, failure),
     };
-    let services = Services::new(settings, streams.clock);
+    let agent = (streams.agent)(settings.proxies.clone());
+    let services = Services::new(settings, agent);
     let (name, meaning) = stdout_of(args);
     let mut console = Console::new(&services, streams.output, name, meaning);
     console.quiet = args.quiet;
@@ -117,6 +117,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::http;
 
     /// Input that brings a bug to light after a document.
     struct Bad(&'static [u8]);
@@ -141,7 +142,7 @@ mod tests {
             input_is_terminal: false,
             output: &mut output,
             logs_in_output: false,
-            clock: || Timestamp::UNIX_EPOCH,
+            agent: &http::agent,
         };
         assert_eq!(run(&args, Environment::without_file(), streams), 70);
         let output = String::from_utf8(output).expect("UTF-8");

@@ -7,6 +7,7 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::failure::{Failure, Kind};
+use crate::time::simulation::Killed;
 
 /// Where the last panic was that nobody has told of yet.
 static PLACE: Mutex<Option<String>> = Mutex::new(None);
@@ -25,10 +26,14 @@ fn note(panic: &PanicHookInfo) {
     *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place;
 }
 
-/// Does the work; a panic in it, or in a thread that it waits for, is a failure.
+/// Does the work; a panic in it, or in a thread that it waits for, is a failure. But who kills a
+/// simulated process has it dead.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     // What the work leaves half done is in the store, and is looked at before it is believed.
-    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        if panic.is::<Killed>() {
+            panic::resume_unwind(panic);
+        }
         let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
         let place = place
             .take()
@@ -69,5 +74,12 @@ mod tests {
             drop(time::side_by_side(vec![0, 1, 2, 3], 2, work));
         });
         assert_eq!(caught(|| 5), Ok(5));
+    }
+
+    #[test]
+    fn process_that_is_killed_in_a_simulation_is_no_bug() {
+        let kill = || caught(|| panic::resume_unwind(Box::new(Killed)));
+        let ended = panic::catch_unwind(AssertUnwindSafe(kill));
+        assert!(ended.expect_err("it goes on").is::<Killed>());
     }
 }

@@ -2,15 +2,17 @@
 //! place.
 //!
 //! [`Vendor::call`] takes a [`Request`] and gives an [`Answer`], or an [`Error`] that tells what
-//! the caller may do next. An attempt passes the vendor's gate (rate window, pause), goes over the
-//! wire, and is judged; up to three retries follow. A write is retried only when it is certain that
-//! nothing was saved: it did not leave, or the answer was 429 or 529. All other doubt is
-//! [`Error::Unknown`], and the caller looks before it writes.
+//! the caller may do next. An attempt passes the vendor's gate (rate window, pause), goes out by
+//! the one exchange, which is the wire's or a simulation's, and is judged; up to three retries
+//! follow. A write is retried only when it is certain that nothing was saved: it did not leave, or
+//! the answer was 429 or 529. All other doubt is [`Error::Unknown`], and the caller looks before it
+//! writes.
 //!
 //! Apart because nothing else may know ureq, sleep, or hold a key in plain. It must not know what a
 //! vendor's paths and bodies mean.
 
 mod error;
+mod exchange;
 mod gate;
 mod request;
 mod url;
@@ -19,26 +21,29 @@ mod wire;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wire_tests;
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 pub use self::error::Error;
+pub use self::exchange::{Agent, Broken, Flaw, Outgoing, Received, agent};
 pub use self::gate::{SharedWindow, Window};
 pub use self::request::{Effect, Method, Request};
 pub use self::url::BaseUrl;
-pub use self::wire::{Agent, Proxies, agent};
+pub use self::wire::Proxies;
 
+use self::exchange::{Limit, exchange};
 use self::gate::{Gate, wait_within};
 use self::verdict::{Again, Origin, Pace, Scrub, Verdict, judge};
-use self::wire::{Limit, Outgoing, exchange};
+use self::wire::Prepared;
 use crate::bounded;
 use crate::secret::Secret;
-use crate::time::Deadline;
+use crate::time::{self, Deadline, chance};
 
 /// Tries after the first one.
 const RETRIES: u32 = 3;
@@ -168,12 +173,6 @@ impl Tuning {
     }
 }
 
-/// A number from 0 to 1, for jitter: the standard library's hasher is seeded at random.
-fn chance() -> f64 {
-    let bits = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or_default();
-    f64::from(bits) / f64::from(u32::MAX)
-}
-
 impl Vendor {
     /// Puts an API together; sends nothing.
     pub fn new(agent: &Agent, spec: VendorSpec) -> Self {
@@ -204,13 +203,13 @@ impl Vendor {
     /// Makes one call, with its retries, within the deadline.
     pub fn call(&self, request: &Request, deadline: Deadline) -> Result<Answer, Error> {
         let origin = self.origin(request);
-        let outgoing = self.prepare(request).map_err(|why| Error::Invalid {
+        let prepared = self.prepare(request).map_err(|why| Error::Invalid {
             what: format!("{}: {why}", origin.line),
         })?;
         let mut retries = 0;
         loop {
             self.pass_gate(&origin, deadline)?;
-            let again = match self.attempt(&outgoing, &origin, deadline) {
+            let again = match self.attempt(&prepared, &origin, deadline) {
                 Verdict::Answer(answer) => return Ok(answer),
                 Verdict::Stop(err) => return Err(err),
                 Verdict::Again(again) => again,
@@ -234,11 +233,11 @@ impl Vendor {
         }
     }
 
-    fn prepare(&self, request: &Request) -> Result<Outgoing, String> {
+    fn prepare(&self, request: &Request) -> Result<Prepared, String> {
         let base = request.base.as_ref().unwrap_or(&self.spec.base);
         let url = url::join(base, &request.path, &request.query)
             .ok_or("the path is not one of plain segments")?;
-        Outgoing::new(request, &url, &self.spec.headers)
+        Prepared::new(request, &url, &self.spec.headers)
     }
 
     fn pass_gate(&self, origin: &Origin, deadline: Deadline) -> Result<(), Error> {
@@ -262,15 +261,15 @@ impl Vendor {
         })
     }
 
-    fn attempt(&self, outgoing: &Outgoing, origin: &Origin, deadline: Deadline) -> Verdict {
+    fn attempt(&self, prepared: &Prepared, origin: &Origin, deadline: Deadline) -> Verdict {
         let time = deadline
             .left()
             .map_or(self.tuning.attempt, |left| left.min(self.tuning.attempt));
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let started = Instant::now();
+        let started = time::now();
         let outcome = exchange(
             &self.agent,
-            outgoing,
+            prepared,
             Limit {
                 time,
                 body_bytes: self.spec.api.body_bytes,
@@ -282,7 +281,7 @@ impl Vendor {
         log::debug!(
             "{} -> {status} in {} ms, request {id}",
             origin.line,
-            started.elapsed().as_millis()
+            time::since(started).as_millis()
         );
         verdict
     }

@@ -7,7 +7,7 @@ mod follow_up;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -24,7 +24,7 @@ use crate::store::{
     self, Arrival, Finish, Guard, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble,
 };
 use crate::sync::{self, Run};
-use crate::time::{Deadline, stop};
+use crate::time::{self, Deadline, stop};
 
 /// Added to the hint of a failure whose event is kept.
 const KEPT: &str = "; the event is kept, `quotion replay` tries again";
@@ -256,10 +256,10 @@ impl<'a> Drain<'a> {
                 Err(_) => {}
             }
         }
-        let began = Instant::now();
+        let began = time::now();
         let chosen: Vec<&Work> = open.iter().map(|place| works[*place]).collect();
         let done = sync::put(run, &chosen);
-        let took = began.elapsed() / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
+        let took = time::since(began) / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
         for (place, done) in open.into_iter().zip(done) {
             outcomes[place] = done.map(|outcome| conclude(run, works[place], outcome, took));
         }

@@ -32,8 +32,8 @@
 //!   retries; [`documents`]; [`files`] that are the owner's alone; [`bug`] where a panic is caught
 //! - 1: [`domain`] plain values and the rules about them; [`json_line`] JSON that is safe to show
 //! - 0: [`bounded`] JSON of others within bounds; [`secret`] what never prints; [`surrogate`] half
-//!   characters of a text cut; [`text`] foreign words made fit to be shown; [`time`] deadlines,
-//!   waits, being told to stop, and work at once
+//!   characters of a text cut; [`text`] foreign words made fit to be shown; [`time`] clocks,
+//!   deadlines, waits, being told to stop, and work at once: real, or a test's
 //!
 //! An ending is an [`Outcome`](domain::outcome::Outcome) from the job to the line, and what went
 //! wrong a [`Failure`](domain::failure::Failure): each error becomes one beside its own definition,

@@ -1,4 +1,4 @@
-//! The start: arguments, streams, signals and the clock, handed to the program; its exit code,
+//! The start: arguments, streams and signals, handed to the program; its exit code,
 //! handed back.
 
 use std::ffi::OsString;
@@ -15,7 +15,8 @@ use quotion::cli::{Args, misuse};
 use quotion::config::Environment;
 use quotion::domain::failure::{Failure, Kind};
 use quotion::exit;
-use quotion::time::stop;
+use quotion::http;
+use quotion::time::{self, stop};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
@@ -52,7 +53,7 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
     let alone = told.is_none().then(Environment::without_file);
     let logs_in_output = told
         .or(alone.as_ref())
-        .is_some_and(|environment| logging::start(Some(args), words, environment, now));
+        .is_some_and(|environment| logging::start(Some(args), words, environment, time::timestamp));
     if let Some(err) = refused {
         log::warn!("signals are not listened to: {err}");
     }
@@ -65,7 +66,7 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
                 input_is_terminal: io::stdin().is_terminal(),
                 output,
                 logs_in_output,
-                clock: now,
+                agent: &http::agent,
             },
         ),
         Err(failure) => app::refuse(args, output, failure),
@@ -75,7 +76,7 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
 /// A command line that cannot be read is told of in the form that it or the environment asks for.
 fn misused(err: &Error, words: &[OsString], output: &mut impl Write) -> u8 {
     let environment = Environment::read(None).unwrap_or_else(|_| Environment::without_file());
-    logging::start(None, words, &environment, now);
+    logging::start(None, words, &environment, time::timestamp);
     let misuse = misuse::explain(err, words);
     let failure = Failure::new(Kind::Usage, misuse.message, misuse.hint);
     console::refuse(output, Meaning::Results, failure)
@@ -91,12 +92,4 @@ fn listen() -> io::Result<()> {
     }
     flag::register(SIGXFSZ, Arc::default())?;
     Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that asks the clock"
-)]
-fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
 }

@@ -6,14 +6,13 @@ pub mod settings;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::domain::failure::Failure;
-use crate::http::{self, Agent, Api, SharedWindow, Vendor, VendorSpec};
+use crate::http::{Agent, Api, SharedWindow, Vendor, VendorSpec};
 use crate::notion::{self, Notion};
 use crate::quo;
 use crate::secret::Secret;
 use crate::store::{self, Mode, Store};
+use crate::time;
 
 use settings::{Access, Settings};
 
@@ -23,7 +22,6 @@ pub struct Services {
     pub settings: Settings,
     /// The pool of connections.
     pub agent: Agent,
-    clock: fn() -> Timestamp,
     store: OnceCell<Store>,
     notion: OnceCell<Notion>,
     quo: OnceCell<Option<Vendor>>,
@@ -31,25 +29,14 @@ pub struct Services {
 
 impl Services {
     /// Nothing is opened or asked yet.
-    pub fn new(settings: Settings, clock: fn() -> Timestamp) -> Self {
+    pub fn new(settings: Settings, agent: Agent) -> Self {
         Self {
-            agent: http::agent(settings.proxies.clone()),
             settings,
-            clock,
+            agent,
             store: OnceCell::new(),
             notion: OnceCell::new(),
             quo: OnceCell::new(),
         }
-    }
-
-    /// The time on this machine's clock.
-    pub fn now(&self) -> Timestamp {
-        (self.clock)()
-    }
-
-    /// That clock, for a thread of its own.
-    pub fn clock(&self) -> fn() -> Timestamp {
-        self.clock
     }
 
     /// The store; a dry run only reads it.
@@ -62,7 +49,7 @@ impl Services {
         } else {
             Mode::ReadWrite
         };
-        let store = Store::open(&self.settings.store, mode, self.clock)?;
+        let store = Store::open(&self.settings.store, mode, time::timestamp)?;
         Ok(self.store.get_or_init(|| store))
     }
 

@@ -1,13 +1,68 @@
-//! Time as the program lives in it: deadlines, waits, and work that goes on at once.
+//! Time as the program lives in it: clocks, deadlines, waits, and work that goes on at once.
 //!
-//! Apart because it is the only place that sleeps or starts threads for work. It does not know what
-//! is waited for. Whoever is told to [`stop`] finds every deadline passed and every wait over.
+//! Apart because it is the only place that reads a clock, sleeps or starts threads for work. It
+//! does not know what is waited for. Whoever is told to [`stop`] finds every deadline passed and
+//! every wait over. In a test all this can be a [`simulation`]'s, thread by thread.
 
+pub mod simulation;
 pub mod stop;
 
+#[cfg(test)]
+pub(crate) mod virtual_time;
+
+use std::hash::{BuildHasher, RandomState};
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use self::simulation::Simulation;
+
+/// The monotonic clock, for how long something takes.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the program that reads this clock"
+)]
+pub fn now() -> Instant {
+    match simulation::current() {
+        Some(simulation) => simulation.now(),
+        None => Instant::now(),
+    }
+}
+
+/// The time that has passed since then; zero for a moment to come.
+pub fn since(moment: Instant) -> Duration {
+    now().saturating_duration_since(moment)
+}
+
+/// The wall clock, for moments that others understand; it may be set back.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the program that reads this clock"
+)]
+pub fn timestamp() -> Timestamp {
+    match simulation::current() {
+        Some(simulation) => simulation.timestamp(),
+        None => Timestamp::now(),
+    }
+}
+
+/// True in a simulated process. It must not wait elsewhere, as for a lock at a database server: who
+/// it waits for would not go on.
+pub fn is_simulated() -> bool {
+    simulation::current().is_some()
+}
+
+/// A number from 0 to 1, at random, for the length of waits. The standard library's hasher is
+/// seeded at random.
+pub fn chance() -> f64 {
+    let step = match simulation::current() {
+        Some(simulation) => u16::try_from(simulation.pick(usize::from(u16::MAX) + 1)).ok(),
+        None => u16::try_from(RandomState::new().hash_one(0) >> 48).ok(),
+    };
+    f64::from(step.unwrap_or(u16::MAX)) / f64::from(u16::MAX)
+}
 
 /// The moment by which something must be over, or no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +71,7 @@ pub struct Deadline(Option<Instant>);
 impl Deadline {
     /// A deadline that far from now; one too far to express is none.
     pub fn within(duration: Duration) -> Self {
-        Self(Instant::now().checked_add(duration))
+        Self(now().checked_add(duration))
     }
 
     /// No limit.
@@ -33,8 +88,7 @@ impl Deadline {
 
     /// Time left, zero once passed, told to stop or not; `None` without a limit.
     pub fn left(self) -> Option<Duration> {
-        self.0
-            .map(|at| at.saturating_duration_since(Instant::now()))
+        self.0.map(|at| at.saturating_duration_since(now()))
     }
 
     /// True once the moment is reached, or the program was told to stop.
@@ -63,6 +117,9 @@ pub fn pause(wait: Duration, deadline: Deadline) -> bool {
 pub fn sleep(duration: Duration) {
     let mut left = duration;
     while !left.is_zero() && !stop::is_told() {
+        if let Some(simulation) = simulation::current() {
+            return simulation.sleep(left);
+        }
         let step = left.min(stop::LOOK);
         nap(step);
         left -= step;
@@ -78,7 +135,7 @@ fn nap(duration: Duration) {
 }
 
 /// Does `work` for every item, at most `at_once` at a time, and returns the results in their order.
-/// A single item needs no thread.
+/// A single item needs no thread. A simulated process does one after the other, in picked order.
 ///
 /// # Panics
 /// When the work does: a panic goes on in the caller.
@@ -89,27 +146,59 @@ pub fn side_by_side<T: Send, R: Send>(
 ) -> Vec<R> {
     let mut items = items.into_iter();
     let mut results = Vec::with_capacity(items.len());
-    while let Some(first) = items.next() {
-        let others: Vec<T> = items.by_ref().take(at_once - 1).collect();
-        thread::scope(|scope| {
-            let work = &work;
-            let others: Vec<_> = others
-                .into_iter()
-                .map(|item| scope.spawn(move || work(item)))
-                .collect();
-            results.push(work(first));
-            let joined = others.into_iter().map(thread::ScopedJoinHandle::join);
-            results.extend(joined.map(|done| done.unwrap_or_else(|panic| resume_unwind(panic))));
+    loop {
+        let chunk: Vec<T> = items.by_ref().take(at_once.max(1)).collect();
+        if chunk.is_empty() {
+            return results;
+        }
+        results.extend(match simulation::current() {
+            Some(simulation) => in_picked_order(&*simulation, chunk, &work),
+            None => in_threads(chunk, &work),
         });
     }
-    results
 }
 
-/// Does two things at once, of which neither needs the other's answer.
+fn in_threads<T: Send, R: Send>(items: Vec<T>, work: &(impl Fn(T) -> R + Sync)) -> Vec<R> {
+    let mut items = items.into_iter();
+    let first = items.next();
+    thread::scope(|scope| {
+        let others: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
+        let first = first.map(work);
+        let others = others.into_iter().map(thread::ScopedJoinHandle::join);
+        let others = others.map(|done| done.unwrap_or_else(|panic| resume_unwind(panic)));
+        first.into_iter().chain(others).collect()
+    })
+}
+
+fn in_picked_order<T, R>(
+    simulation: &dyn Simulation,
+    items: Vec<T>,
+    work: impl Fn(T) -> R,
+) -> Vec<R> {
+    let mut left: Vec<(usize, T)> = items.into_iter().enumerate().collect();
+    let mut done = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let (place, item) = left.remove(simulation.pick(left.len()));
+        done.push((place, work(item)));
+    }
+    done.sort_unstable_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Does two things at once, of which neither needs the other's answer. A simulated process does one
+/// after the other, in picked order.
 ///
 /// # Panics
 /// When one of them does: a panic goes on in the caller.
 pub fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
+    if let Some(simulation) = simulation::current() {
+        if simulation.pick(2) == 0 {
+            let first = first();
+            return (first, second());
+        }
+        let second = second();
+        return (first(), second);
+    }
     thread::scope(|scope| {
         let first = scope.spawn(first);
         let second = second();
@@ -120,9 +209,16 @@ pub fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() 
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::rc::Rc;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::simulation::{Killed, simulated};
+    use super::virtual_time::Virtual;
     use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
     fn results_keep_their_order_and_no_more_than_so_many_go_at_once() {
@@ -138,5 +234,74 @@ mod tests {
             assert_eq!(side_by_side((0..count).collect(), 4, work), want);
         }
         assert!(most.into_inner() <= 4);
+    }
+
+    /// The order in which five items are done, three at once, and what `both` does after them.
+    fn order(picks: fn(usize) -> usize) -> String {
+        let done = Mutex::new(String::new());
+        let note = |part: &str| done.lock().unwrap().push_str(part);
+        simulated(Virtual::picking(picks), || {
+            let length = side_by_side(vec!["a", "b", "c", "d", "e"], 3, |item| {
+                note(item);
+                item
+            });
+            assert_eq!(length.concat(), "abcde", "results keep their order");
+            assert_eq!(both(|| note("1"), || note("2")), ((), ()));
+        });
+        done.into_inner().unwrap()
+    }
+
+    #[test]
+    fn simulation_picks_the_order_of_what_would_go_on_at_once() {
+        assert_eq!(order(|_| 0), "abcde12");
+        assert_eq!(order(|count| count - 1), "cbaed21");
+        assert_eq!(order(|count| count / 2), "bcaed21");
+    }
+
+    #[test]
+    fn simulated_time_passes_by_waits_alone() {
+        let (outside, simulation) = (now(), Virtual::new());
+        simulated(Rc::clone(&simulation) as Rc<_>, || {
+            let (began, at) = (now(), timestamp());
+            let deadline = Deadline::within(3 * HOUR);
+            sleep(HOUR);
+            assert!(pause(HOUR, deadline), "an hour is left");
+            assert!(!pause(HOUR, deadline), "it would reach the deadline");
+            assert_eq!(deadline.left(), Some(HOUR));
+            assert_eq!(since(began), 2 * HOUR);
+            assert_eq!(timestamp().duration_since(at).unsigned_abs(), 2 * HOUR);
+            sleep(HOUR);
+            assert!(deadline.passed());
+        });
+        assert_eq!(simulation.passed(), 3 * HOUR);
+        assert!(since(outside) < HOUR && !is_simulated());
+    }
+
+    #[test]
+    fn simulated_process_is_told_to_stop_alone() {
+        let simulation = Virtual::new();
+        simulation.tell_to_stop_after(HOUR);
+        simulated(Rc::clone(&simulation) as Rc<_>, || {
+            assert!(pause(HOUR / 2, Deadline::none()) && !stop::is_told());
+            assert!(!pause(HOUR, Deadline::none()), "cut short");
+            assert!(stop::is_told() && Deadline::none().passed());
+            sleep(HOUR);
+        });
+        assert_eq!(simulation.passed(), HOUR);
+        assert!(!stop::is_told());
+    }
+
+    #[test]
+    fn killed_process_does_nothing_more_and_leaves_nothing_behind() {
+        let done = Mutex::new(0);
+        let simulation = Virtual::picking(|count| match count {
+            2 => resume_unwind(Box::new(Killed)),
+            _ => 0,
+        });
+        let work = || side_by_side(vec![1, 2, 3], 3, |item| *done.lock().unwrap() += item);
+        let ended = catch_unwind(AssertUnwindSafe(|| simulated(simulation, work)));
+        assert!(ended.expect_err("it is killed").is::<Killed>());
+        assert!(!is_simulated());
+        assert_eq!(done.into_inner().unwrap(), 1);
     }
 }

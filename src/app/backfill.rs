@@ -8,7 +8,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::exit;
 use crate::json_line;
 use crate::services::Services;
-use crate::time::stop;
+use crate::time::{self, stop};
 
 use super::console::{Console, Meaning};
 
@@ -66,7 +66,7 @@ fn options(services: &Services, args: &BackfillArgs) -> Result<Options, Failure>
         }
     };
     let clock = config::Clock {
-        now: services.now(),
+        now: time::timestamp(),
         zone: services.settings.zone.clone(),
     };
     let from = config::moment(text, name, &clock)?;

@@ -18,7 +18,7 @@ use crate::exit;
 use crate::logs;
 use crate::report;
 use crate::services::Services;
-use crate::time::stop;
+use crate::time::{self, stop};
 
 use super::progress::Progress;
 
@@ -69,7 +69,7 @@ impl<'a> Console<'a> {
             output,
             command,
             meaning,
-            began: Instant::now(),
+            began: time::now(),
             quiet: false,
             holds: false,
             held: None,
@@ -179,7 +179,7 @@ impl<'a> Console<'a> {
         if failure.is_critical() {
             let kind = failure.kind.name();
             let line = critical::Line {
-                at: self.services.now(),
+                at: time::timestamp(),
                 kind,
                 message: &failure.message,
                 event_id,
@@ -218,7 +218,7 @@ impl<'a> Console<'a> {
     fn sound_alarms(&mut self, outcome: &Outcome) {
         for alarm in &outcome.notes.alarms {
             let line = critical::Line {
-                at: self.services.now(),
+                at: time::timestamp(),
                 kind: alarm.kind.name(),
                 message: &alarm.message,
                 event_id: outcome.of.event_id.as_deref(),
@@ -269,7 +269,7 @@ impl<'a> Console<'a> {
             self.worst,
             self.lines,
             self.failures,
-            self.began.elapsed().as_secs_f64()
+            time::since(self.began).as_secs_f64()
         );
         if let Some(line) = self.held.take() {
             let _ = self.write(&line);

@@ -14,7 +14,7 @@ use crate::exit;
 use crate::inbox::{self, Admitted, Claim, Delivery, Drain};
 use crate::quo::webhook;
 use crate::services::Services;
-use crate::time::stop;
+use crate::time::{self, stop};
 
 use super::console::Console;
 use super::input::Input;
@@ -56,13 +56,12 @@ impl<'a, 'c> Intake<'a, 'c> {
 
     /// Takes all documents of an input, those at once that come at once.
     pub fn take_all(&mut self, input: Input) {
-        let clock = self.services.clock();
         let mut numbered = Some(Documents::new(input).zip(1..));
         let mut documents = std::iter::from_fn(move || {
             let next = bug::caught(|| numbered.as_mut()?.next());
             match next.transpose()? {
                 Ok((document, number)) => Some(
-                    bug::caught(|| unless_skipped(read(document, number, clock())))
+                    bug::caught(|| unless_skipped(read(document, number, time::timestamp())))
                         .unwrap_or_else(|bug| of_no_event(bug, Some(number))),
                 ),
                 // Nobody knows where the next document would begin.

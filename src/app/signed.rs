@@ -9,7 +9,7 @@ use crate::domain::outcome::{Reason, Verdict};
 use crate::quo::webhook;
 use crate::services::Services;
 use crate::signature::{self, Signer, Verified};
-use crate::time::stop;
+use crate::time::{self, stop};
 
 use super::input::Input;
 use super::intake::{Document, Intake, read, unless_skipped};
@@ -24,7 +24,7 @@ pub fn take(services: &Services, intake: &mut Intake, mut input: Input) -> Resul
         return Err(Failure::new(Kind::Payload, message, hint));
     }
     for (document, number) in Documents::new(body.as_slice()).zip(1..) {
-        let document = read(document, number, services.now());
+        let document = read(document, number, time::timestamp());
         let document = unless_skipped(of_signer(services, document, &verified));
         intake.take(vec![document]);
     }
@@ -68,7 +68,7 @@ fn verify(services: &Services, body: &[u8]) -> Result<Verified, Failure> {
         ));
     };
     let window = signature::Window {
-        now: services.now(),
+        now: time::timestamp(),
         tolerance: check.tolerance,
     };
     Ok(signature::verify(body, headers, &check.secrets, window)?)

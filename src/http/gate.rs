@@ -75,7 +75,7 @@ impl Gate {
     /// beyond the deadline.
     pub(super) fn admit(&self, deadline: Deadline) -> Result<(), Duration> {
         loop {
-            let wait = self.lock().closed_for(Instant::now());
+            let wait = self.lock().closed_for(time::now());
             if !wait.is_zero() {
                 wait_within(deadline, wait)?;
                 continue;
@@ -92,7 +92,7 @@ impl Gate {
             // Closed while we waited for the slot: that slot is forfeited, else all who waited
             // would burst out together when the gate opens.
             let closed_meanwhile = !wait.is_zero() && !self.closed_by_others().is_zero();
-            if !closed_meanwhile && self.lock().closed_for(Instant::now()).is_zero() {
+            if !closed_meanwhile && self.lock().closed_for(time::now()).is_zero() {
                 return Ok(());
             }
         }
@@ -109,7 +109,7 @@ impl Gate {
                 ),
             }
         }
-        self.lock().slots.reserve(Instant::now(), patience)
+        self.lock().slots.reserve(time::now(), patience)
     }
 
     fn closed_by_others(&self) -> Duration {
@@ -122,7 +122,7 @@ impl Gate {
 
     /// Lets nobody pass for that long; a longer closure already in force stays.
     pub(super) fn close(&self, duration: Duration) {
-        let until = Instant::now().checked_add(duration);
+        let until = time::now().checked_add(duration);
         let mut state = self.lock();
         state.opens_at = state.opens_at.max(until);
         drop(state);
@@ -200,12 +200,13 @@ pub(super) fn wait_within(deadline: Deadline, wait: Duration) -> Result<(), Dura
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::virtual_time::Virtual;
 
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn window_holds_in_every_period() {
-        let start = Instant::now();
+        let start = time::now();
         let mut slots = Slots::new(Window {
             requests: 3,
             period: 200 * MS,
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn impatient_caller_takes_no_slot() {
-        let now = Instant::now();
+        let now = time::now();
         let mut slots = Slots::new(Window {
             requests: 1,
             period: 100 * MS,
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn window_of_none_is_one() {
-        let now = Instant::now();
+        let now = time::now();
         let mut slots = Slots::new(Window {
             requests: 0,
             period: 100 * MS,
@@ -248,6 +249,7 @@ mod tests {
 
     #[test]
     fn shorter_closure_does_not_open_the_gate() {
+        let _simulated = Virtual::new().install();
         let gate = Gate::new(
             "test",
             Window {
@@ -258,43 +260,31 @@ mod tests {
         );
         gate.close(Duration::from_mins(1));
         gate.close(MS);
-        let wait = gate
-            .admit(Deadline::within(Duration::from_secs(1)))
-            .unwrap_err();
-        assert!(wait > Duration::from_secs(50), "{wait:?}");
+        let wait = gate.admit(Deadline::within(Duration::from_secs(1)));
+        assert_eq!(wait, Err(Duration::from_mins(1)));
     }
 
     #[test]
     fn gate_closed_meanwhile_holds_those_who_wait_for_a_slot() {
-        let gate = Gate::new(
-            "test",
-            Window {
-                requests: 1,
-                period: 100 * MS,
-            },
-            None,
-        );
+        let time = Virtual::new();
+        let _simulated = time.install();
+        let window = Window {
+            requests: 1,
+            period: 100 * MS,
+        };
+        let gate = Arc::new(Gate::new("test", window, None));
         gate.admit(Deadline::none()).unwrap();
-        let started = Instant::now();
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| gate.admit(Deadline::none()));
-            while gate.lock().taken_up_to() < started {
-                std::thread::yield_now();
-            }
-            gate.close(300 * MS);
-            waiting.join().unwrap().unwrap();
-        });
-        assert!(started.elapsed() >= 300 * MS, "{:?}", started.elapsed());
-    }
-
-    impl State {
-        fn taken_up_to(&self) -> Instant {
-            *self.slots.taken.back().unwrap()
-        }
+        let other = Arc::clone(&gate);
+        time.during_next_sleep(move || other.close(300 * MS));
+        gate.admit(Deadline::none()).unwrap();
+        assert_eq!(time.passed(), 300 * MS);
+        gate.admit(Deadline::none()).unwrap();
+        assert_eq!(time.passed(), 300 * MS + 100 * MS, "in a slot of its own");
     }
 
     #[test]
     fn deadlines_compare() {
+        let _simulated = Virtual::new().install();
         let soon = Deadline::within(Duration::from_secs(1));
         assert_eq!(soon.earlier(Duration::from_mins(1)), soon);
         assert!(Deadline::none().earlier(Duration::ZERO).passed());

@@ -1,164 +1,144 @@
-//! The rules of a call, against a scripted server on a real socket.
-
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the scripted server must be slow"
-)]
+//! The rules of a call, against a scripted server in simulated time: every wait is exact, and none
+//! is waited for.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 
 use serde_json::json;
 
-use super::wire::{Proxies, agent};
 use super::*;
+use crate::time::simulation::Installed;
+use crate::time::virtual_time::Virtual;
 
-const KEY: &str = "ntn_very_secret_key_0123456789";
-const MS: Duration = Duration::from_millis(1);
+pub(super) const KEY: &str = "ntn_very_secret_key_0123456789";
+pub(super) const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+/// Makes waits as short, or as long, as they can be.
+const LEAST: fn(usize) -> usize = |_| 0;
+const MOST: fn(usize) -> usize = |count| count - 1;
 /// The vendor's own words for "slower".
-const SLOWER: &str = r#"{"object":"error","code":"rate_limited"}"#;
+pub(super) const SLOWER: &str = r#"{"object":"error","code":"rate_limited"}"#;
 
 /// What the server does with one request.
 enum Act {
+    /// Answers, with the text of an HTTP answer.
     Say(String),
-    /// Looks like keep-alive, but the connection ends after the answer, or in the middle of it.
-    SayAndClose(String),
-    Drop,
-    Hang(Duration),
-    /// Sends the text, then one blank after each pause, for ever.
-    Drip(String, Duration),
+    /// Answers after so long.
+    After(Duration, String),
+    /// Cannot be reached.
+    Refuse,
+    /// Shows a certificate that does not do.
+    Pretend,
+}
+
+/// A server on the simulated wire. While it lives, time passes only by waits.
+struct Server {
+    agent: Agent,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    time: Rc<Virtual>,
+    _simulated: Installed,
 }
 
 struct Seen {
+    /// Method, address, headers and body.
     text: String,
-    at: Instant,
-}
-
-struct Server {
-    port: u16,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    connections: Arc<AtomicU64>,
-    closed: Receiver<()>,
+    /// When it came, counted from the server's start.
+    at: Duration,
 }
 
 impl Server {
     fn start(script: Vec<Act>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (seen, connections) = (Arc::default(), Arc::new(AtomicU64::new(0)));
-        let script = Arc::new(Mutex::new(VecDeque::from(script)));
-        let (sender, closed) = channel();
-        let server = Self {
-            port,
-            seen: Arc::clone(&seen),
-            connections: Arc::clone(&connections),
-            closed,
-        };
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                connections.fetch_add(1, Ordering::Relaxed);
-                let (script, seen, sender) =
-                    (Arc::clone(&script), Arc::clone(&seen), sender.clone());
-                thread::spawn(move || serve(stream.unwrap(), &script, &seen, &sender));
-            }
-        });
-        server
+        Self::in_time(Virtual::new(), script)
     }
 
-    fn base(&self) -> String {
-        format!("http://127.0.0.1:{}/v1", self.port)
+    fn in_time(time: Rc<Virtual>, script: Vec<Act>) -> Self {
+        let simulated = time.install();
+        let began = time::now();
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let script = Mutex::new(VecDeque::from(script));
+        let noted = Arc::clone(&seen);
+        let agent = Agent::simulated(move |outgoing| {
+            noted.lock().unwrap().push(Seen {
+                text: told(outgoing),
+                at: time::since(began),
+            });
+            let act = script.lock().unwrap().pop_front();
+            let over = || Act::Say(answer(418, "", "the script is over"));
+            perform(act.unwrap_or_else(over), outgoing)
+        });
+        Self {
+            agent,
+            seen,
+            time,
+            _simulated: simulated,
+        }
     }
 
     fn vendor(&self) -> Vendor {
-        vendor(&self.base())
+        vendor(&self.agent, "https://api.example/v1")
     }
 
     fn seen(&self) -> Vec<String> {
-        self.seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|seen| seen.text.clone())
-            .collect()
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|seen| seen.text.clone()).collect()
     }
 
-    fn times(&self) -> Vec<Instant> {
-        self.seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|seen| seen.at)
-            .collect()
+    /// When the requests came, in milliseconds from the start.
+    fn times(&self) -> Vec<u128> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|seen| seen.at.as_millis()).collect()
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    script: &Mutex<VecDeque<Act>>,
-    seen: &Mutex<Vec<Seen>>,
-    closed: &Sender<()>,
-) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    while let Some(text) = read_request(&mut reader) {
-        seen.lock().unwrap().push(Seen {
-            text,
-            at: Instant::now(),
-        });
-        let act = script.lock().unwrap().pop_front();
-        let goes_on = match act.unwrap_or_else(|| Act::Say(answer(418, "", "the script is over"))) {
-            Act::Say(text) => stream.write_all(text.as_bytes()).is_ok(),
-            Act::SayAndClose(text) => {
-                let _ = stream.write_all(text.as_bytes());
-                false
-            }
-            Act::Drop => false,
-            Act::Hang(duration) => {
-                thread::sleep(duration);
-                false
-            }
-            Act::Drip(text, pause) => {
-                let _ = stream.write_all(text.as_bytes());
-                while stream.write_all(b" ").is_ok() {
-                    thread::sleep(pause);
-                }
-                false
-            }
-        };
-        if !goes_on {
-            break;
-        }
-    }
-    drop((stream, reader));
-    let _ = closed.send(());
+fn told(outgoing: &Outgoing) -> String {
+    let mut lines = vec![format!("{} {}", outgoing.method.as_str(), outgoing.url)];
+    let headers = outgoing.headers.iter();
+    lines.extend(headers.map(|(name, value)| format!("{name}: {value}")));
+    let body = std::str::from_utf8(outgoing.body).unwrap();
+    format!("{}\n\n{body}", lines.join("\n"))
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<String> {
-    let (mut text, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
+fn perform(act: Act, outgoing: &Outgoing) -> Result<Received, Broken> {
+    match act {
+        Act::Say(text) => Ok(received(&text)),
+        Act::After(wait, _) if wait > outgoing.time => {
+            time::sleep(outgoing.time);
+            Err(Broken::Sent("timeout: global".to_owned()))
         }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
+        Act::After(wait, text) => {
+            time::sleep(wait);
+            Ok(received(&text))
         }
-        text.push_str(&line);
-        if line == "\r\n" {
-            break;
-        }
+        Act::Refuse => Err(Broken::Unsent("connection refused".to_owned())),
+        Act::Pretend => Err(Broken::Untrusted("no certificate".to_owned())),
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(text + &String::from_utf8(body).unwrap())
+}
+
+/// What arrives of an answer; of a body that is shorter than announced, what there is.
+fn received(text: &str) -> Received {
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let headers = lines.map(|line| line.split_once(": ").unwrap_or((line, "")));
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let received = Received {
+        status: status.parse().unwrap(),
+        headers: headers.collect(),
+        body: body.as_bytes().to_vec(),
+        flaw: None,
+    };
+    let announced: usize = received.header("content-length").unwrap().parse().unwrap();
+    let is_cut = body.len() < announced;
+    Received {
+        flaw: is_cut.then(|| Flaw::Cut("unexpected end of file".to_owned())),
+        ..received
+    }
 }
 
 /// An answer with its length; `headers` are whole lines with `\r\n`.
-fn answer(status: u16, headers: &str, body: &str) -> String {
+pub(super) fn answer(status: u16, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status} x\r\nx-request-id: r-{status}\r\n{headers}content-length: \
             {}\r\n\r\n{body}",
@@ -170,11 +150,7 @@ fn say(status: u16, body: &str) -> Act {
     Act::Say(answer(status, "", body))
 }
 
-fn truncated() -> Act {
-    Act::SayAndClose("HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"half\":".to_owned())
-}
-
-fn vendor(base: &str) -> Vendor {
+pub(super) fn vendor(agent: &Agent, base: &str) -> Vendor {
     let spec = VendorSpec {
         api: Api {
             name: "notion",
@@ -189,37 +165,31 @@ fn vendor(base: &str) -> Vendor {
         ],
         window: Window {
             requests: 1000,
-            period: Duration::from_secs(1),
+            period: SECOND,
         },
         shared: None,
     };
-    let mut vendor = Vendor::new(&agent(Proxies::default()), spec);
-    vendor.tuning = Tuning {
-        backoff: 4 * MS,
-        busy: 20 * MS,
-        ..TUNING
-    };
-    vendor
+    Vendor::new(agent, spec)
 }
 
-fn read() -> Request {
+pub(super) fn read() -> Request {
     Request::get("/users")
 }
 
-fn write() -> Request {
+pub(super) fn write() -> Request {
     Request::patch("/pages/p1", json!({"a": "b"}))
 }
 
-fn soon() -> Deadline {
+pub(super) fn soon() -> Deadline {
     Deadline::within(Duration::from_secs(10))
 }
 
-fn call(vendor: &Vendor, request: &Request) -> Value {
+pub(super) fn call(vendor: &Vendor, request: &Request) -> Value {
     vendor.call(request, soon()).unwrap().json().unwrap()
 }
 
 /// The error of a call, after making sure that it tells no secret and stays on one line.
-fn failure(vendor: &Vendor, request: &Request, deadline: Deadline) -> Error {
+pub(super) fn failure(vendor: &Vendor, request: &Request, deadline: Deadline) -> Error {
     let err = vendor
         .call(request, deadline)
         .expect_err("the call must fail");
@@ -229,79 +199,22 @@ fn failure(vendor: &Vendor, request: &Request, deadline: Deadline) -> Error {
     err
 }
 
-fn unused_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 // What is sent
 
 #[test]
-fn request_arrives_whole() {
-    let server = Server::start(vec![say(200, r#"{"ok":1}"#)]);
+fn simulation_sees_what_goes_out_and_no_key() {
+    let server = Server::start(vec![say(200, "{}"), say(200, "{}")]);
+    let vendor = server.vendor();
     let request = Request::patch("/pages/p1", json!({"a": "é"}))
         .with_query("participants", "+14155550100")
-        .with_query("participants", "a b")
-        .with_header("notion-version", "2025-09-03");
-    assert_eq!(call(&server.vendor(), &request), json!({"ok": 1}));
-    let text = server.seen().remove(0);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let mut lines: Vec<&str> = head.lines().collect();
-    assert_eq!(
-        lines.remove(0),
-        "PATCH /v1/pages/p1?participants=%2B14155550100&participants=a%20b HTTP/1.1"
-    );
-    lines.sort_unstable();
-    let authorization = format!("authorization: Bearer {KEY}");
-    let host = format!("host: 127.0.0.1:{}", server.port);
-    let agent = format!("user-agent: quotion/{}", env!("CARGO_PKG_VERSION"));
-    let expected = [
-        "accept-encoding: identity",
-        "accept: application/json",
-        &authorization,
-        "content-length: 10",
-        "content-type: application/json",
-        &host,
-        "notion-version: 2025-09-03",
-        &agent,
-    ];
-    assert_eq!(lines, expected);
-    assert_eq!(body, r#"{"a":"é"}"#);
-}
-
-#[test]
-fn every_method_goes_out_under_its_base() {
-    let server = Server::start((0..4).map(|_| say(200, "{}")).collect());
-    let vendor = server.vendor();
-    let dated = vendor.spec.base.without_version();
-    let mut bare_post = Request::post("/d", json!(null)).at(dated.clone());
-    bare_post.body = None;
-    for request in [
-        Request::get("/a").at(dated),
-        Request::delete("/b"),
-        Request::post("/c", json!({})),
-        bare_post,
-    ] {
-        assert_eq!(vendor.call(&request, soon()).unwrap().body, b"{}");
-    }
-    let lines: Vec<_> = server
-        .seen()
-        .iter()
-        .map(|text| text.lines().next().unwrap().to_owned())
-        .collect();
-    assert_eq!(
-        lines,
-        [
-            "GET /a HTTP/1.1",
-            "DELETE /v1/b HTTP/1.1",
-            "POST /v1/c HTTP/1.1",
-            "POST /d HTTP/1.1"
-        ]
-    );
-    assert_eq!(vendor.calls(), 4);
+        .with_header("X-Version", "2025-09-03");
+    call(&vendor, &request);
+    call(&vendor, &read().with_header("Notion-Version", "2025-09-03"));
+    let patch = "PATCH https://api.example/v1/pages/p1?participants=%2B14155550100\n\
+        x-version: 2025-09-03\ncontent-type: application/json\ncontent-length: 10\n\n\
+        {\"a\":\"é\"}";
+    let get = "GET https://api.example/v1/users\nnotion-version: 2025-09-03\n\n";
+    assert_eq!(server.seen(), [patch, get]);
 }
 
 #[test]
@@ -333,61 +246,6 @@ fn debug_of_a_request_shows_no_data() {
         .with_query("participants", "+2")
         .with_header("h", "v");
     assert_eq!(format!("{request:?}"), "Request(POST /a)");
-}
-
-// Connections
-
-#[test]
-fn connection_is_reused_after_answers_and_errors() {
-    let page = format!("<html>{}", "x".repeat(20_000));
-    let script = vec![
-        say(200, "{}"),
-        say(404, "{}"),
-        say(400, "not json"),
-        say(403, &page),
-        say(302, ""),
-        say(200, "[]"),
-    ];
-    let server = Server::start(script);
-    let vendor = server.vendor();
-    for _ in 0..6 {
-        let _ = vendor.call(&write(), soon());
-    }
-    assert_eq!(
-        (
-            server.seen().len(),
-            server.connections.load(Ordering::Relaxed)
-        ),
-        (6, 1)
-    );
-}
-
-#[test]
-fn connection_that_died_in_the_pool_is_replaced() {
-    let server = Server::start(vec![
-        Act::SayAndClose(answer(200, "", "{}")),
-        say(200, "{}"),
-    ]);
-    let vendor = server.vendor();
-    call(&vendor, &write());
-    server.closed.recv().unwrap();
-    call(&vendor, &write());
-    assert_eq!((server.seen().len(), vendor.calls()), (2, 2));
-}
-
-#[test]
-fn redirect_is_not_followed_and_the_key_goes_nowhere() {
-    let other = Server::start(vec![say(200, "{}")]);
-    for status in [301, 302, 303, 307, 308] {
-        let to = format!("location: {}/users\r\n", other.base());
-        let server = Server::start(vec![Act::Say(answer(status, &to, ""))]);
-        let err = failure(&server.vendor(), &read(), soon());
-        assert!(
-            matches!(err, Error::NotNow { status: got, .. } if got == Some(status)),
-            "{err:?}"
-        );
-    }
-    assert_eq!(other.connections.load(Ordering::Relaxed), 0);
 }
 
 // A definite no
@@ -539,19 +397,17 @@ fn echoed_key_is_taken_out() {
 fn busy_is_retried_for_reads_and_writes() {
     for status in [429, 529] {
         for request in [read(), write()] {
-            let server = Server::start(vec![
+            let script = vec![
+                say(status, SLOWER),
                 say(status, SLOWER),
                 say(status, SLOWER),
                 say(200, "{}"),
-            ]);
+            ];
+            let server = Server::start(script);
             let vendor = server.vendor();
             call(&vendor, &request);
-            let at = server.times();
-            assert!(
-                at[1] - at[0] >= 20 * MS && at[2] - at[1] >= 40 * MS,
-                "waits double"
-            );
-            assert_eq!(vendor.calls(), 3);
+            assert_eq!(server.times(), [0, 1000, 3000, 7000], "waits double");
+            assert_eq!(vendor.calls(), 4);
         }
     }
 }
@@ -572,7 +428,10 @@ fn busy_gives_up_after_three_retries() {
         ),
         "{err:?}"
     );
-    assert_eq!((server.seen().len(), vendor.calls()), (4, 4));
+    assert_eq!(server.times(), [0, 1000, 3000, 7000]);
+    assert_eq!(vendor.calls(), 4);
+    failure(&vendor, &read(), soon());
+    assert_eq!(server.times()[4], 15_000, "the vendor is left alone");
 }
 
 #[test]
@@ -581,19 +440,17 @@ fn retry_after_is_obeyed() {
     let body = &json!({"code": "x", "additional_data": more}).to_string();
     let date =
         "date: Fri, 20 Nov 2026 23:59:59 GMT\r\nretry-after: Sat, 21 Nov 2026 00:00:00 GMT\r\n";
-    for (headers, body, least) in [
+    for (headers, body, asked) in [
         ("retry-after: 1\r\n", SLOWER, 1000),
         ("", body, 150),
         (date, SLOWER, 1000),
     ] {
-        let server = Server::start(vec![Act::Say(answer(429, headers, body)), say(200, "{}")]);
-        call(&server.vendor(), &write());
-        let at = server.times();
-        let waited = at[1] - at[0];
-        assert!(
-            waited >= least * MS && waited < (least + 500) * MS,
-            "{headers:?} {waited:?}"
-        );
+        for (picks, more) in [(LEAST, 0), (MOST, 250)] {
+            let script = vec![Act::Say(answer(429, headers, body)), say(200, "{}")];
+            let server = Server::in_time(Virtual::picking(picks), script);
+            call(&server.vendor(), &write());
+            assert_eq!(server.times(), [0, asked + more], "{headers:?}");
+        }
     }
 }
 
@@ -613,7 +470,7 @@ fn strange_retry_after_falls_back() {
             say(200, "{}"),
         ]);
         call(&server.vendor(), &write());
-        assert_eq!(server.seen().len(), 2, "{value}");
+        assert_eq!(server.times(), [0, 1000], "{value}");
     }
 }
 
@@ -621,33 +478,31 @@ fn strange_retry_after_falls_back() {
 fn retry_after_beyond_the_deadline_ends_at_once() {
     let server = Server::start(vec![Act::Say(answer(429, "retry-after: 30\r\n", SLOWER))]);
     let vendor = server.vendor();
-    let started = Instant::now();
-    let Error::NotNow {
-        retry_after,
-        status,
-        ..
-    } = failure(&vendor, &write(), soon())
-    else {
-        panic!("not now")
-    };
-    assert_eq!(
-        (retry_after, status),
-        (Some(Duration::from_secs(30)), Some(429))
-    );
-    let Error::NotNow {
-        retry_after,
-        status,
-        ..
-    } = failure(&vendor, &read(), soon())
-    else {
-        panic!("gate shut")
-    };
-    assert!(
-        retry_after.unwrap() > Duration::from_secs(29),
-        "{retry_after:?}"
-    );
-    assert_eq!((status, vendor.calls()), (None, 1));
-    assert!(started.elapsed() < Duration::from_secs(1));
+    for (request, of) in [(write(), Some(429)), (read(), None)] {
+        let Error::NotNow {
+            retry_after,
+            status,
+            ..
+        } = failure(&vendor, &request, soon())
+        else {
+            panic!("not now, and then the gate is shut")
+        };
+        assert_eq!((retry_after, status), (Some(30 * SECOND), of));
+    }
+    assert_eq!((vendor.calls(), server.time.passed()), (1, Duration::ZERO));
+}
+
+#[test]
+fn busy_vendor_holds_every_call() {
+    let busy = Act::Say(answer(429, "retry-after: 30\r\n", SLOWER));
+    let server = Server::start(vec![busy, say(200, "{}"), say(200, "{}")]);
+    let vendor = server.vendor();
+    failure(&vendor, &write(), soon());
+    time::sleep(10 * SECOND);
+    for request in [write(), read()] {
+        vendor.call(&request, Deadline::within(MINUTE)).unwrap();
+    }
+    assert_eq!(server.times(), [0, 30_000, 30_000]);
 }
 
 #[test]
@@ -674,25 +529,8 @@ fn endless_retry_after_is_not_slept_through() {
         let err = failure(&vendor, &write(), Deadline::none());
         assert!(matches!(err, Error::NotNow { status: None, .. }), "{err:?}");
         assert_eq!(server.seen().len(), 1);
+        assert_eq!(server.time.passed(), Duration::ZERO);
     }
-}
-
-#[test]
-fn busy_vendor_holds_every_thread() {
-    let server = Server::start(vec![
-        Act::Say(answer(429, "retry-after: 0.3\r\n", SLOWER)),
-        say(200, "{}"),
-        say(200, "{}"),
-    ]);
-    let vendor = server.vendor();
-    failure(&vendor, &write(), Deadline::within(200 * MS));
-    thread::scope(|scope| {
-        scope.spawn(|| call(&vendor, &write()));
-        scope.spawn(|| call(&vendor, &read()));
-    });
-    let at = server.times();
-    assert_eq!(at.len(), 3);
-    assert!(at[1] - at[0] >= 295 * MS, "{:?}", at[1] - at[0]);
 }
 
 #[test]
@@ -709,77 +547,57 @@ fn blocked_connection_is_not_retried() {
 }
 
 #[test]
-fn window_spreads_the_calls_of_all_threads() {
+fn window_spreads_the_calls() {
     let server = Server::start((0..7).map(|_| say(200, "{}")).collect());
     let mut vendor = server.vendor();
-    vendor.gate = Gate::new(
-        "test",
-        Window {
-            requests: 3,
-            period: 200 * MS,
-        },
-        None,
-    );
-    let started = Instant::now();
-    thread::scope(|scope| {
-        for _ in 0..7 {
-            scope.spawn(|| call(&vendor, &read()));
-        }
-    });
-    let sent: Vec<_> = server
-        .times()
-        .iter()
-        .map(|at| (*at - started).as_millis())
-        .collect();
-    assert!(sent[3] >= 200 && sent[6] >= 400, "{sent:?}");
+    vendor.gate = gate(3, 200 * MS);
+    time::side_by_side(vec![(); 7], 7, |()| call(&vendor, &read()));
+    assert_eq!(server.times(), [0, 0, 0, 200, 200, 200, 400]);
 }
 
 #[test]
 fn window_does_not_outlast_the_deadline() {
     let server = Server::start(vec![say(200, "{}")]);
     let mut vendor = server.vendor();
-    vendor.gate = Gate::new(
-        "test",
-        Window {
-            requests: 1,
-            period: Duration::from_secs(30),
-        },
-        None,
-    );
+    vendor.gate = gate(1, 30 * SECOND);
     call(&vendor, &read());
-    let started = Instant::now();
     let err = failure(&vendor, &write(), soon());
     assert!(
         matches!(
             err,
             Error::NotNow {
-                retry_after: Some(_),
+                retry_after: Some(wait),
                 status: None,
                 ..
-            }
+            } if wait == 30 * SECOND
         ),
         "{err:?}"
     );
-    assert!(started.elapsed() < Duration::from_secs(1));
-    assert_eq!(server.seen().len(), 1);
+    assert_eq!(server.times(), [0]);
+    assert_eq!(server.time.passed(), Duration::ZERO);
+}
+
+fn gate(requests: u32, period: Duration) -> Gate {
+    Gate::new("test", Window { requests, period }, None)
 }
 
 // Server errors
 
 #[test]
 fn read_is_retried_on_server_errors() {
+    let query = Request::post("/databases/d/query", json!({})).reading();
     for status in [408, 500, 502, 503, 504, 520] {
-        let server = Server::start(vec![
-            say(status, "<html>"),
-            say(status, "{}"),
-            say(status, ""),
-            say(200, "{}"),
-        ]);
-        call(
-            &server.vendor(),
-            &Request::post("/databases/d/query", json!({})).reading(),
-        );
-        assert_eq!(server.seen().len(), 4, "{status}");
+        for (picks, times) in [(LEAST, [0, 250, 750, 1750]), (MOST, [0, 750, 2250, 5250])] {
+            let script = vec![
+                say(status, "<html>"),
+                say(status, "{}"),
+                say(status, ""),
+                say(200, "{}"),
+            ];
+            let server = Server::in_time(Virtual::picking(picks), script);
+            call(&server.vendor(), &query);
+            assert_eq!(server.times(), times, "{status}");
+        }
     }
 }
 
@@ -853,173 +671,55 @@ fn list_that_is_too_long_at_once_is_not_asked_for_again_as_it_is() {
 // Broken connections
 
 #[test]
-fn refused_connection_is_retried_even_for_a_write() {
+fn what_was_not_sent_is_tried_again_even_if_it_writes() {
     for request in [read(), write(), Request::delete("/a")] {
-        let vendor = vendor(&format!("http://127.0.0.1:{}", unused_port()));
-        let err = failure(&vendor, &request, soon());
-        assert!(
-            matches!(
-                err,
-                Error::NotNow {
-                    status: None,
-                    retry_after: None,
-                    ..
-                }
-            ),
-            "{err:?}"
-        );
-        assert_eq!(vendor.calls(), 4);
+        let server = Server::start(vec![Act::Refuse, Act::Refuse, say(200, "{}")]);
+        call(&server.vendor(), &request);
+        assert_eq!(server.times(), [0, 250, 750]);
     }
 }
 
 #[test]
-fn failed_tls_is_before_any_write() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let vendor = vendor(&format!(
-        "https://127.0.0.1:{}",
-        listener.local_addr().unwrap().port()
-    ));
-    let server = thread::spawn(move || {
-        for greeting in [
-            &b""[..],
-            b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            b"",
-            b"\x15\x03\x01\x00\x02\x02\x28",
-        ] {
-            let (mut stream, _) = listener.accept().unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            stream.write_all(greeting).unwrap();
-        }
-    });
-    let err = failure(&vendor, &write(), soon());
-    assert!(matches!(err, Error::NotNow { status: None, .. }), "{err:?}");
-    assert_eq!(vendor.calls(), 4);
-    server.join().unwrap();
-}
-
-#[test]
-fn unresolved_host_is_before_any_write() {
-    let vendor = vendor("https://nowhere.invalid");
-    let err = failure(&vendor, &write(), Deadline::within(500 * MS));
-    assert!(
-        matches!(err, Error::NotNow { .. } | Error::Deadline { .. }),
-        "{err:?}"
-    );
-}
-
-#[test]
-fn dropped_write_is_unknown_and_sent_once() {
-    let partial = || Act::SayAndClose("HTTP/1.1 200 OK\r\ncontent-le".to_owned());
-    for act in [
-        Act::Drop,
-        partial(),
-        Act::SayAndClose("garbage\r\n\r\n".to_owned()),
-    ] {
-        for request in [write(), Request::delete("/a")] {
-            let act = match &act {
-                Act::SayAndClose(text) => Act::SayAndClose(text.clone()),
-                Act::Drop | Act::Say(_) | Act::Hang(_) | Act::Drip(..) => Act::Drop,
-            };
-            let server = Server::start(vec![act, say(200, "{}")]);
-            let err = failure(&server.vendor(), &request, soon());
-            assert!(
-                matches!(
-                    err,
-                    Error::Unknown {
-                        status: None,
-                        body: Value::Null,
-                        ..
-                    }
-                ),
-                "{err:?}"
-            );
-            assert_eq!(server.seen().len(), 1);
-        }
+fn who_cannot_show_who_it_is_is_not_asked_again() {
+    for request in [read(), write()] {
+        let server = Server::start(vec![Act::Pretend, say(200, "{}")]);
+        let err = failure(&server.vendor(), &request, soon());
+        assert!(matches!(err, Error::Untrusted { .. }), "{err:?}");
+        assert_eq!(server.times(), [0]);
     }
 }
 
-#[test]
-fn write_dropped_in_the_middle_of_its_body_is_unknown() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let vendor = vendor(&format!(
-        "http://127.0.0.1:{}",
-        listener.local_addr().unwrap().port()
-    ));
-    let server = thread::spawn(move || listener.accept().unwrap().0.read(&mut [0; 4096]).unwrap());
-    let large = "x".repeat(16 * 1024 * 1024);
-    let err = failure(&vendor, &Request::post("/a", json!(large)), soon());
-    assert!(
-        matches!(err, Error::Unknown { status: None, .. }),
-        "{err:?}"
-    );
-    assert_eq!(vendor.calls(), 1);
-    server.join().unwrap();
-}
+// Bodies
 
 #[test]
-fn dropped_read_is_retried() {
-    let server = Server::start(vec![
-        Act::Drop,
-        truncated(),
-        say(200, "<p>"),
-        say(200, r#"{"ok":1}"#),
-    ]);
-    assert_eq!(call(&server.vendor(), &read()), json!({"ok": 1}));
-    assert_eq!(server.seen().len(), 4);
-}
-
-#[test]
-fn write_whose_answer_is_not_whole_is_unknown() {
-    for act in [
-        truncated(),
-        say(200, "<p>"),
-        say(200, r#"{"a":"#),
-        say(200, &"x".repeat(70_000)),
-    ] {
-        let server = Server::start(vec![act, say(200, "{}")]);
-        let err = failure(&server.vendor(), &write(), soon());
-        assert!(
-            matches!(
-                err,
-                Error::Unknown {
-                    status: Some(200),
-                    ..
-                }
-            ),
-            "{err:?}"
-        );
-        assert_eq!(server.seen().len(), 1);
-    }
-}
-
-#[test]
-fn refusal_that_breaks_off_is_nobodys_word() {
-    let broken = "HTTP/1.1 400 x\r\ncontent-length: 50\r\n\r\n{\"half\":".to_owned();
-    let server = Server::start(vec![Act::SayAndClose(broken)]);
-    let err = failure(&server.vendor(), &write(), soon());
-    assert!(matches!(err, Error::Unknown { .. }), "{err:?}");
-}
-
-#[test]
-fn endless_refusal_is_not_read_to_its_end() {
-    let long = json!({"code": "x", "message": "m", "more": "x".repeat(1 << 20)}).to_string();
-    let server = Server::start(vec![say(400, &long)]);
-    let err = failure(&server.vendor(), &read(), soon());
-    assert!(matches!(err, Error::NotNow { .. }), "{err:?}");
-}
-
-#[test]
-fn body_at_the_limit_passes_and_one_over_does_not() {
+fn no_more_of_a_body_is_taken_than_on_the_real_wire() {
     let text = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
-    let server = Server::start(vec![
+    let long = json!({"code": "x", "message": "x".repeat(64 * 1024)}).to_string();
+    let script = vec![
         say(200, &text(64 * 1024)),
         say(200, &text(64 * 1024 + 1)),
-    ]);
+        say(400, &long),
+    ];
+    let server = Server::start(script);
     let vendor = server.vendor();
     assert_eq!(vendor.call(&read(), soon()).unwrap().body.len(), 64 * 1024);
     let err = failure(&vendor, &read(), soon());
     assert!(matches!(err, Error::TooLarge { .. }), "{err:?}");
-    assert_eq!(server.seen().len(), 2);
+    let err = failure(&vendor, &read(), soon());
+    assert!(matches!(err, Error::NotNow { .. }), "{err:?}");
+}
+
+#[test]
+fn answer_that_breaks_off_is_no_answer() {
+    let cut = || Act::Say("HTTP/1.1 200 x\r\ncontent-length: 9\r\n\r\n{}".to_owned());
+    let server = Server::start(vec![cut(), say(200, "{}")]);
+    call(&server.vendor(), &read());
+    assert_eq!(server.times(), [0, 250]);
+    let server = Server::start(vec![cut(), say(200, "{}")]);
+    let err = failure(&server.vendor(), &write(), soon());
+    let what = "notion: PATCH /pages/p1: 200, the body broke off: unexpected end of file";
+    assert_eq!(err.to_string(), what);
+    assert_eq!(server.times(), [0]);
 }
 
 #[test]
@@ -1076,45 +776,10 @@ fn passed_deadline_sends_nothing() {
 }
 
 #[test]
-fn hang_ends_at_the_deadline() {
-    let drip = || {
-        Act::Drip(
-            "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n".to_owned(),
-            20 * MS,
-        )
-    };
-    for act in [|| Act::Hang(Duration::from_secs(2)), drip] {
-        for (request, is_read) in [(read(), true), (write(), false)] {
-            let server = Server::start(vec![act(), say(200, "{}")]);
-            let started = Instant::now();
-            let err = failure(&server.vendor(), &request, Deadline::within(150 * MS));
-            assert!(
-                started.elapsed() >= 150 * MS && started.elapsed() < 600 * MS,
-                "{:?}",
-                started.elapsed()
-            );
-            assert_eq!(matches!(err, Error::Deadline { .. }), is_read, "{err:?}");
-            assert_eq!(matches!(err, Error::Unknown { .. }), !is_read, "{err:?}");
-            assert_eq!(server.seen().len(), 1);
-        }
-    }
-}
-
-#[test]
-fn slow_read_is_tried_again_while_time_is_left() {
-    let server = Server::start(vec![Act::Hang(Duration::from_secs(2)), say(200, "{}")]);
-    let mut vendor = server.vendor();
-    vendor.tuning.attempt = 100 * MS;
-    call(&vendor, &read());
-    assert_eq!(server.seen().len(), 2);
-}
-
-#[test]
 fn backoff_beyond_the_deadline_ends_at_once() {
     let server = Server::start(vec![say(500, "{}")]);
     let mut vendor = server.vendor();
-    vendor.tuning.backoff = Duration::from_mins(1);
-    let started = Instant::now();
+    vendor.tuning.backoff = MINUTE;
     let err = failure(&vendor, &read(), soon());
     assert!(
         matches!(
@@ -1126,7 +791,63 @@ fn backoff_beyond_the_deadline_ends_at_once() {
         ),
         "{err:?}"
     );
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!(server.time.passed(), Duration::ZERO);
+}
+
+#[test]
+fn answer_that_takes_too_long_ends_at_the_deadline() {
+    for (request, is_read) in [(read(), true), (write(), false)] {
+        let slow = Act::After(MINUTE, answer(200, "", "{}"));
+        let server = Server::start(vec![slow, say(200, "{}")]);
+        let err = failure(&server.vendor(), &request, soon());
+        assert_eq!(matches!(err, Error::Deadline { .. }), is_read, "{err:?}");
+        assert_eq!(matches!(err, Error::Unknown { .. }), !is_read, "{err:?}");
+        assert_eq!(server.times(), [0]);
+        assert_eq!(server.time.passed(), 10 * SECOND);
+    }
+}
+
+/// Minutes of waiting, as they really are: an attempt that gets no answer in 65 s, a vendor that
+/// asks for a rest of 100 s after it has thought for 59 s, a server error, and an answer at last.
+#[test]
+fn call_goes_on_through_minutes_of_trouble() {
+    let really_began = time::now();
+    let rest = answer(429, "retry-after: 100\r\n", SLOWER);
+    let script = vec![
+        Act::After(2 * MINUTE, String::new()),
+        Act::After(59 * SECOND, rest),
+        Act::After(60 * SECOND, answer(503, "", "")),
+        Act::After(64 * SECOND, answer(200, "", r#"{"ok":1}"#)),
+    ];
+    let server = Server::start(script);
+    let answer = server.vendor().call(&read(), Deadline::none());
+    assert_eq!(answer.unwrap().json().unwrap(), json!({"ok": 1}));
+    let second = 65_000 + 250;
+    let third = second + 59_000 + 100_000;
+    let fourth = third + 60_000 + 1000;
+    assert_eq!(server.times(), [0, second, third, fourth]);
+    assert_eq!(server.time.passed().as_millis(), fourth + 64_000);
+    drop(server);
+    let took = time::since(really_began);
+    assert!(took < SECOND, "{took:?}");
+}
+
+#[test]
+fn process_that_is_told_to_stop_ends_its_call() {
+    for script in [
+        vec![say(503, ""), say(200, "{}")],
+        vec![say(429, SLOWER), say(200, "{}")],
+    ] {
+        let server = Server::start(script);
+        server.time.tell_to_stop_after(200 * MS);
+        let err = failure(&server.vendor(), &read(), Deadline::none());
+        assert!(
+            matches!(err, Error::NotNow { .. } | Error::Deadline { .. }),
+            "{err:?}"
+        );
+        assert_eq!(server.times(), [0]);
+        assert_eq!(server.time.passed(), 200 * MS);
+    }
 }
 
 // Pure parts

@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::error::{Error, kept, one_line};
-use super::wire::{Broken, Flaw, Received};
+use super::exchange::{Broken, Flaw, Received};
 use super::{Answer, Api, Effect};
 use crate::secret::Secret;
 use crate::surrogate;

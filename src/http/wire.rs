@@ -1,4 +1,4 @@
-//! One exchange over the wire: the only code that knows ureq.
+//! The real wire: the only code that knows ureq.
 //!
 //! Apart so that the rules about retries and outcomes stand without a library in between. It
 //! decides nothing; it tells what came back, or whether anything can have reached the other side.
@@ -14,8 +14,8 @@ use ureq::http::{
 use ureq::{AsSendBody, Body, Proxy, ProxyProtocol, SendBody, Timeout};
 
 use super::error::one_line;
+use super::exchange::{self, Broken, Flaw, Limit, Outgoing, Received};
 use super::url::is_loopback;
-use super::verdict::REFUSAL_BYTES;
 use super::{Method, Request};
 use crate::secret::Secret;
 
@@ -24,20 +24,67 @@ const IDLE_PER_HOST: usize = 8;
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// The pool of connections, shared by all vendors; a clone shares it too. TLS is set up on first
-/// use.
-#[derive(Clone, Debug)]
-pub struct Agent {
-    pool: ureq::Agent,
-    /// Hosts that are reached without the pool's proxy.
+/// The pool of connections; a clone shares it. TLS is set up on first use.
+#[derive(Clone)]
+pub(super) struct Pool {
+    agent: ureq::Agent,
+    /// Hosts that are reached without the agent's proxy.
     except: Arc<[String]>,
 }
 
-/// Builds the agent.
-pub fn agent(proxies: Proxies) -> Agent {
-    Agent {
-        pool: settings().proxy(proxies.proxy).build().into(),
-        except: proxies.except.into(),
+impl Pool {
+    pub(super) fn new(proxies: Proxies) -> Self {
+        Self {
+            agent: settings().proxy(proxies.proxy).build().into(),
+            except: proxies.except.into(),
+        }
+    }
+
+    /// Sends a request and reads the whole answer, error bodies too, so that the connection can be
+    /// used again.
+    pub(super) fn exchange(&self, prepared: &Prepared, limit: Limit) -> Result<Received, Broken> {
+        let mut body = Watched {
+            bytes: prepared.body.as_deref().unwrap_or_default(),
+            touched: false,
+        };
+        let outcome = match prepared.body {
+            Some(_) => self.run(prepared, SendBody::from_reader(&mut body), limit.time),
+            None => self.run(prepared, (), limit.time),
+        };
+        match outcome {
+            Ok(response) => Ok(receive(response, limit.body_bytes)),
+            Err(err) if is_untrusted(&err) => Err(Broken::Untrusted(describe(&err))),
+            Err(err) if precedes_sending(&err) || body.is_kept_back() => {
+                Err(Broken::Unsent(describe(&err)))
+            }
+            Err(err) => Err(Broken::Sent(describe(&err))),
+        }
+    }
+
+    fn run(
+        &self,
+        prepared: &Prepared,
+        body: impl AsSendBody,
+        time: Duration,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let mut request = WireRequest::new(body);
+        *request.method_mut() = match prepared.method {
+            Method::Get => WireMethod::GET,
+            Method::Post => WireMethod::POST,
+            Method::Patch => WireMethod::PATCH,
+            Method::Delete => WireMethod::DELETE,
+        };
+        *request.uri_mut() = prepared.uri.clone();
+        *request.headers_mut() = prepared.headers.clone();
+        let direct = is_direct(request.uri(), &self.except);
+        let mut settings = self
+            .agent
+            .configure_request(request)
+            .timeout_global(Some(time));
+        if direct {
+            settings = settings.proxy(None);
+        }
+        self.agent.run(settings.build())
     }
 }
 
@@ -93,14 +140,14 @@ fn settings() -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
 }
 
 /// A request made ready once and sent as often as needed.
-pub(super) struct Outgoing {
-    method: WireMethod,
+pub(super) struct Prepared {
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Option<Vec<u8>>,
 }
 
-impl Outgoing {
+impl Prepared {
     /// Makes a request ready; a header of the request replaces the vendor's of the same name. The
     /// message of a refusal names a header, never its value.
     pub(super) fn new(
@@ -110,16 +157,17 @@ impl Outgoing {
     ) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
         for (name, secret) in vendor {
-            set(&mut headers, name, secret.expose())?;
+            let (name, mut value) = header_of(name, secret.expose())?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
         }
         for (name, value) in &request.headers {
-            set(&mut headers, name, value)?;
+            let (name, value) = header_of(name, value)?;
+            headers.insert(name, value);
         }
-        let (method, takes_body) = match request.method {
-            Method::Get => (WireMethod::GET, false),
-            Method::Post => (WireMethod::POST, true),
-            Method::Patch => (WireMethod::PATCH, true),
-            Method::Delete => (WireMethod::DELETE, false),
+        let takes_body = match request.method {
+            Method::Get | Method::Delete => false,
+            Method::Post | Method::Patch => true,
         };
         let body = match &request.body {
             Some(value) => {
@@ -141,126 +189,42 @@ impl Outgoing {
             .parse()
             .map_err(|_| "the address is not a URL".to_owned())?;
         Ok(Self {
-            method,
+            method: request.method,
             uri,
             headers,
             body,
         })
     }
-}
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), String> {
-    let refused = |_| format!("the value for header {name} has characters that cannot be sent");
-    let mut value = HeaderValue::from_str(value).map_err(refused)?;
-    value.set_sensitive(true);
-    let name = HeaderName::try_from(name).map_err(|_| "a header has no proper name".to_owned())?;
-    headers.insert(name, value);
-    Ok(())
-}
-
-/// An answer whose head was read in full.
-#[derive(Debug)]
-pub(super) struct Received {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
-    /// What went wrong while the body was read; it then holds what arrived.
-    pub(super) flaw: Option<Flaw>,
-    headers: HeaderMap,
-}
-
-impl Received {
-    /// A header's value, `None` if it is not printable ASCII.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-}
-
-/// Why a body is not whole.
-#[derive(Debug)]
-pub(super) enum Flaw {
-    /// The connection broke or the time ran out; the text tells which.
-    Cut(String),
-    /// More bytes than allowed.
-    TooLarge,
-}
-
-/// No answer came.
-#[derive(Debug)]
-pub(super) enum Broken {
-    /// Certain: the request did not leave in full, so nothing can have been saved.
-    Unsent(String),
-    /// The other side could not show who it is, and will not be able to: nothing was sent.
-    Untrusted(String),
-    /// The request may have arrived.
-    Sent(String),
-}
-
-/// What one exchange may take.
-#[derive(Clone, Copy)]
-pub(super) struct Limit {
-    pub(super) time: Duration,
-    pub(super) body_bytes: u64,
-}
-
-/// Sends a request and reads the whole answer, error bodies too, so that the connection can be used
-/// again.
-pub(super) fn exchange(
-    agent: &Agent,
-    outgoing: &Outgoing,
-    limit: Limit,
-) -> Result<Received, Broken> {
-    let mut body = Watched {
-        bytes: outgoing.body.as_deref().unwrap_or_default(),
-        touched: false,
-    };
-    let outcome = match outgoing.body {
-        Some(_) => run(
-            agent,
-            outgoing,
-            SendBody::from_reader(&mut body),
-            limit.time,
-        ),
-        None => run(agent, outgoing, (), limit.time),
-    };
-    match outcome {
-        Ok(response) => Ok(receive(response, limit.body_bytes)),
-        Err(err) if is_untrusted(&err) => Err(Broken::Untrusted(describe(&err))),
-        Err(err) if precedes_sending(&err) || body.is_kept_back() => {
-            Err(Broken::Unsent(describe(&err)))
+    /// What is shown of it to a simulation.
+    pub(super) fn outgoing(&self, time: Duration) -> Outgoing<'_> {
+        let open = self
+            .headers
+            .iter()
+            .filter(|(_, value)| !value.is_sensitive());
+        Outgoing {
+            method: self.method,
+            url: self.uri.to_string(),
+            headers: open
+                .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+                .collect(),
+            body: self.body.as_deref().unwrap_or_default(),
+            time,
         }
-        Err(err) => Err(Broken::Sent(describe(&err))),
     }
 }
 
-fn run(
-    agent: &Agent,
-    outgoing: &Outgoing,
-    body: impl AsSendBody,
-    time: Duration,
-) -> Result<Response<Body>, ureq::Error> {
-    let mut request = WireRequest::new(body);
-    *request.method_mut() = outgoing.method.clone();
-    *request.uri_mut() = outgoing.uri.clone();
-    *request.headers_mut() = outgoing.headers.clone();
-    let direct = is_direct(request.uri(), &agent.except);
-    let mut settings = agent
-        .pool
-        .configure_request(request)
-        .timeout_global(Some(time));
-    if direct {
-        settings = settings.proxy(None);
-    }
-    agent.pool.run(settings.build())
+fn header_of(name: &'static str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let refused = |_| format!("the value for header {name} has characters that cannot be sent");
+    let value = HeaderValue::from_str(value).map_err(refused)?;
+    let name = HeaderName::try_from(name).map_err(|_| "a header has no proper name".to_owned())?;
+    Ok((name, value))
 }
 
-fn receive(response: Response<Body>, limit: u64) -> Received {
+fn receive(response: Response<Body>, body_bytes: u64) -> Received {
     let (head, body) = response.into_parts();
-    // Who refuses is brief.
-    let limit = if head.status.as_u16() < 400 {
-        limit
-    } else {
-        limit.min(REFUSAL_BYTES as u64)
-    };
+    let status = head.status.as_u16();
+    let limit = exchange::limit(status, body_bytes);
     let mut bytes = Vec::new();
     let flaw = match body
         .into_reader()
@@ -271,11 +235,15 @@ fn receive(response: Response<Body>, limit: u64) -> Received {
         Ok(_) => None,
         Err(err) => Some(Flaw::Cut(one_line(&err.to_string()))),
     };
+    let headers = head.headers.iter().filter_map(|(name, value)| {
+        let value = value.to_str().ok()?;
+        Some((name.as_str().to_owned(), value.to_owned()))
+    });
     Received {
-        status: head.status.as_u16(),
+        status,
+        headers: headers.collect(),
         body: bytes,
         flaw,
-        headers: head.headers,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::domain::context::ContactLookup;
 use crate::domain::outcome::Notes;
 use crate::domain::phone::Phone;
 use crate::store::KnownPage;
-use crate::time::{both, side_by_side};
+use crate::time::{self, both, side_by_side};
 
 use super::facts::{Facts, PageFact};
 use super::{Error, Run};
@@ -53,7 +53,7 @@ pub fn clients(
         deadline: run.deadline,
     };
     let quo = run.quo_for_enrichment();
-    let began = Instant::now();
+    let began = time::now();
     let find = || {
         let clients = phones.iter().zip(&known).collect();
         side_by_side(clients, AT_ONCE, |(phone, known)| {
@@ -97,7 +97,7 @@ pub fn reread(run: &Run, table: &ClientsTable, phone: &Phone) -> Result<PageFact
         body: "null".into(),
         ..known
     });
-    let began = Instant::now();
+    let began = time::now();
     let found = certain(run, &look, began, phone, look.find(phone, known.as_ref())?)?;
     page::remember(run, phone, &found)?;
     Ok(found.page)
@@ -119,8 +119,8 @@ fn certain(
         PageFact::Known { fresh: true, .. } => run.store.page_uncertain(phone)?,
         PageFact::Known { fresh: false, .. } => None,
     };
-    let Some(age) =
-        open.filter(|age| age.unsigned_abs() < run.settings.settle.saturating_add(began.elapsed()))
+    let Some(age) = open
+        .filter(|age| age.unsigned_abs() < run.settings.settle.saturating_add(time::since(began)))
     else {
         return Ok(found);
     };

@@ -9,6 +9,8 @@ use std::sync::{Arc, LazyLock, Once};
 use std::thread;
 use std::time::Duration;
 
+use super::simulation;
+
 /// What is being sent has so long to come to its end, of the 5 s in which the program must.
 const GRACE: Duration = Duration::from_millis(4_500);
 /// How often waits look whether to go on.
@@ -28,9 +30,12 @@ pub fn idle_flag() -> Arc<AtomicBool> {
     Arc::clone(&IDLE)
 }
 
-/// True once the program was told to stop.
+/// True once the program was told to stop; a simulated process is told by its simulation alone.
 pub fn is_told() -> bool {
-    STOP.load(Ordering::Relaxed)
+    match simulation::current() {
+        Some(simulation) => simulation.is_told_to_stop(),
+        None => STOP.load(Ordering::Relaxed),
+    }
 }
 
 /// Does what may be cut off at any moment without loss: a wait for input.

@@ -34,6 +34,7 @@ mod receivers;
 mod replay;
 mod samples;
 mod settings;
+mod simulation;
 #[path = "../standin/lib.rs"]
 mod standin;
 mod store;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,13 +22,15 @@ use quotion::store::{
     self, Arrival, EntryRecord, Fault, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Mode,
     Patience, Place, Selection, Standing, Store, Trouble,
 };
-use quotion::time::Deadline;
+use quotion::time::{self, Deadline};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{Run, User, feed, sample, sample_json};
+use crate::simulation::{self, Process};
 
 const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// A place for one test's store.
@@ -172,6 +175,8 @@ on_both! {
     dry_run_changes_nothing
     lock_excludes_others_until_it_is_given_back
     lock_waits_for_its_holder
+    simulated_processes_wait_for_each_others_locks
+    lock_of_a_killed_process_is_free
     locks_may_be_given_back_in_any_order
     clients_locked_in_opposite_orders_never_deadlock
     rate_is_kept_by_all_stores_together
@@ -1056,6 +1061,52 @@ fn lock_waits_for_its_holder(ground: &Ground) {
         drop(held);
         assert!(waiter.join().expect("it ends"));
     });
+}
+
+/// None of the waiting is real: nobody waits in a database.
+fn simulated_processes_wait_for_each_others_locks(ground: &Ground) {
+    let lock = |deadline| {
+        let store = ground.open();
+        let held = store.lock(&Lock::Client(rosa()), deadline).expect("lock");
+        held.is_some().then(|| {
+            time::sleep(20 * SECOND);
+            time::timestamp().as_second()
+        })
+    };
+    let (first, second, third) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
+    let ended_at = |place: &Mutex<_>, deadline: fn() -> Deadline| {
+        *place.lock().expect("alone") = lock(deadline());
+    };
+    let processes = vec![
+        Process::new(|| ended_at(&first, Deadline::none)),
+        Process::new(|| ended_at(&second, Deadline::none)),
+        Process::new(|| ended_at(&third, || Deadline::within(10 * SECOND))),
+    ];
+    let passed = simulation::run(1, processes);
+    let ended = [first, second, third].map(|at| at.into_inner().expect("alone"));
+    assert_eq!(ended, [Some(20), Some(40), None]);
+    assert_eq!(passed.as_secs(), 40);
+}
+
+fn lock_of_a_killed_process_is_free(ground: &Ground) {
+    let killed_at = Duration::from_secs(30);
+    let holder = Process::new(|| {
+        let store = ground.open();
+        let held = store.lock(&Lock::Contacts, at_once()).expect("lock");
+        time::sleep(HOUR);
+        drop(held.expect("it is free"));
+        unreachable!("it was killed");
+    });
+    let waiter = Process::new(|| {
+        let store = ground.open();
+        let held = store.lock(&Lock::Contacts, Deadline::none()).expect("lock");
+        held.expect("it is free");
+    });
+    let passed = simulation::run(1, vec![holder.killed_at(killed_at), waiter]);
+    assert!(
+        passed >= killed_at && passed < killed_at + SECOND,
+        "{passed:?}"
+    );
 }
 
 fn locks_may_be_given_back_in_any_order(ground: &Ground) {

@@ -1,0 +1,137 @@
+//! The one door to the vendors: a request goes out as bytes, and what came back is told.
+//!
+//! Apart so that the rules about retries and outcomes stand above it unchanged, whoever answers:
+//! the wire, or a simulation. It decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Method;
+use super::verdict::REFUSAL_BYTES;
+use super::wire::{Pool, Prepared, Proxies};
+
+/// Who carries the bytes, shared by all vendors; a clone shares it too.
+#[derive(Clone)]
+pub struct Agent(Wire);
+
+#[derive(Clone)]
+enum Wire {
+    Real(Pool),
+    Simulated(Arc<Simulated>),
+}
+
+type Simulated = dyn Fn(&Outgoing) -> Result<Received, Broken> + Send + Sync;
+
+/// Builds the agent of the real wire.
+pub fn agent(proxies: Proxies) -> Agent {
+    Agent(Wire::Real(Pool::new(proxies)))
+}
+
+impl Agent {
+    /// An agent that sends nothing: `answer` stands in for all vendors, once for each attempt.
+    ///
+    /// It lets time pass by [`crate::time::sleep`]; whoever would need longer than
+    /// [`Outgoing::time`] waits that long and says [`Broken::Sent`], or cuts the body.
+    pub fn simulated(
+        answer: impl Fn(&Outgoing) -> Result<Received, Broken> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Wire::Simulated(Arc::new(answer)))
+    }
+}
+
+/// A request as it goes out, for who answers it in a simulation.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// The method.
+    pub method: Method,
+    /// The whole address, with the query.
+    pub url: String,
+    /// The request's own headers, names in lower case; not the vendor's, which hold its key.
+    pub headers: Vec<(&'a str, &'a str)>,
+    /// The body; empty where there is none.
+    pub body: &'a [u8],
+    /// How long the exchange may take.
+    pub time: Duration,
+}
+
+/// An answer whose head was read in full.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// The status.
+    pub status: u16,
+    /// Names and values in printable ASCII; the first one of a name counts.
+    pub headers: Vec<(String, String)>,
+    /// The body, as far as it was read.
+    pub body: Vec<u8>,
+    /// What went wrong while the body was read; it then holds what arrived.
+    pub flaw: Option<Flaw>,
+}
+
+impl Received {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(other, _)| other.eq_ignore_ascii_case(name))?;
+        Some(value)
+    }
+
+    /// The answer as it is when no more than so much of its body is read.
+    fn within(mut self, body_bytes: u64) -> Self {
+        let limit = usize::try_from(limit(self.status, body_bytes)).unwrap_or(usize::MAX);
+        if self.body.len() > limit {
+            self.body.truncate(limit);
+            self.flaw = Some(Flaw::TooLarge);
+        }
+        self
+    }
+}
+
+/// Why a body is not whole.
+#[derive(Debug)]
+pub enum Flaw {
+    /// The connection broke or the time ran out; the text tells which.
+    Cut(String),
+    /// More bytes than allowed.
+    TooLarge,
+}
+
+/// No answer came.
+#[derive(Debug)]
+pub enum Broken {
+    /// Certain: the request did not leave in full, so nothing can have been saved.
+    Unsent(String),
+    /// The other side could not show who it is, and will not be able to: nothing was sent.
+    Untrusted(String),
+    /// The request may have arrived.
+    Sent(String),
+}
+
+/// What one exchange may take.
+#[derive(Clone, Copy)]
+pub(super) struct Limit {
+    pub(super) time: Duration,
+    pub(super) body_bytes: u64,
+}
+
+/// Bytes of an answer's body that are read: who refuses is brief.
+pub(super) fn limit(status: u16, body_bytes: u64) -> u64 {
+    if status < 400 {
+        body_bytes
+    } else {
+        body_bytes.min(REFUSAL_BYTES as u64)
+    }
+}
+
+/// Sends a request and takes its answer.
+pub(super) fn exchange(
+    agent: &Agent,
+    prepared: &Prepared,
+    limit: Limit,
+) -> Result<Received, Broken> {
+    match &agent.0 {
+        Wire::Real(pool) => pool.exchange(prepared, limit),
+        Wire::Simulated(answer) => {
+            let answer = answer(&prepared.outgoing(limit.time));
+            answer.map(|received| received.within(limit.body_bytes))
+        }
+    }
+}
