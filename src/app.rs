@@ -37,6 +37,8 @@ pub struct Streams<'a> {
     pub input_is_terminal: bool,
     /// Standard output.
     pub output: &'a mut dyn Write,
+    /// True where a person reads it as it comes.
+    pub output_is_terminal: bool,
     /// True where logs go there too.
     pub logs_in_output: bool,
     /// Makes the pool of connections.
@@ -51,8 +53,9 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
     };
     let agent = (streams.agent)(settings.proxies.clone());
     let services = Services::new(settings, agent);
-    let (name, meaning) = stdout_of(args);
-    let mut console = Console::new(&services, streams.output, name, meaning);
+    let meaning = Meaning::of(Some(args), &[]);
+    let mut console = Console::new(&services, streams.output, name(args), meaning);
+    console.is_terminal = streams.output_is_terminal;
     console.quiet = args.quiet;
     console.holds = streams.logs_in_output;
     let input = Input::new(streams.input, console.gone());
@@ -68,18 +71,17 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
     console.end()
 }
 
-/// The command's name, and what its standard output means.
-fn stdout_of(args: &Args) -> (&'static str, Meaning) {
+fn name(args: &Args) -> &'static str {
     match &args.command {
-        None => ("sync", sync::STDOUT),
-        Some(Command::Replay(_)) => ("replay", replay::STDOUT),
-        Some(Command::Backfill(_)) => ("backfill", backfill::STDOUT),
+        None => "sync",
+        Some(Command::Replay(_)) => "replay",
+        Some(Command::Backfill(_)) => "backfill",
     }
 }
 
 /// Ends before anything is begun, in the way of the command. Returns the exit code.
 pub fn refuse(args: &Args, output: &mut dyn Write, failure: Failure) -> u8 {
-    console::refuse(output, stdout_of(args).1, failure)
+    console::refuse(output, Meaning::of(Some(args), &[]), failure)
 }
 
 /// The settings, if anything may begin.
@@ -141,6 +143,7 @@ mod tests {
             input: Box::new(Bad(b"[]\n")),
             input_is_terminal: false,
             output: &mut output,
+            output_is_terminal: false,
             logs_in_output: false,
             agent: &http::agent,
         };

@@ -171,6 +171,10 @@ pub struct ReplayArgs {
     /// Take at most so many
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub limit: usize,
+
+    /// Read everything, write nothing, print the plan in the result
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Options of `backfill`.
@@ -230,6 +234,17 @@ pub struct SyncArgs {
     /// Read everything, write nothing, print the plan in the result
     #[arg(long)]
     pub dry_run: bool,
+}
+
+impl Args {
+    /// True if nothing is to be written.
+    pub fn dry_run(&self) -> bool {
+        match &self.command {
+            None => self.sync.dry_run,
+            Some(Command::Replay(replay)) => replay.dry_run,
+            Some(Command::Backfill(_)) => false,
+        }
+    }
 }
 
 impl SyncArgs {

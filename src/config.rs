@@ -71,7 +71,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         store: door.store,
         signature: door.signature,
         deadline: door.deadline,
-        dry_run: args.sync.dry_run,
+        dry_run: args.dry_run(),
         notion: access(values.notion_key, values.notion_base, notion_window),
         notion_version: values.notion_version,
         quo: access(values.quo_key, values.quo_base, quo_window),

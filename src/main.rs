@@ -65,6 +65,7 @@ fn start(args: &Args, words: &[OsString], output: &mut impl Write) -> u8 {
                 input: Box::new(io::stdin()),
                 input_is_terminal: io::stdin().is_terminal(),
                 output,
+                output_is_terminal: io::stdout().is_terminal(),
                 logs_in_output,
                 agent: &http::agent,
             },
@@ -79,7 +80,7 @@ fn misused(err: &Error, words: &[OsString], output: &mut impl Write) -> u8 {
     logging::start(None, words, &environment, time::timestamp);
     let misuse = misuse::explain(err, words);
     let failure = Failure::new(Kind::Usage, misuse.message, misuse.hint);
-    console::refuse(output, Meaning::Results, failure)
+    console::refuse(output, Meaning::of(None, words), failure)
 }
 
 /// The first signal to stop sets a flag, the second one kills; where only input is waited for, the

@@ -76,11 +76,11 @@ impl Notion {
     }
 
     /// The table that `database` means, and its columns as JSON. Of several data sources the one
-    /// that has a column called `key` for phone numbers.
+    /// that has a column called like one of `keys` for phone numbers.
     pub fn fetch_table(
         &self,
         database: &DatabaseId,
-        key: &str,
+        keys: &[String],
         deadline: Deadline,
     ) -> Result<(Table, Json)> {
         let path = format!("/databases/{database}");
@@ -98,7 +98,7 @@ impl Notion {
             }
             Err(err) => return Err(err),
         };
-        self.choose_source(database, &body, key, deadline)
+        self.choose_source(database, &body, keys, deadline)
     }
 
     /// Notion's menu offers the ids of data sources as well as of databases, so what is no database
@@ -126,7 +126,7 @@ impl Notion {
         &self,
         database: &DatabaseId,
         body: &Json,
-        key: &str,
+        keys: &[String],
         deadline: Deadline,
     ) -> Result<(Table, Json)> {
         let sources = database::read_sources(body);
@@ -134,9 +134,8 @@ impl Notion {
         for (id, name) in sources.iter().take(SOURCES) {
             let object = self.fetch_source(id, deadline)?;
             let schema = database::read_schema(&object).unwrap_or_default();
-            let has_key = schema
-                .named(key)
-                .is_some_and(|column| query::can_hold_phone(column.kind));
+            let mut named = keys.iter().filter_map(|key| schema.named(key));
+            let has_key = named.any(|column| query::can_hold_phone(column.kind));
             if has_key || sources.len() == 1 {
                 fitting.push((id.clone(), name, object));
             }
@@ -156,7 +155,8 @@ impl Notion {
         };
         Err(Error::Ambiguous(format!(
             "database {database} has several data sources and {count} of them has the column \
-                {key:?}: {}",
+                {:?}: {}",
+            keys.join("\" or \""),
             all.join(", ")
         )))
     }
@@ -172,7 +172,7 @@ impl Notion {
         &self,
         table: &Table,
         phone: &Phone,
-        column: &Column,
+        columns: &[Column],
         deadline: Deadline,
     ) -> Result<Vec<ReadRow>> {
         let path = match table {
@@ -182,13 +182,13 @@ impl Notion {
         let mut rows = Vec::new();
         let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
         for _ in 0..QUERY_PAGES {
-            let body = query::by_phone(phone, column, size, cursor.as_deref());
+            let body = query::by_phone(phone, columns, size, cursor.as_deref());
             let request = Request {
                 effect: Effect::Read,
                 ..request(Method::Post, &path, Some(body))
             };
             let version = self.table_version(table);
-            let read = |body: Json| query::read(&body, column);
+            let read = |body: Json| query::read(&body, columns);
             let answer = match self.ask(&request, version, deadline, read) {
                 Ok(answer) => answer,
                 Err(err) if err.asks_for_less() && size > 1 => {

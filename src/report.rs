@@ -1,5 +1,7 @@
 //! Results as JSON lines: the one thing that standard output carries.
 
+pub mod plan;
+
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 

@@ -10,10 +10,7 @@ use crate::json_line;
 use crate::services::Services;
 use crate::time::{self, stop};
 
-use super::console::{Console, Meaning};
-
-/// Events, and nothing else.
-pub const STDOUT: Meaning = Meaning::Events;
+use super::console::Console;
 
 /// Prints the events.
 pub fn run(services: &Services, args: &BackfillArgs, console: &mut Console) -> Result<(), Failure> {

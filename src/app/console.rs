@@ -5,12 +5,14 @@
 //! a signal, a failure that the operator must see.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::cli::{Args, Command};
 use crate::critical;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::outcome::{Of, Outcome, Verdict, Warning, WarningCode};
@@ -40,6 +42,8 @@ pub struct Console<'a> {
     began: Instant,
     /// True if no progress is drawn.
     pub quiet: bool,
+    /// True where a person reads the lines as they come.
+    pub is_terminal: bool,
     /// True if the last line is held back, so that whatever is logged stands before it: whoever
     /// captures both takes the last line for the result.
     pub holds: bool,
@@ -53,6 +57,22 @@ pub struct Console<'a> {
     alerted: BTreeSet<&'static str>,
     /// Warnings that were logged, with the column that each is about.
     warned: BTreeSet<(WarningCode, Option<String>)>,
+}
+
+impl Meaning {
+    /// What the standard output of a command line holds; `args` are missing where it cannot be read
+    /// as a whole.
+    pub fn of(args: Option<&Args>, words: &[OsString]) -> Self {
+        let is_backfill = match args {
+            Some(args) => matches!(args.command, Some(Command::Backfill(_))),
+            None => words.iter().any(|word| word == "backfill"),
+        };
+        if is_backfill {
+            Self::Events
+        } else {
+            Self::Results
+        }
+    }
 }
 
 impl<'a> Console<'a> {
@@ -71,6 +91,7 @@ impl<'a> Console<'a> {
             meaning,
             began: time::now(),
             quiet: false,
+            is_terminal: false,
             holds: false,
             held: None,
             worst: 0,
@@ -159,7 +180,12 @@ impl<'a> Console<'a> {
             log::info!("{} {}: {name}", kind.unwrap_or("?"), id.unwrap_or("?"));
         }
         // What became of the line is noted.
-        let _ = self.line(&report::line(outcome, self.services.settings.dry_run));
+        let settings = &self.services.settings;
+        let _ = self.line(&report::line(outcome, settings.dry_run));
+        let plan = report::plan::text(outcome, &settings.zone);
+        if let Some(plan) = plan.filter(|_| self.is_terminal) {
+            let _ = self.line(plan.trim_end());
+        }
     }
 
     /// Tells of what kept the command from its work.

@@ -5,9 +5,11 @@ use std::ffi::OsString;
 use jiff::Timestamp;
 use log::LevelFilter;
 
-use crate::cli::{self, Args, Command, LogFormat, LogTo, Word};
+use crate::cli::{self, Args, LogFormat, LogTo, Word};
 use crate::config::Environment;
 use crate::logs::{self, Filter, Format, Target};
+
+use super::console::Meaning;
 
 /// Starts logging. `args` are missing where the command line cannot be read as a whole; then its
 /// `words` count. Returns true if logs go to standard output.
@@ -25,12 +27,10 @@ pub fn start(
     let to = to.or_else(|| word(environment.log_to(), &mut complaints));
     let format = format.or_else(|| word(environment.log_format(), &mut complaints));
     let filter = filter(args, environment, &mut complaints);
-    // What a backfill prints is read by a program that expects events.
-    let is_backfill = match args {
-        Some(args) => matches!(args.command, Some(Command::Backfill(_))),
-        None => words.iter().any(|word| word == "backfill"),
+    let target = match Meaning::of(args, words) {
+        Meaning::Results => to.unwrap_or(LogTo::Stderr),
+        Meaning::Events => LogTo::Stderr,
     };
-    let target = to.filter(|_| !is_backfill).unwrap_or(LogTo::Stderr);
     let format = format.unwrap_or(LogFormat::Text);
     logs::start(Target::from(target), Format::from(format), &filter, clock);
     for complaint in complaints {

@@ -13,13 +13,10 @@ use crate::services::Services;
 use crate::store::{Selection, Standing, Store};
 use crate::time::stop;
 
-use super::console::{Console, Meaning};
+use super::console::Console;
 use super::input::Input;
 use super::intake::{Intake, Treatment};
 use super::stream;
-
-/// A result line for each event.
-pub const STDOUT: Meaning = Meaning::Results;
 
 /// What came of a replay.
 #[derive(Default)]
@@ -59,14 +56,25 @@ pub fn run<'a>(
         failed,
         elsewhere,
     } = round.tally;
-    store.expire(services.settings.keep_done)?;
+    if !services.settings.dry_run {
+        store.expire(services.settings.keep_done)?;
+    }
     let waiting = store.count(&Selection::All)?;
+    let dead = match store.count(&Selection::Dead)? {
+        0 => String::new(),
+        count => format!(", {count} dead (quotion replay --dead tries again)"),
+    };
+    let done_word = if services.settings.dry_run {
+        "planned"
+    } else {
+        "done"
+    };
     let elsewhere = match elsewhere {
         0 => String::new(),
         count => format!(", {count} in the hands of another process"),
     };
     console.summary(&format!(
-        "replay: {done} done, {failed} failed{elsewhere}; {waiting} in the inbox"
+        "replay: {done} {done_word}, {failed} failed{elsewhere}; {waiting} in the inbox{dead}"
     ));
     Ok(())
 }

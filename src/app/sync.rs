@@ -7,13 +7,10 @@ use crate::domain::failure::Failure;
 use crate::logs;
 use crate::services::Services;
 
-use super::console::{Console, Meaning};
+use super::console::Console;
 use super::input::Input;
 use super::intake::{Intake, Treatment};
 use super::signed;
-
-/// A result line for each document.
-pub const STDOUT: Meaning = Meaning::Results;
 
 /// How long a delivery may take to come in, without a deadline.
 const LONGEST_READ: Duration = Duration::from_mins(1);

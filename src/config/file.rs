@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
             return;
         };
         let names = &mut file.columns;
-        self.first(&mut clients, "phone", &mut names.phone);
+        self.names(&mut clients, "phone", &mut names.phones);
         for (key, into) in [
             ("company", &mut names.company),
             ("email", &mut names.email),
@@ -317,22 +317,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The first of several, or the only one.
-    fn first(&mut self, section: &mut Section<'a>, key: &str, into: &mut String) {
+    fn names(&mut self, section: &mut Section<'a>, key: &str, into: &mut Vec<String>) {
         let Some(found) = self.take(section, key) else {
             return;
         };
-        let first = if let DeValue::Array(_) = &found.value {
+        let names: Vec<String> = if let DeValue::Array(_) = &found.value {
             let texts = self.texts_of(&found).into_iter();
-            texts.map(|written| written.text).next()
+            texts.map(|written| written.text).collect()
         } else {
-            self.text_of(&found)
+            self.text_of(&found).into_iter().collect()
         };
-        match first {
-            Some(first) => *into = first,
-            None if matches!(&found.value, DeValue::Array(all) if all.is_empty()) => {
-                self.wrong(&found, "names nothing", "name one column or more");
-            }
-            None => {}
+        if !names.is_empty() {
+            *into = names;
+        } else if matches!(&found.value, DeValue::Array(all) if all.is_empty()) {
+            self.wrong(&found, "names nothing", "name one column or more");
         }
     }
 
@@ -511,8 +509,9 @@ mod tests {
     }
 
     #[test]
-    fn of_several_phone_columns_the_first_is_taken() {
+    fn several_phone_columns_are_taken() {
         let (file, told) = read("[clients]\nphone = [\"Handy\", \"Phone\"]\n");
-        assert_eq!((file.columns.phone.as_str(), told), ("Handy", Vec::new()));
+        assert_eq!(file.columns.phones, ["Handy", "Phone"]);
+        assert_eq!(told, Vec::<String>::new());
     }
 }

@@ -10,8 +10,8 @@ use super::table::{Column, ColumnKind, Schema};
 /// Names of the columns, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnNames {
-    /// Phone number; the key.
-    pub phone: String,
+    /// Phone numbers, the key: all of them are searched, the first is written. At least one.
+    pub phones: Vec<String>,
     /// Company.
     pub company: String,
     /// E-mail address.
@@ -34,7 +34,7 @@ impl Default for ColumnNames {
     fn default() -> Self {
         let name = str::to_owned;
         Self {
-            phone: name("Phone"),
+            phones: vec![name("Phone")],
             company: name("Company"),
             email: name("Email"),
             role: name("Role"),
@@ -84,17 +84,30 @@ impl Columns {
         self.schema.named(name).or_else(remembered)
     }
 
-    /// The phone column; if its name means nothing, the only column of type phone number.
+    /// The phone columns that there are; if no name means anything, the only column of type phone
+    /// number.
+    pub fn phones(&self, names: &ColumnNames) -> Vec<&Column> {
+        let mut found: Vec<&Column> = Vec::new();
+        for column in names.phones.iter().filter_map(|name| self.find(name)) {
+            if found.iter().all(|other| other.id != column.id) {
+                found.push(column);
+            }
+        }
+        if found.is_empty() {
+            found.extend(self.schema.only(ColumnKind::PhoneNumber));
+        }
+        found
+    }
+
+    /// The phone column that is written.
     pub fn phone(&self, names: &ColumnNames) -> Option<&Column> {
-        self.find(&names.phone)
-            .or_else(|| self.schema.only(ColumnKind::PhoneNumber))
+        self.phones(names).into_iter().next()
     }
 }
 
 impl ColumnNames {
-    fn all(&self) -> [&str; 8] {
-        [
-            &self.phone,
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let others = [
             &self.company,
             &self.email,
             &self.role,
@@ -102,7 +115,8 @@ impl ColumnNames {
             &self.status,
             &self.last_call,
             &self.last_message,
-        ]
+        ];
+        self.phones.iter().chain(others).map(String::as_str)
     }
 }
 
@@ -161,5 +175,24 @@ mod tests {
             find(schema(&[("m", "Mobile", phone), ("f", "Fax", phone)])),
             None
         );
+    }
+
+    #[test]
+    fn of_several_phone_columns_those_that_are_there_count_in_their_order() {
+        let names = ColumnNames {
+            phones: ["Mobile", "Home", "mobile", "Phone"].map(Into::into).into(),
+            ..ColumnNames::default()
+        };
+        let schema = schema(&[
+            ("p", "Phone", ColumnKind::PhoneNumber),
+            ("m", "Mobile", ColumnKind::RichText),
+        ]);
+        let columns = Columns::new(schema, &names, RememberedIds::new());
+        let ids: Vec<&str> = columns
+            .phones(&names)
+            .iter()
+            .map(|column| column.id.as_str())
+            .collect();
+        assert_eq!(ids, ["m", "p"]);
     }
 }

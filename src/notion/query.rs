@@ -12,6 +12,9 @@ use super::{list, page, property};
 /// before, or words.
 const NET: usize = 4;
 
+/// Most columns of which every spelling is asked for: a filter has room for 100 conditions.
+const MOST_SPELLED: usize = 2;
+
 /// Most rows of one answer that can be asked for.
 pub const MOST_ROWS: usize = 100;
 
@@ -34,17 +37,25 @@ pub fn can_hold_phone(kind: ColumnKind) -> bool {
     )
 }
 
-/// Body of a query for `phone` in `column`, oldest page first, `size` rows at a time.
-pub fn by_phone(phone: &Phone, column: &Column, size: usize, cursor: Option<&str>) -> Json {
-    let kind = property::type_name(column.kind).unwrap_or("rich_text");
-    let condition =
-        |operator: &str, text: &str| json!({"property": column.id, kind: {operator: text}});
-    let mut any: Vec<Json> = phone
-        .spellings()
-        .iter()
-        .map(|text| condition("equals", text))
-        .collect();
-    any.extend(net(phone).iter().map(|text| condition("contains", text)));
+/// Body of a query for `phone` in any of `columns`, oldest page first, `size` rows at a time.
+pub fn by_phone(phone: &Phone, columns: &[Column], size: usize, cursor: Option<&str>) -> Json {
+    // Whatever is spelled like the number ends like it too; in many columns that must do.
+    let is_many = columns.len() > MOST_SPELLED;
+    let conditions = |column: &Column| -> Vec<Json> {
+        let kind = property::type_name(column.kind).unwrap_or("rich_text");
+        let condition =
+            |operator: &str, text: &str| json!({"property": column.id, kind: {operator: text}});
+        let spellings = if is_many {
+            Vec::new()
+        } else {
+            phone.spellings()
+        };
+        let equal = spellings.iter().map(|text| condition("equals", text));
+        let net = net(phone);
+        let near = net.iter().map(|text| condition("contains", text));
+        equal.chain(near).collect()
+    };
+    let any: Vec<Json> = columns.iter().flat_map(conditions).collect();
     let mut body = json!({
         "filter": {"or": any},
         "sorts": [{"timestamp": "created_time", "direction": "ascending"}],
@@ -66,9 +77,9 @@ fn net(phone: &Phone) -> Vec<String> {
         .collect()
 }
 
-/// Reads an answer to a query for `column`. A hit that cannot be judged is none of no hit, so such
+/// Reads an answer to a query for `columns`. A hit that cannot be judged is none of no hit, so such
 /// an answer says nothing; and why.
-pub fn read(answer: &Json, column: &Column) -> Result<Answer, &'static str> {
+pub fn read(answer: &Json, columns: &[Column]) -> Result<Answer, &'static str> {
     let list = list::read(answer)?;
     let mut rows = Vec::new();
     for hit in list.results {
@@ -76,7 +87,7 @@ pub fn read(answer: &Json, column: &Column) -> Result<Answer, &'static str> {
         if row.trashed {
             continue;
         }
-        if !holds_phone(hit, column) {
+        if !columns.iter().all(|column| holds_phone(hit, column)) {
             return Err("a hit without the column that was searched");
         }
         rows.push((row, hit.clone()));
@@ -114,7 +125,7 @@ mod tests {
         };
         let body = by_phone(
             &Phone::parse("+12025550147").expect("phone"),
-            &column,
+            &[column],
             MOST_ROWS,
             None,
         );
@@ -136,7 +147,8 @@ mod tests {
             options: vec![],
         };
         let read = |text: &str| {
-            read(&serde_json::from_str(text).expect("fixture"), &column).expect("an answer")
+            let answer = serde_json::from_str(text).expect("fixture");
+            read(&answer, std::slice::from_ref(&column)).expect("an answer")
         };
         let first = read(include_str!("../../fixtures/notion/query_page_1_of_2.json"));
         assert!(first.next.is_some() && !first.rows.is_empty());

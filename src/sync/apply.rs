@@ -147,7 +147,7 @@ impl Writer<'_> {
             .intend(None, &self.records(&rendered, None))?;
         let mut groups = heads(&rendered).into_iter();
         let first = groups.next().unwrap_or_default();
-        let essential = [self.table.phone.id.as_str(), "title"];
+        let essential = [self.table.phones[0].id.as_str(), "title"];
         let (notion, deadline) = (self.run.notion, self.run.deadline);
         let create = |made: Option<&(PageId, Option<Json>)>, properties: &[Property]| match made {
             None => rejection::with_links_or_without(&first, first.len(), |first| {

@@ -6,7 +6,7 @@
 use crate::domain::context::ContactLookup;
 use crate::domain::failure::Failure;
 use crate::domain::id::PageId;
-use crate::domain::outcome::{Action, Notes, PlannedStep, Reason, Synced, Warning};
+use crate::domain::outcome::{Action, Notes, PlannedStep, Reason, Synced, Warning, WarningCode};
 use crate::domain::phone::Phone;
 use crate::domain::step::Step;
 use crate::notion;
@@ -136,6 +136,14 @@ fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), 
         task.notes.alarms.append(&mut notes.alarms);
     }
     let (table, gathered) = gathered?;
+    let missing = table.missing.iter().map(|name| {
+        let message = "no such phone column is in the database; it is not searched";
+        Warning::property(WarningCode::PropertyMissing, name, message)
+    });
+    let missing: Vec<Warning> = missing.collect();
+    for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
+        task.notes.warnings.extend_from_slice(&missing);
+    }
     let mut all = Vec::new();
     for (phone, found) in phones.iter().zip(gathered) {
         match found {

@@ -262,6 +262,10 @@ fn misspelt_word_and_file_as_argument_get_the_command_that_works() {
         assert!(run.stderr.contains(hint), "{args:?}: {}", run.stderr);
         assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     }
+    // Whoever reads a backfill takes every line for an event.
+    let run = user.run(&["backfill", "--sinse", "1d"], b"");
+    assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("'--since'"), "{}", run.stderr);
 }
 
 #[test]
@@ -296,6 +300,50 @@ fn event_that_is_named_must_be_in_the_inbox() {
     let run = user.run(&["replay", "--event", &id], b"");
     assert_eq!((run.code, run.lines.len()), (0, 0));
     assert!(run.stderr.contains("done already"), "{}", run.stderr);
+}
+
+#[test]
+fn dry_run_on_a_terminal_shows_the_plan_as_text() {
+    let user = User::new();
+    fs::write(user.path("payload.json"), sample(MESSAGE)).expect("a file");
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &format!("{QUOTION} --dry-run < payload.json")])
+        .arg("/dev/null")
+        .current_dir(user.home.path())
+        .env_clear()
+        .envs(user.environment.iter().map(|(name, value)| (name, value)))
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null());
+    let said = script.output().expect("util-linux").stdout;
+    let said = String::from_utf8_lossy(&said).replace('\r', "");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].contains(r#""dry_run":true"#), "{said}");
+    assert!(lines[1].ends_with(": would make the page"), "{said}");
+    assert!(lines.contains(&"  Status: New Import"), "{said}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("  Incoming text")),
+        "{said}"
+    );
+    assert_eq!(user.client_pages(), 0);
+    let piped = user.run(&["--dry-run"], &sample(MESSAGE));
+    assert_eq!(piped.lines.len(), 1, "{}", piped.stdout);
+}
+
+#[test]
+fn dry_run_of_a_replay_plans_and_leaves_everything() {
+    let user = User::new();
+    user.run(&["--enqueue"], &sample(MESSAGE));
+    let store = || fs::read(user.path(".tmp/quotion.db")).expect("a store");
+    let before = store();
+    let run = user.run(&["replay", "--dry-run"], b"");
+    assert_eq!((run.code, run.line()["dry_run"].as_bool()), (0, Some(true)));
+    assert_eq!(run.line()["plan"][0]["step"], "create_page");
+    assert!(run.stderr.contains("1 planned"), "{}", run.stderr);
+    assert_eq!(user.client_pages(), 0);
+    assert_eq!(store(), before);
+    let run = user.run(&["replay"], b"");
+    run.expect(0, "success", "created");
 }
 
 #[test]

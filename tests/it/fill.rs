@@ -552,6 +552,68 @@ fn column_renamed_between_two_events_keeps_its_meaning() {
     }
 }
 
+/// A client whose number stands in one of two columns.
+fn of_two_phone_columns(kind: &str, in_first: bool) {
+    let user = User::new();
+    let phones = "[clients]\nphone = [\"Phone\", \"Mobile\"]\n";
+    std::fs::write(user.path("quotion.toml"), phones).expect("a file");
+    let (ours, other) = ("(202) 555-0147", "+1 312 555 0199");
+    let (phone, mobile) = if in_first {
+        (ours, other)
+    } else {
+        (other, ours)
+    };
+    {
+        let mut world = user.vendors.world();
+        world.notion.add_column(CLIENTS_DATABASE, "Mobile", kind);
+        let mobile = match kind {
+            "phone_number" => json!({"phone_number": mobile}),
+            _ => json!({"rich_text": [{"text": {"content": mobile}}]}),
+        };
+        let cells = json!({
+            "Name": {"title": [{"text": {"content": "Rosa Delgado"}}]},
+            "Phone": {"phone_number": phone},
+            "Mobile": mobile,
+        });
+        world.notion.add_page(CLIENTS_DATABASE, &cells);
+    }
+    let run = user.sync(MESSAGE);
+    run.expect(0, "success", "updated");
+    assert_eq!(run.warnings(), [""; 0]);
+    let queries = user.notion_log();
+    let queries = queries.iter().filter(|line| **line == QUERY).count();
+    assert_eq!((queries, user.client_pages()), (1, 1));
+    assert_eq!(user.property("Phone"), phone, "what stands there stays");
+    assert_eq!(user.property("Mobile"), mobile, "what stands there stays");
+    user.deliver(&message_from(2, "+13125550162"))
+        .expect(0, "success", "created");
+    let shown = user.notion();
+    assert!(shown.contains("  Phone: +13125550162\n"), "{shown}");
+    assert!(!shown.contains("  Mobile: +13125550162\n"), "{shown}");
+}
+
+#[test]
+fn of_several_phone_columns_all_are_searched_and_the_first_is_written() {
+    for kind in ["phone_number", "rich_text"] {
+        of_two_phone_columns(kind, true);
+        of_two_phone_columns(kind, false);
+    }
+}
+
+#[test]
+fn phone_column_that_does_not_exist_is_told() {
+    for names in ["[\"Handy\", \"Phone\"]", "\"Handy\""] {
+        let user = User::new();
+        let phones = format!("[clients]\nphone = {names}\n");
+        std::fs::write(user.path("quotion.toml"), phones).expect("a file");
+        let run = user.sync(MESSAGE);
+        run.expect(0, "success", "created");
+        assert_eq!(run.warnings(), ["property_missing"], "{}", run.stdout);
+        assert!(run.stderr.contains("\"Handy\""), "{}", run.stderr);
+        assert_eq!(user.property("Phone"), "+12025550147");
+    }
+}
+
 #[test]
 fn renamed_column_is_known_by_its_id_when_the_schema_is_read_anew() {
     let user = User::new();

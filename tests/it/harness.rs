@@ -19,7 +19,7 @@ pub struct User {
     pub vendors: StandIn,
     /// The working directory.
     pub home: TempDir,
-    environment: Vec<(String, String)>,
+    pub environment: Vec<(String, String)>,
 }
 
 /// What one run of the program gave.

@@ -63,13 +63,13 @@ impl Look<'_> {
     }
 
     fn search(&self, phone: &Phone) -> notion::Result<Found> {
-        let column = &self.table.phone;
+        let columns = &self.table.phones;
         let rows = self
             .notion
-            .find_by_phone(&self.table.table, phone, column, self.deadline)?;
+            .find_by_phone(&self.table.table, phone, columns, self.deadline)?;
         let matches = |(row, _): &ReadRow| {
-            row.cell(column)
-                .is_some_and(|cell| phone.matches(&cell.text))
+            let mut cells = columns.iter().filter_map(|column| row.cell(column));
+            cells.any(|cell| phone.matches(&cell.text))
         };
         let mut rows: Vec<ReadRow> = rows.into_iter().filter(matches).collect();
         rows.sort_by_key(|(row, _)| (row.created_at, row.id.clone()));
@@ -89,7 +89,7 @@ impl Look<'_> {
                 others.join(", "),
                 row.id
             );
-            Warning::property(WarningCode::SeveralPages, &column.name, message)
+            Warning::property(WarningCode::SeveralPages, &columns[0].name, message)
         };
         let warnings = if others.is_empty() {
             vec![]

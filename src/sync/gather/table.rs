@@ -3,12 +3,13 @@
 use jiff::SignedDuration;
 use serde_json::{Value as Json, json};
 
+use crate::domain::columns::{ColumnNames, Columns, RememberedIds};
 use crate::domain::id::{DataSourceId, DatabaseId};
 use crate::domain::table::Column;
 use crate::notion::database::{self, Table};
+use crate::notion::query;
 
 use super::super::{Error, Run};
-use crate::domain::columns::{Columns, RememberedIds};
 
 /// How long a schema is believed. A refused property ends it at once.
 const FRESH: SignedDuration = SignedDuration::from_hours(1);
@@ -19,8 +20,10 @@ pub struct ClientsTable {
     pub table: Table,
     /// Its columns.
     pub columns: Columns,
-    /// The column that identifies a client.
-    pub phone: Column,
+    /// The columns that identify a client: all are searched, the first is written.
+    pub phones: Vec<Column>,
+    /// Configured ones that are not there.
+    pub missing: Vec<String>,
 }
 
 /// The Clients table. Remembers the columns' ids, so that a renamed one is still known.
@@ -41,20 +44,30 @@ pub fn gather(run: &Run) -> Result<ClientsTable, Error> {
             "Notion says nothing of the columns of database {database}"
         ))
     })?;
-    let phone = columns
-        .phone(names)
-        .filter(|column| crate::notion::query::can_hold_phone(column.kind))
-        .cloned();
-    let phone = phone.ok_or_else(|| {
-        Error::NoColumn(format!(
+    let phones: Vec<Column> = columns
+        .phones(names)
+        .into_iter()
+        .filter(|column| query::can_hold_phone(column.kind))
+        .cloned()
+        .collect();
+    if phones.is_empty() {
+        return Err(Error::NoColumn(format!(
             "the Clients database has no phone or text column called {:?}",
-            names.phone
-        ))
-    })?;
+            names.phones.join("\" or \"")
+        )));
+    }
+    let is_there = |name: &String| {
+        let column = columns.find(name);
+        column.is_some_and(|column| phones.iter().any(|phone| phone.id == column.id))
+    };
+    let is_default = names.phones == ColumnNames::default().phones;
+    let missing = names.phones.iter().filter(|name| !is_there(name));
+    let missing = missing.filter(|_| !is_default).cloned().collect();
     Ok(ClientsTable {
         table,
         columns,
-        phone,
+        phones,
+        missing,
     })
 }
 
@@ -98,7 +111,7 @@ fn key(database: &DatabaseId) -> String {
 fn fetch(run: &Run, database: &DatabaseId) -> Result<(Table, Json), Error> {
     let (table, object) =
         run.notion
-            .fetch_table(database, &run.settings.columns.phone, run.deadline)?;
+            .fetch_table(database, &run.settings.columns.phones, run.deadline)?;
     let source = match &table {
         Table::Database(_) => None,
         Table::DataSource(id) => Some(id.as_str()),
