@@ -28,7 +28,7 @@ use crate::store::{Patience, Place};
 
 pub use environment::Environment;
 pub use span::{Clock, duration, moment};
-use value::Values;
+use value::Variables;
 
 const DIR: &str = ".tmp";
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -45,7 +45,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         log::warn!("{warning}");
     }
     let mut wrong = std::mem::take(&mut environment.failures);
-    let values = Values::read(&environment, &mut wrong);
+    let values = Variables::read(&environment, &mut wrong);
     let folder = args.dir.as_deref();
     let folder = folder.or_else(|| environment.get(&["QUOTION_DIR"]).map(Path::new));
     let folder = folder.unwrap_or(Path::new(DIR));

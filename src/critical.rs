@@ -34,7 +34,7 @@ const CHAT: Api = Api {
 };
 
 /// Something critical.
-pub struct Line<'a> {
+pub struct CriticalLine<'a> {
     /// When.
     pub at: Timestamp,
     /// The kind of error, as in results.
@@ -49,7 +49,7 @@ pub struct Line<'a> {
 
 /// Appends the line to the files in `dir`, each with one write, so that parallel processes do not
 /// mix.
-pub fn log(dir: &Path, line: &Line) {
+pub fn log(dir: &Path, line: &CriticalLine) {
     let json = json!({
         "time": line.at.to_string(),
         "kind": line.kind,

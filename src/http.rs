@@ -31,7 +31,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::error::Error;
-pub use self::exchange::{Agent, Broken, Flaw, Outgoing, Received, agent};
+pub use self::exchange::{Agent, Flaw, NoAnswer, Outgoing, Received, agent};
 pub use self::gate::{SharedWindow, Window};
 pub use self::request::{Effect, Method, Request};
 pub use self::url::BaseUrl;
@@ -39,7 +39,7 @@ pub use self::wire::Proxies;
 
 use self::exchange::{Limit, exchange};
 use self::gate::{Gate, wait_within};
-use self::verdict::{Again, Origin, Pace, Scrub, Verdict, judge};
+use self::verdict::{Again, Judged, Origin, Pace, Scrub, judge};
 use self::wire::Prepared;
 use crate::bounded;
 use crate::secret::Secret;
@@ -210,9 +210,9 @@ impl Vendor {
         loop {
             self.pass_gate(&origin, deadline)?;
             let again = match self.attempt(&prepared, &origin, deadline) {
-                Verdict::Answer(answer) => return Ok(answer),
-                Verdict::Stop(err) => return Err(err),
-                Verdict::Again(again) => again,
+                Judged::Answer(answer) => return Ok(answer),
+                Judged::Stop(err) => return Err(err),
+                Judged::Again(again) => again,
             };
             self.await_retry(again, retries, deadline)?;
             retries += 1;
@@ -261,7 +261,7 @@ impl Vendor {
         })
     }
 
-    fn attempt(&self, prepared: &Prepared, origin: &Origin, deadline: Deadline) -> Verdict {
+    fn attempt(&self, prepared: &Prepared, origin: &Origin, deadline: Deadline) -> Judged {
         let time = deadline
             .left()
             .map_or(self.tuning.attempt, |left| left.min(self.tuning.attempt));

@@ -33,7 +33,7 @@ const LAST_ATTEMPT: &str =
     "; it was the last attempt: the event is kept, and `quotion replay --dead` tries again";
 
 /// An event that has arrived, and its bytes.
-pub struct Delivery {
+pub struct Arrived {
     /// The event.
     pub event: Box<Event>,
     /// The bytes.
@@ -45,7 +45,7 @@ pub type Admitted = Result<Work, Box<Outcome>>;
 
 /// Keeps events durably, before anything is done about them. Their order
 /// stays.
-pub fn admit(services: &Services, arrived: Vec<Delivery>) -> Vec<Admitted> {
+pub fn admit(services: &Services, arrived: Vec<Arrived>) -> Vec<Admitted> {
     let (events, arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
         .into_iter()
         .map(|delivery| {
@@ -99,7 +99,7 @@ pub enum Claim<'a> {
 }
 
 /// Who hears of each outcome, in the order of the works; and says whether to go on.
-pub type Listener<'a> = &'a mut dyn FnMut(Outcome) -> ControlFlow<()>;
+pub type Tell<'a> = &'a mut dyn FnMut(Outcome) -> ControlFlow<()>;
 
 /// Works on what lies in the inbox (or on a dry run's events, which do not).
 pub struct Drain<'a> {
@@ -122,7 +122,7 @@ impl<'a> Drain<'a> {
     /// Does the work, what belongs to one client at once. Tells of each outcome as soon as it and
     /// those before it are there. Once the run is to stop, who waits is told so, and nothing more
     /// is begun.
-    pub fn work(&mut self, admitted: Vec<Admitted>, tell: Listener) {
+    pub fn work(&mut self, admitted: Vec<Admitted>, tell: Tell) {
         let mut ready = VecDeque::new();
         let (mut works, mut places) = (Vec::new(), Vec::new());
         for (place, admitted) in admitted.into_iter().enumerate() {
@@ -315,7 +315,7 @@ impl<'a> Drain<'a> {
 }
 
 /// Tells the outcomes that are next in order.
-fn tell_ready(ready: &mut VecDeque<Option<Outcome>>, tell: Listener) -> ControlFlow<()> {
+fn tell_ready(ready: &mut VecDeque<Option<Outcome>>, tell: Tell) -> ControlFlow<()> {
     let mut flow = ControlFlow::Continue(());
     while ready.front().is_some_and(Option::is_some) {
         let next = ready.pop_front().flatten();

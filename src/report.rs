@@ -13,7 +13,7 @@ use crate::json_line;
 use crate::notion::{blocks, property};
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct ResultLine<'a> {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'static str>,
@@ -91,7 +91,7 @@ pub fn line(outcome: &Outcome, is_dry_run: bool) -> String {
         Verdict::Skipped(reason) => (Some(Action::Skipped), Some(*reason), None),
         Verdict::Failed(_) => (None, None, None),
     };
-    let line = Line {
+    let line = ResultLine {
         status,
         action: action.map(action_name),
         reason: reason.map(reason_name),

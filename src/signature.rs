@@ -61,7 +61,7 @@ pub enum Tolerance {
 
 /// When a signature is fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct AgeWindow {
     /// The present.
     pub now: Timestamp,
     /// How far from it is still fresh.
@@ -186,7 +186,7 @@ pub fn verify(
     body: &[u8],
     headers: &Headers,
     secrets: &Secrets,
-    window: Window,
+    window: AgeWindow,
 ) -> Result<Verified, Refusal> {
     let value = headers.signature.trim();
     if value.is_empty() {
@@ -276,7 +276,7 @@ fn verify_legacy(
     body: &[u8],
     value: &str,
     keys: &[Key],
-    window: Window,
+    window: AgeWindow,
 ) -> Result<Verified, Refusal> {
     let mut told = Telling::default();
     let mut fresh: Vec<Listed> = Vec::new();
@@ -373,7 +373,7 @@ fn verify_standard(
     body: &[u8],
     headers: &Headers,
     keys: &[Key],
-    window: Window,
+    window: AgeWindow,
 ) -> Result<Verified, Refusal> {
     let entries = headers.signature.split_whitespace();
     let listed: Vec<&str> = entries
@@ -412,7 +412,7 @@ fn verify_standard(
         .ok_or_else(|| told.most())
 }
 
-fn check_age(time: Timestamp, window: Window) -> Result<(), Refusal> {
+fn check_age(time: Timestamp, window: AgeWindow) -> Result<(), Refusal> {
     let Tolerance::Within(limit) = window.tolerance else {
         return Ok(());
     };
@@ -532,15 +532,15 @@ mod tests {
         }
     }
 
-    fn within(secs: i64, now: Timestamp) -> Window {
-        Window {
+    fn within(secs: i64, now: Timestamp) -> AgeWindow {
+        AgeWindow {
             now,
             tolerance: Tolerance::Within(SignedDuration::from_secs(secs)),
         }
     }
 
-    fn off() -> Window {
-        Window {
+    fn off() -> AgeWindow {
+        AgeWindow {
             now: Timestamp::UNIX_EPOCH,
             tolerance: Tolerance::Off,
         }
@@ -563,7 +563,7 @@ mod tests {
         body: &[u8],
         headers: &Headers,
         secrets: &Secrets,
-        window: Window,
+        window: AgeWindow,
     ) -> Result<(), Refusal> {
         verify(body, headers, secrets, window).map(drop)
     }
@@ -751,7 +751,7 @@ mod tests {
             let verdict = |window| verdict(BODY, &legacy(&value), &secrets(&[SECRET]), window);
             assert_eq!(verdict(within(300, now)), want, "{signed_at}");
             assert_eq!(
-                verdict(Window {
+                verdict(AgeWindow {
                     now,
                     tolerance: Tolerance::Off
                 }),

@@ -74,7 +74,7 @@ impl Place {
     /// The database at that address, if the address can be read; nothing is asked there.
     pub fn of_database(url: &str) -> Result<Self> {
         let url = Secret::new(url);
-        postgres::Address::check(&url)?;
+        postgres::Server::check(&url)?;
         Ok(Self::Postgres(url))
     }
 }
@@ -85,8 +85,8 @@ pub struct Guard {
 }
 
 enum Held {
-    Sqlite { _held: sqlite::Held },
-    Postgres { _held: postgres::Held },
+    Sqlite { _held: sqlite::LockFile },
+    Postgres { _held: postgres::LockRow },
 }
 
 /// The store. One connection: of threads that share it one waits for the other, for as long as a
@@ -99,8 +99,8 @@ pub struct Store {
 }
 
 enum Db {
-    Sqlite(Mutex<sqlite::Db>),
-    Postgres(postgres::Db),
+    Sqlite(Mutex<sqlite::Sqlite>),
+    Postgres(postgres::Postgres),
 }
 
 /// The same call to whichever database it is.
@@ -123,9 +123,9 @@ impl Store {
     pub fn open(place: &Place, mode: Mode, clock: fn() -> Timestamp) -> Result<Self> {
         let db = match place {
             Place::File(path) => {
-                sqlite::Db::open(path, mode, clock).map(|db| Db::Sqlite(Mutex::new(db)))
+                sqlite::Sqlite::open(path, mode, clock).map(|db| Db::Sqlite(Mutex::new(db)))
             }
-            Place::Postgres(url) => postgres::Db::open(url, mode).map(Db::Postgres),
+            Place::Postgres(url) => postgres::Postgres::open(url, mode).map(Db::Postgres),
         };
         let db = db.map_err(|err| err.at(place))?;
         Ok(Self {

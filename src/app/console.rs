@@ -204,7 +204,7 @@ impl<'a> Console<'a> {
         self.tell(failure, event_id);
         if failure.is_critical() {
             let kind = failure.kind.name();
-            let line = critical::Line {
+            let line = critical::CriticalLine {
                 at: time::timestamp(),
                 kind,
                 message: &failure.message,
@@ -243,7 +243,7 @@ impl<'a> Console<'a> {
 
     fn sound_alarms(&mut self, outcome: &Outcome) {
         for alarm in &outcome.notes.alarms {
-            let line = critical::Line {
+            let line = critical::CriticalLine {
                 at: time::timestamp(),
                 kind: alarm.kind.name(),
                 message: &alarm.message,
@@ -256,7 +256,7 @@ impl<'a> Console<'a> {
 
     /// Every failure gets its line; the chat hears of each kind once, however many events fail the
     /// same way.
-    fn critical(&mut self, line: &critical::Line, kind: &'static str) {
+    fn critical(&mut self, line: &critical::CriticalLine, kind: &'static str) {
         let settings = &self.services.settings;
         if settings.dry_run {
             return;

@@ -11,7 +11,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::outcome::{Of, Outcome, Verdict, Warning, WarningCode};
 use crate::domain::work::Work;
 use crate::exit;
-use crate::inbox::{self, Admitted, Claim, Delivery, Drain};
+use crate::inbox::{self, Admitted, Arrived, Claim, Drain};
 use crate::quo::webhook;
 use crate::services::Services;
 use crate::time::{self, stop};
@@ -30,7 +30,7 @@ pub enum Treatment {
 }
 
 /// A document that was read: an event to work on, or what came of it at once.
-pub type Document = Result<Delivery, Box<Outcome>>;
+pub type Document = Result<Arrived, Box<Outcome>>;
 
 /// Takes documents in, and tells what came of each in their order.
 pub struct Intake<'a, 'c> {
@@ -104,7 +104,7 @@ impl<'a, 'c> Intake<'a, 'c> {
     fn admit(&self, window: Vec<Document>) -> Vec<Admitted> {
         let is_queued = self.treatment == Treatment::Enqueue;
         if self.services.settings.dry_run && !is_queued {
-            let work = |delivery: Delivery| Work::Event(delivery.event);
+            let work = |delivery: Arrived| Work::Event(delivery.event);
             return window
                 .into_iter()
                 .map(|document| document.map(work))
@@ -170,7 +170,7 @@ pub fn read(document: Result<Vec<u8>, Broken>, number: usize, now: Timestamp) ->
         Err(broken) => return of_no_event(broken.into(), Some(number)),
     };
     match webhook::parse(&payload, now) {
-        Ok(event) => Ok(Delivery {
+        Ok(event) => Ok(Arrived {
             event: Box::new(event),
             payload,
         }),

@@ -20,7 +20,7 @@ use super::stream;
 
 /// What came of a replay.
 #[derive(Default)]
-struct Tally {
+struct Counts {
     done: usize,
     failed: usize,
     /// In the hands of another process.
@@ -48,10 +48,10 @@ pub fn run<'a>(
         console,
         drain: Drain::new(services, Claim::Leave(&selection)),
         selection: &selection,
-        tally: Tally::default(),
+        tally: Counts::default(),
     };
     round.all(args.limit)?;
-    let Tally {
+    let Counts {
         done,
         failed,
         elsewhere,
@@ -129,7 +129,7 @@ struct Round<'a, 'c> {
     console: &'c mut Console<'a>,
     drain: Drain<'c>,
     selection: &'c Selection,
-    tally: Tally,
+    tally: Counts,
 }
 
 impl Round<'_, '_> {
@@ -185,7 +185,7 @@ impl Round<'_, '_> {
     }
 }
 
-fn tell(console: &mut Console, tally: &mut Tally, outcome: &Outcome) {
+fn tell(console: &mut Console, tally: &mut Counts, outcome: &Outcome) {
     match &outcome.verdict {
         // That process tells what came of it.
         Verdict::Queued => {

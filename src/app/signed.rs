@@ -67,7 +67,7 @@ fn verify(services: &Services, body: &[u8]) -> Result<Verified, Failure> {
             hint,
         ));
     };
-    let window = signature::Window {
+    let window = signature::AgeWindow {
         now: time::timestamp(),
         tolerance: check.tolerance,
     };

@@ -379,7 +379,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn texts_of(&mut self, found: &Setting) -> Vec<Written> {
+    fn texts_of(&mut self, found: &Setting) -> Vec<WrittenText> {
         let DeValue::Array(values) = &found.value else {
             self.wrong(found, "is no list", "write it as [\"…\", \"…\"]");
             return Vec::new();
@@ -389,7 +389,7 @@ impl<'a> Reader<'a> {
             let line = self.line(value.span().start);
             if let DeValue::String(text) = value.get_ref() {
                 let text = text.to_string();
-                texts.push(Written { line, text });
+                texts.push(WrittenText { line, text });
             } else {
                 let message = format!("{} holds what is no string", found.name);
                 self.wrong_at(line, &message, "write each value in quotes");
@@ -453,7 +453,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A text of a list.
-struct Written {
+struct WrittenText {
     line: usize,
     text: String,
 }

@@ -12,7 +12,7 @@ const NOTION_BASE: &str = "https://api.notion.com/v1";
 const NOTION_VERSION: &str = "2022-06-28";
 
 /// What the environment says, each value checked.
-pub struct Values {
+pub struct Variables {
     pub notion_key: Option<Secret>,
     pub notion_base: Option<BaseUrl>,
     pub notion_version: String,
@@ -23,7 +23,7 @@ pub struct Values {
     pub proxies: Proxies,
 }
 
-impl Values {
+impl Variables {
     /// Reads them; what is wrong is noted, and missing.
     pub fn read(environment: &Environment, wrong: &mut Vec<Failure>) -> Self {
         Self {

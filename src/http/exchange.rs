@@ -12,30 +12,30 @@ use super::wire::{Pool, Prepared, Proxies};
 
 /// Who carries the bytes, shared by all vendors; a clone shares it too.
 #[derive(Clone)]
-pub struct Agent(Wire);
+pub struct Agent(Exchanger);
 
 #[derive(Clone)]
-enum Wire {
+enum Exchanger {
     Real(Pool),
     Simulated(Arc<Simulated>),
 }
 
-type Simulated = dyn Fn(&Outgoing) -> Result<Received, Broken> + Send + Sync;
+type Simulated = dyn Fn(&Outgoing) -> Result<Received, NoAnswer> + Send + Sync;
 
 /// Builds the agent of the real wire.
 pub fn agent(proxies: Proxies) -> Agent {
-    Agent(Wire::Real(Pool::new(proxies)))
+    Agent(Exchanger::Real(Pool::new(proxies)))
 }
 
 impl Agent {
     /// An agent that sends nothing: `answer` stands in for all vendors, once for each attempt.
     ///
     /// It lets time pass by [`crate::time::sleep`]; whoever would need longer than
-    /// [`Outgoing::time`] waits that long and says [`Broken::Sent`], or cuts the body.
+    /// [`Outgoing::time`] waits that long and says [`NoAnswer::Sent`], or cuts the body.
     pub fn simulated(
-        answer: impl Fn(&Outgoing) -> Result<Received, Broken> + Send + Sync + 'static,
+        answer: impl Fn(&Outgoing) -> Result<Received, NoAnswer> + Send + Sync + 'static,
     ) -> Self {
-        Self(Wire::Simulated(Arc::new(answer)))
+        Self(Exchanger::Simulated(Arc::new(answer)))
     }
 }
 
@@ -96,7 +96,7 @@ pub enum Flaw {
 
 /// No answer came.
 #[derive(Debug)]
-pub enum Broken {
+pub enum NoAnswer {
     /// Certain: the request did not leave in full, so nothing can have been saved.
     Unsent(String),
     /// The other side could not show who it is, and will not be able to: nothing was sent.
@@ -126,10 +126,10 @@ pub(super) fn exchange(
     agent: &Agent,
     prepared: &Prepared,
     limit: Limit,
-) -> Result<Received, Broken> {
+) -> Result<Received, NoAnswer> {
     match &agent.0 {
-        Wire::Real(pool) => pool.exchange(prepared, limit),
-        Wire::Simulated(answer) => {
+        Exchanger::Real(pool) => pool.exchange(prepared, limit),
+        Exchanger::Simulated(answer) => {
             let answer = answer(&prepared.outgoing(limit.time));
             answer.map(|received| received.within(limit.body_bytes))
         }

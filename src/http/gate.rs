@@ -43,12 +43,12 @@ pub trait SharedWindow: Send + Sync {
 pub(super) struct Gate {
     vendor: &'static str,
     window: Window,
-    own: Mutex<State>,
+    own: Mutex<GateState>,
     shared: Option<Arc<dyn SharedWindow>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct GateState {
     slots: Slots,
     opens_at: Option<Instant>,
 }
@@ -59,7 +59,7 @@ impl Gate {
         window: Window,
         shared: Option<Arc<dyn SharedWindow>>,
     ) -> Self {
-        let own = Mutex::new(State {
+        let own = Mutex::new(GateState {
             slots: Slots::new(window),
             opens_at: None,
         });
@@ -138,12 +138,12 @@ impl Gate {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl GateState {
     fn closed_for(&self, now: Instant) -> Duration {
         self.opens_at
             .map_or(Duration::ZERO, |at| at.saturating_duration_since(now))

@@ -100,19 +100,19 @@ fn told(outgoing: &Outgoing) -> String {
     format!("{}\n\n{body}", lines.join("\n"))
 }
 
-fn perform(act: Act, outgoing: &Outgoing) -> Result<Received, Broken> {
+fn perform(act: Act, outgoing: &Outgoing) -> Result<Received, NoAnswer> {
     match act {
         Act::Say(text) => Ok(received(&text)),
         Act::After(wait, _) if wait > outgoing.time => {
             time::sleep(outgoing.time);
-            Err(Broken::Sent("timeout: global".to_owned()))
+            Err(NoAnswer::Sent("timeout: global".to_owned()))
         }
         Act::After(wait, text) => {
             time::sleep(wait);
             Ok(received(&text))
         }
-        Act::Refuse => Err(Broken::Unsent("connection refused".to_owned())),
-        Act::Pretend => Err(Broken::Untrusted("no certificate".to_owned())),
+        Act::Refuse => Err(NoAnswer::Unsent("connection refused".to_owned())),
+        Act::Pretend => Err(NoAnswer::Untrusted("no certificate".to_owned())),
     }
 }
 

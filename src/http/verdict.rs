@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::error::{Error, kept, one_line};
-use super::exchange::{Broken, Flaw, Received};
+use super::exchange::{Flaw, NoAnswer, Received};
 use super::{Answer, Api, Effect};
 use crate::secret::Secret;
 use crate::surrogate;
@@ -64,13 +64,13 @@ impl Scrub {
 }
 
 /// What to do after an exchange.
-pub(super) enum Verdict {
+pub(super) enum Judged {
     Answer(Answer),
     Stop(Error),
     Again(Again),
 }
 
-impl Verdict {
+impl Judged {
     /// The vendor's id of the request, whatever became of it.
     pub(super) fn request_id(&self) -> Option<&str> {
         match self {
@@ -114,7 +114,7 @@ impl Again {
 /// Judges one exchange. Only the vendor's own words are a verdict: a success is a 200 with JSON, a
 /// refusal is an error of the vendor's form, at whatever status. All else comes from something in
 /// between.
-pub(super) fn judge(origin: &Origin, outcome: Result<Received, Broken>) -> Verdict {
+pub(super) fn judge(origin: &Origin, outcome: Result<Received, NoAnswer>) -> Judged {
     match outcome {
         Ok(received) => {
             let shape = Shape::of(&received);
@@ -126,13 +126,13 @@ pub(super) fn judge(origin: &Origin, outcome: Result<Received, Broken>) -> Verdi
                 None => judge_stranger(origin, &received),
             }
         }
-        Err(Broken::Unsent(why)) => again(origin, &why),
-        Err(Broken::Untrusted(why)) => Verdict::Stop(Error::Untrusted {
+        Err(NoAnswer::Unsent(why)) => again(origin, &why),
+        Err(NoAnswer::Untrusted(why)) => Judged::Stop(Error::Untrusted {
             what: format!("{}: {why}", origin.line),
         }),
-        Err(Broken::Sent(why)) => match origin.effect {
+        Err(NoAnswer::Sent(why)) => match origin.effect {
             Effect::Read => again(origin, &why),
-            Effect::Write => Verdict::Stop(unknown(origin, &why)),
+            Effect::Write => Judged::Stop(unknown(origin, &why)),
         },
     }
 }
@@ -146,9 +146,9 @@ fn unknown(origin: &Origin, why: &str) -> Error {
     }
 }
 
-fn again(origin: &Origin, why: &str) -> Verdict {
+fn again(origin: &Origin, why: &str) -> Judged {
     let what = format!("{}: {why}", origin.line);
-    Verdict::Again(Again {
+    Judged::Again(Again {
         what,
         status: None,
         request_id: None,
@@ -156,7 +156,7 @@ fn again(origin: &Origin, why: &str) -> Verdict {
     })
 }
 
-fn judge_success(origin: &Origin, received: Received, shape: Shape) -> Verdict {
+fn judge_success(origin: &Origin, received: Received, shape: Shape) -> Judged {
     let flaw = match &received.flaw {
         Some(Flaw::Cut(why)) => format!("the body broke off: {why}"),
         Some(Flaw::TooLarge) => "the body is too large".to_owned(),
@@ -164,7 +164,7 @@ fn judge_success(origin: &Origin, received: Received, shape: Shape) -> Verdict {
         None if shape != Shape::Other => {
             let request_id = request_id(origin, &received, &Value::Null);
             let body = surrogate::mended(received.body);
-            return Verdict::Answer(Answer {
+            return Judged::Answer(Answer {
                 body,
                 request_id,
                 origin: origin.clone(),
@@ -176,14 +176,14 @@ fn judge_success(origin: &Origin, received: Received, shape: Shape) -> Verdict {
     let what = format!("{}: {}, {flaw}", origin.line, received.status);
     let status = Some(received.status);
     match (origin.effect, &received.flaw) {
-        (Effect::Write, _) => Verdict::Stop(Error::Unknown {
+        (Effect::Write, _) => Judged::Stop(Error::Unknown {
             what,
             status,
             body: Value::Null,
             request_id,
         }),
-        (Effect::Read, Some(Flaw::TooLarge)) => Verdict::Stop(Error::TooLarge { what, request_id }),
-        (Effect::Read, None | Some(Flaw::Cut(_))) => Verdict::Again(Again {
+        (Effect::Read, Some(Flaw::TooLarge)) => Judged::Stop(Error::TooLarge { what, request_id }),
+        (Effect::Read, None | Some(Flaw::Cut(_))) => Judged::Again(Again {
             what,
             status,
             request_id,
@@ -224,14 +224,14 @@ impl Shape {
 }
 
 /// The vendor's own refusal, and the status that it has or says.
-struct Refusal {
+struct OwnWords {
     status: u16,
     text: String,
     body: Value,
 }
 
 /// A refusal in the vendor's own words, if that is what came.
-fn refusal(origin: &Origin, received: &Received, shape: Shape) -> Option<Refusal> {
+fn refusal(origin: &Origin, received: &Received, shape: Shape) -> Option<OwnWords> {
     let seems_well = received.status < 400;
     if seems_well && shape != Shape::Error {
         return None;
@@ -245,11 +245,11 @@ fn refusal(origin: &Origin, received: &Received, shape: Shape) -> Option<Refusal
     } else {
         received.status
     };
-    (origin.api.is_refusal)(status, &body).then_some(Refusal { status, text, body })
+    (origin.api.is_refusal)(status, &body).then_some(OwnWords { status, text, body })
 }
 
-fn judge_refusal(origin: &Origin, received: &Received, refusal: Refusal) -> Verdict {
-    let Refusal { status, text, body } = refusal;
+fn judge_refusal(origin: &Origin, received: &Received, refusal: OwnWords) -> Judged {
+    let OwnWords { status, text, body } = refusal;
     let request_id = request_id(origin, received, &body);
     let what = format!("{}: {status}{}", origin.line, reason(&body));
     let wait = retry_after(received, &body);
@@ -259,9 +259,9 @@ fn judge_refusal(origin: &Origin, received: &Received, refusal: Refusal) -> Verd
     };
     let is_blocked = body["additional_data"]["rate_limit_reason"] == "public_api_request_blocked";
     match (status, origin.effect) {
-        (429, _) if is_blocked => Verdict::Stop(Error::Blocked { what, request_id }),
+        (429, _) if is_blocked => Judged::Stop(Error::Blocked { what, request_id }),
         // The one conflict that stays one.
-        (409, _) if body["code"] == "row_limit_exceeded" => Verdict::Stop(Error::Refused {
+        (409, _) if body["code"] == "row_limit_exceeded" => Judged::Stop(Error::Refused {
             what,
             status,
             body,
@@ -269,26 +269,26 @@ fn judge_refusal(origin: &Origin, received: &Received, refusal: Refusal) -> Verd
             request_id,
         }),
         // Notion cannot give so many rows at once.
-        (503, Effect::Read) if asks_for_less(&body) => Verdict::Stop(Error::Refused {
+        (503, Effect::Read) if asks_for_less(&body) => Judged::Stop(Error::Refused {
             what,
             status,
             body,
             text: kept(&text),
             request_id,
         }),
-        (429 | 529, _) | (408 | 409 | 500.., Effect::Read) => Verdict::Again(Again {
+        (429 | 529, _) | (408 | 409 | 500.., Effect::Read) => Judged::Again(Again {
             what,
             status: Some(status),
             request_id,
             pace,
         }),
-        (408 | 409 | 500.., Effect::Write) => Verdict::Stop(Error::Unknown {
+        (408 | 409 | 500.., Effect::Write) => Judged::Stop(Error::Unknown {
             what,
             status: Some(status),
             body,
             request_id,
         }),
-        _ => Verdict::Stop(Error::Refused {
+        _ => Judged::Stop(Error::Refused {
             what,
             status,
             body,
@@ -306,7 +306,7 @@ fn asks_for_less(body: &Value) -> bool {
 
 /// What something in between has answered, a proxy or the edge: whatever it says, it is not now;
 /// and of a write nobody knows how far it got.
-fn judge_stranger(origin: &Origin, received: &Received) -> Verdict {
+fn judge_stranger(origin: &Origin, received: &Received) -> Judged {
     let status = received.status;
     let kind = if is_html(received) {
         "an HTML page, not the API's answer"
@@ -322,9 +322,9 @@ fn judge_stranger(origin: &Origin, received: &Received) -> Verdict {
         pace: Pace::Backoff(retry_after(received, &Value::Null)),
     };
     match (status, origin.effect) {
-        (408 | 429 | 500.., Effect::Read) => Verdict::Again(again),
-        (_, Effect::Read) => Verdict::Stop(again.give_up()),
-        (_, Effect::Write) => Verdict::Stop(Error::Unknown {
+        (408 | 429 | 500.., Effect::Read) => Judged::Again(again),
+        (_, Effect::Read) => Judged::Stop(again.give_up()),
+        (_, Effect::Write) => Judged::Stop(Error::Unknown {
             what: again.what,
             status: again.status,
             body: Value::Null,

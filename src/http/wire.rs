@@ -14,7 +14,7 @@ use ureq::http::{
 use ureq::{AsSendBody, Body, Proxy, ProxyProtocol, SendBody, Timeout};
 
 use super::error::one_line;
-use super::exchange::{self, Broken, Flaw, Limit, Outgoing, Received};
+use super::exchange::{self, Flaw, Limit, NoAnswer, Outgoing, Received};
 use super::url::is_loopback;
 use super::{Method, Request};
 use crate::secret::Secret;
@@ -42,7 +42,7 @@ impl Pool {
 
     /// Sends a request and reads the whole answer, error bodies too, so that the connection can be
     /// used again.
-    pub(super) fn exchange(&self, prepared: &Prepared, limit: Limit) -> Result<Received, Broken> {
+    pub(super) fn exchange(&self, prepared: &Prepared, limit: Limit) -> Result<Received, NoAnswer> {
         let mut body = Watched {
             bytes: prepared.body.as_deref().unwrap_or_default(),
             touched: false,
@@ -53,11 +53,11 @@ impl Pool {
         };
         match outcome {
             Ok(response) => Ok(receive(response, limit.body_bytes)),
-            Err(err) if is_untrusted(&err) => Err(Broken::Untrusted(describe(&err))),
+            Err(err) if is_untrusted(&err) => Err(NoAnswer::Untrusted(describe(&err))),
             Err(err) if precedes_sending(&err) || body.is_kept_back() => {
-                Err(Broken::Unsent(describe(&err)))
+                Err(NoAnswer::Unsent(describe(&err)))
             }
-            Err(err) => Err(Broken::Sent(describe(&err))),
+            Err(err) => Err(NoAnswer::Sent(describe(&err))),
         }
     }
 

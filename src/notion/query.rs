@@ -20,7 +20,7 @@ pub const MOST_ROWS: usize = 100;
 
 /// One page of a query's answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct Rows {
     /// Rows, trashed ones left out, each with the JSON it was read from.
     pub rows: Vec<(Row, Json)>,
     /// Where to go on.
@@ -79,7 +79,7 @@ fn net(phone: &Phone) -> Vec<String> {
 
 /// Reads an answer to a query for `columns`. A hit that cannot be judged is none of no hit, so such
 /// an answer says nothing; and why.
-pub fn read(answer: &Json, columns: &[Column]) -> Result<Answer, &'static str> {
+pub fn read(answer: &Json, columns: &[Column]) -> Result<Rows, &'static str> {
     let list = list::read(answer)?;
     let mut rows = Vec::new();
     for hit in list.results {
@@ -92,7 +92,7 @@ pub fn read(answer: &Json, columns: &[Column]) -> Result<Answer, &'static str> {
         }
         rows.push((row, hit.clone()));
     }
-    Ok(Answer {
+    Ok(Rows {
         rows,
         next: list.next.map(Into::into),
         incomplete: answer["request_status"]["type"] == "incomplete",

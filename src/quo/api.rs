@@ -20,9 +20,9 @@ mod tests;
 pub mod users;
 mod wire;
 
-pub use self::contacts::{Page, Record};
+pub use self::contacts::{ContactPage, Record};
 pub use self::numbers::OwnNumber;
-pub use self::refusal::{Error, Refusal};
+pub use self::refusal::{Error, QuoRefusal};
 
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ impl<'a> Quo<'a> {
 
     /// Fetches up to 50 contacts: the first ones, or those that `token` of the page before leads
     /// to.
-    pub fn fetch_contact_page(&self, token: Option<&str>) -> Result<Page, Error> {
+    pub fn fetch_contact_page(&self, token: Option<&str>) -> Result<ContactPage, Error> {
         contacts::parse_page(&self.send(Surface::V1, contacts::list(token))?)
     }
 
@@ -77,7 +77,7 @@ impl<'a> Quo<'a> {
     pub fn fetch_contacts(
         &self,
         token: Option<String>,
-    ) -> impl Iterator<Item = Result<Page, Error>> {
+    ) -> impl Iterator<Item = Result<ContactPage, Error>> {
         paging::pages_from(token, |token| self.fetch_contact_page(token))
     }
 

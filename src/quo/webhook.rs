@@ -25,7 +25,7 @@ use crate::domain::id::{ActivityId, EventId};
 use crate::surrogate;
 use crate::text;
 
-use self::subject::{Delivery, Kind};
+use self::subject::{Delivery, EventKind};
 
 /// Longest event type that is passed on, in characters; Quo's have at most 30.
 const MAX_TYPE: usize = 100;
@@ -149,7 +149,7 @@ fn read(
     let data = envelope.raw("data").and(envelope.object("data", DATA));
     let event_type = event_type(envelope);
     let kind = match &event_type {
-        Some(event_type) => match Kind::of(event_type) {
+        Some(event_type) => match EventKind::of(event_type) {
             Some(kind) => kind,
             None => return Ok(event(shortened(event_type), Subject::Unsupported)),
         },
@@ -159,7 +159,7 @@ fn read(
         None if data.is_none() => {
             return Err(PayloadError::NoEvent("it has neither a type nor data"));
         }
-        None => Kind::Untyped,
+        None => EventKind::Untyped,
     };
     let delivery = Delivery {
         kind,

@@ -22,10 +22,10 @@ use postgres::types::{ToSql, Type};
 use crate::secret::Secret;
 
 use super::{Error, Fault, Mode, Result, held, migrations_made};
-pub use connect::Address;
-use connect::Link;
+pub use connect::Server;
+use connect::Session;
 
-pub use lock::Held;
+pub use lock::LockRow;
 
 /// The migrations, in order; the versions of those that were made are noted, from 1 on.
 const MIGRATIONS: [&str; 3] = [
@@ -37,18 +37,18 @@ const MIGRATIONS: [&str; 3] = [
 const HISTORY: &str = "quotion_schema_history";
 
 /// A value of a statement, with its type: told beforehand, nobody has to ask the server for it.
-type Value<'a> = (&'a (dyn ToSql + Sync), Type);
+type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// The database.
-pub struct Db {
-    link: Arc<Mutex<Link>>,
+pub struct Postgres {
+    link: Arc<Mutex<Session>>,
     locks: Arc<Mutex<lock::Chain>>,
-    access: Access,
+    access: Permission,
 }
 
 /// What may be done with the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+enum Permission {
     Full,
     /// A dry run.
     ReadOnly,
@@ -57,38 +57,38 @@ enum Access {
 }
 
 /// A store that was found.
-struct Found {
+struct Migrated {
     /// How many of the migrations were made.
     made: usize,
     /// What tells it from other stores in the same database.
     number: i64,
 }
 
-impl Found {
+impl Migrated {
     fn is_current(&self) -> bool {
         self.made == MIGRATIONS.len()
     }
 }
 
-impl Db {
+impl Postgres {
     /// Opens the database at `url`, see [`super::Store::open`].
     pub fn open(url: &Secret, mode: Mode) -> Result<Self> {
-        let address = Arc::new(Address::parse(url)?);
-        let mut link = Link::new(Arc::clone(&address));
+        let address = Arc::new(Server::parse(url)?);
+        let mut link = Session::new(Arc::clone(&address));
         let mut found = find(&mut link)?;
         if mode == Mode::ReadWrite && found.as_ref().is_none_or(|found| !found.is_current()) {
             migrate(&mut link)?;
             found = find(&mut link)?;
         }
-        let current = found.filter(Found::is_current);
+        let current = found.filter(Migrated::is_current);
         let access = match (mode, &current) {
-            (Mode::ReadWrite, Some(_)) => Access::Full,
+            (Mode::ReadWrite, Some(_)) => Permission::Full,
             (Mode::ReadWrite, None) => {
                 let what = format!("{address}: the migrations have no effect");
                 return Err(Error::new(Fault::Other, what));
             }
-            (Mode::ReadOnly, Some(_)) => Access::ReadOnly,
-            (Mode::ReadOnly, None) => Access::Nothing,
+            (Mode::ReadOnly, Some(_)) => Permission::ReadOnly,
+            (Mode::ReadOnly, None) => Permission::Nothing,
         };
         let locks = lock::Chain::new(address, current.map_or(0, |found| found.number));
         Ok(Self {
@@ -100,12 +100,12 @@ impl Db {
 
     /// True for a dry run.
     pub fn is_read_only(&self) -> bool {
-        self.access != Access::Full
+        self.access != Permission::Full
     }
 
     /// Rows of a statement that only reads.
-    fn read(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
-        if self.access == Access::Nothing {
+    fn read(&self, sql: &str, values: &[Param]) -> Result<Vec<Row>> {
+        if self.access == Permission::Nothing {
             return Ok(Vec::new());
         }
         held(&self.link).run(|client| client.query_typed(sql, values))
@@ -113,26 +113,28 @@ impl Db {
 
     /// A statement that may be repeated when the connection was lost: done twice it is as if done
     /// once. A dry run leaves it out.
-    fn write(&self, sql: &str, values: &[Value]) -> Result<u64> {
+    fn write(&self, sql: &str, values: &[Param]) -> Result<u64> {
         match self.access {
-            Access::Full => held(&self.link).run(|client| client.execute_typed(sql, values)),
-            Access::ReadOnly | Access::Nothing => Ok(0),
+            Permission::Full => held(&self.link).run(|client| client.execute_typed(sql, values)),
+            Permission::ReadOnly | Permission::Nothing => Ok(0),
         }
     }
 
     /// The same, for one that answers with rows.
-    fn write_returning(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
+    fn write_returning(&self, sql: &str, values: &[Param]) -> Result<Vec<Row>> {
         match self.access {
-            Access::Full => held(&self.link).run(|client| client.query_typed(sql, values)),
-            Access::ReadOnly | Access::Nothing => Ok(Vec::new()),
+            Permission::Full => held(&self.link).run(|client| client.query_typed(sql, values)),
+            Permission::ReadOnly | Permission::Nothing => Ok(Vec::new()),
         }
     }
 
     /// A statement that counts something: not repeated when it is not known whether it was done.
-    fn write_once(&self, sql: &str, values: &[Value]) -> Result<u64> {
+    fn write_once(&self, sql: &str, values: &[Param]) -> Result<u64> {
         match self.access {
-            Access::Full => held(&self.link).run_once(|client| client.execute_typed(sql, values)),
-            Access::ReadOnly | Access::Nothing => Ok(0),
+            Permission::Full => {
+                held(&self.link).run_once(|client| client.execute_typed(sql, values))
+            }
+            Permission::ReadOnly | Permission::Nothing => Ok(0),
         }
     }
 }
@@ -151,7 +153,7 @@ fn age(millis: i64) -> SignedDuration {
     SignedDuration::from_millis(millis.max(0))
 }
 
-fn find(link: &mut Link) -> Result<Option<Found>> {
+fn find(link: &mut Session) -> Result<Option<Migrated>> {
     let sql =
         format!("SELECT max(version)::bigint, '{HISTORY}'::regclass::oid::bigint FROM {HISTORY}");
     let rows = link.run(|client| match client.query_typed(&sql, &[]) {
@@ -164,7 +166,7 @@ fn find(link: &mut Link) -> Result<Option<Found>> {
     let Some(version) = row.get::<_, Option<i64>>(0) else {
         return Ok(None);
     };
-    Ok(Some(Found {
+    Ok(Some(Migrated {
         made: migrations_made(version, MIGRATIONS.len())?,
         number: row.get(1),
     }))
@@ -172,7 +174,7 @@ fn find(link: &mut Link) -> Result<Option<Found>> {
 
 /// One process at a time, and in one transaction with the note of it: whoever is killed meanwhile
 /// leaves nothing half done.
-fn migrate(link: &mut Link) -> Result<()> {
+fn migrate(link: &mut Session) -> Result<()> {
     let migrated = link.run_once(|client| {
         let mut transaction = client.transaction()?;
         transaction.batch_execute(&lock::while_migrating())?;

@@ -19,7 +19,7 @@ use crate::files;
 
 use super::{Error, Fault, Mode, Result, migrations_made};
 
-pub use lock::{Held, place_of};
+pub use lock::{LockFile, place_of};
 pub use rate::own_rates;
 
 /// How long a statement waits for another process.
@@ -34,14 +34,14 @@ const MIGRATIONS: [&str; 3] = [
 ];
 
 /// A connection to the file.
-pub struct Db {
+pub struct Sqlite {
     connection: Connection,
     mode: Mode,
     path: PathBuf,
     clock: fn() -> Timestamp,
 }
 
-impl Db {
+impl Sqlite {
     /// Opens the file at `path`, see [`super::Store::open`].
     pub fn open(path: &Path, mode: Mode, clock: fn() -> Timestamp) -> Result<Self> {
         let connection = match mode {
@@ -266,7 +266,7 @@ mod tests {
     fn folder_and_file_are_the_owners_alone() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("a/b/quotion.db");
-        drop(Db::open(&path, Mode::ReadWrite, now).expect("open"));
+        drop(Sqlite::open(&path, Mode::ReadWrite, now).expect("open"));
         let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
         assert_eq!(
             (mode(&path), mode(path.parent().expect("folder"))),
@@ -278,19 +278,19 @@ mod tests {
     fn newer_schema_and_damaged_file_are_errors_not_guesses() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("q.db");
-        drop(Db::open(&path, Mode::ReadWrite, now).expect("open"));
+        drop(Sqlite::open(&path, Mode::ReadWrite, now).expect("open"));
         Connection::open(&path)
             .expect("open")
             .pragma_update(None, "user_version", 99)
             .expect("pragma");
-        let newer = Db::open(&path, Mode::ReadWrite, now)
+        let newer = Sqlite::open(&path, Mode::ReadWrite, now)
             .err()
             .expect("refused");
         assert_eq!(newer.fault, Fault::Newer);
         assert!(newer.to_string().contains("schema 99"), "{newer}");
         let text = "this is not a database, whatever its name says".repeat(50);
         fs::write(dir.path().join("no.db"), text).expect("write");
-        let damaged = Db::open(&dir.path().join("no.db"), Mode::ReadWrite, now);
+        let damaged = Sqlite::open(&dir.path().join("no.db"), Mode::ReadWrite, now);
         assert_eq!(damaged.err().map(|err| err.fault), Some(Fault::Damaged));
     }
 
@@ -335,7 +335,7 @@ mod tests {
                 before = inbox(&old);
             }
             drop(old);
-            let db = Db::open(&path, Mode::ReadWrite, now).expect("open");
+            let db = Sqlite::open(&path, Mode::ReadWrite, now).expect("open");
             assert_eq!(
                 db.snapshot("k").expect("read").map(|kept| kept.body),
                 Some("kept".into())
@@ -349,7 +349,7 @@ mod tests {
     fn dry_run_changes_nothing_on_disk() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("none/q.db");
-        let db = Db::open(&path, Mode::ReadOnly, now).expect("open");
+        let db = Sqlite::open(&path, Mode::ReadOnly, now).expect("open");
         db.save_snapshot("k", "[]").expect("save");
         assert_eq!(db.snapshot("k").expect("read"), None);
         assert!(!path.parent().expect("folder").exists());
@@ -361,7 +361,7 @@ mod tests {
         let path = dir.path().join("q.db");
         std::thread::scope(|scope| {
             for _ in 0..16 {
-                scope.spawn(|| Db::open(&path, Mode::ReadWrite, now).expect("open"));
+                scope.spawn(|| Sqlite::open(&path, Mode::ReadWrite, now).expect("open"));
             }
         });
     }

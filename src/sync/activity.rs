@@ -17,7 +17,7 @@ use crate::text;
 
 use super::client::Task;
 use super::facts::{Draft, Facts, Moment, PageFact};
-use super::gather::{self, entry::Standing};
+use super::gather::{self, entry::EntryStanding};
 use super::people::Workspace;
 use super::plan::{self, Layout};
 use super::{Error, Run};
@@ -113,7 +113,7 @@ impl Activity<'_> {
         })
     }
 
-    fn existing(&self, run: &Run, facts: &Facts) -> Result<Option<Standing>, Error> {
+    fn existing(&self, run: &Run, facts: &Facts) -> Result<Option<EntryStanding>, Error> {
         let page = match &facts.page {
             PageFact::Absent => None,
             PageFact::Known { row, .. } => Some(&row.id),

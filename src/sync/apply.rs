@@ -26,7 +26,7 @@ use crate::time::both;
 
 use self::rejection::Sent;
 use super::gather;
-use super::gather::entry::{self, Standing};
+use super::gather::entry::{self, EntryStanding};
 use super::gather::table::ClientsTable;
 use super::plan::ClientPlan;
 use super::{Error, Run};
@@ -266,7 +266,7 @@ impl Writer<'_> {
             };
             let located = entry::locate(
                 self.run,
-                Standing {
+                EntryStanding {
                     record,
                     inside: Vec::new(),
                 },

@@ -19,7 +19,7 @@ use crate::time::{self, both, side_by_side};
 
 use super::facts::{Facts, PageFact};
 use super::{Error, Run};
-use page::{Found, Look};
+use page::{Found, PageSearch};
 use table::ClientsTable;
 
 /// Most pages that are looked for at once.
@@ -47,7 +47,7 @@ pub fn clients(
         .iter()
         .map(|phone| run.store.fresh_page(phone, page::FRESH))
         .collect::<Result<_, _>>()?;
-    let look = Look {
+    let look = PageSearch {
         notion: run.notion,
         table,
         deadline: run.deadline,
@@ -62,7 +62,7 @@ pub fn clients(
     };
     let (answer, pages) = match &quo {
         Some(quo) if !wanted.is_nothing() => both(|| profile::ask(quo, &wanted), find),
-        Some(_) | None => (profile::Answer::default(), find()),
+        Some(_) | None => (profile::Answered::default(), find()),
     };
     let asked = quo.is_some() || wanted.is_nothing();
     let all_contacts_seen = asked && profile::has_seen_all(run, &answer)?;
@@ -88,7 +88,7 @@ pub fn clients(
 /// Looks at a client's page again, because the store's copy may be out of date or a write's outcome
 /// is unknown.
 pub fn reread(run: &Run, table: &ClientsTable, phone: &Phone) -> Result<PageFact, Error> {
-    let look = Look {
+    let look = PageSearch {
         notion: run.notion,
         table,
         deadline: run.deadline,
@@ -109,7 +109,7 @@ pub fn reread(run: &Run, table: &ClientsTable, phone: &Phone) -> Result<PageFact
 /// waited for on behalf of another client.
 fn certain(
     run: &Run,
-    look: &Look,
+    look: &PageSearch,
     began: Instant,
     phone: &Phone,
     found: Found,

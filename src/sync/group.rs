@@ -23,7 +23,7 @@ const TOGETHER: usize = 200;
 
 /// What two events have in common when they belong together.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum Common {
     Activity(ActivityId),
     Client(Phone),
 }
@@ -32,7 +32,7 @@ enum Key {
 /// the events of each in their order.
 pub fn groups(store: &Store, works: &[Work]) -> Result<Vec<Vec<usize>>, Error> {
     let workspace = workspace::kept(store)?.unwrap_or_default();
-    let mut groups: Vec<(BTreeSet<Key>, Vec<usize>)> = Vec::new();
+    let mut groups: Vec<(BTreeSet<Common>, Vec<usize>)> = Vec::new();
     for (place, work) in works.iter().enumerate() {
         let own = keys(store, work, &workspace)?;
         // All groups that it has something in common with become one.
@@ -55,7 +55,7 @@ pub fn groups(store: &Store, works: &[Work]) -> Result<Vec<Vec<usize>>, Error> {
     Ok(parts)
 }
 
-fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Key>, Error> {
+fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Common>, Error> {
     let (activity, context): (&ActivityId, Option<&Context>) = match work {
         Work::FollowUp(follow_up) => (&follow_up.activity, None),
         Work::Event(event) => match &event.subject {
@@ -77,8 +77,8 @@ fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Ke
     };
     Ok(clients
         .into_iter()
-        .map(Key::Client)
-        .chain([Key::Activity(activity.clone())])
+        .map(Common::Client)
+        .chain([Common::Activity(activity.clone())])
         .collect())
 }
 

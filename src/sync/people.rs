@@ -72,7 +72,7 @@ pub fn cast(context: &Context, workspace: &Workspace) -> Result<Cast, Untold> {
     let near = country(context, workspace);
     let read = |parties: &[Party]| without_repeats(parties, near.as_ref());
     let Parties { from, to, all, own } = &context.parties;
-    let named = Named {
+    let named = NamedNumbers {
         everybody: read(&[&from[..], to, all, own].concat()),
         from: read(from),
         to: read(to),
@@ -115,7 +115,7 @@ pub fn is_wanted_line(wanted: &[String], context: &Context, workspace: &Workspac
 }
 
 /// Those who are named, in readable form.
-struct Named<'a> {
+struct NamedNumbers<'a> {
     everybody: Vec<Party>,
     from: Vec<Party>,
     to: Vec<Party>,
@@ -124,7 +124,7 @@ struct Named<'a> {
     workspace: &'a Workspace,
 }
 
-impl Named<'_> {
+impl NamedNumbers<'_> {
     fn owns(&self, party: &Party) -> bool {
         self.own.contains(party) || self.workspace.owns(party)
     }

@@ -26,7 +26,7 @@ pub struct Record {
 }
 
 /// One page of contacts.
-pub type Page = paging::Page<Record>;
+pub type ContactPage = paging::Page<Record>;
 
 /// `GET /v1/contacts/{id}`.
 pub fn get(id: &ContactId) -> Request {
@@ -59,7 +59,7 @@ pub fn parse_one(body: &[u8]) -> Result<Record, Error> {
 }
 
 /// Reads the reply to [`list`]. A record that cannot be read is left out with a warning.
-pub fn parse_page(body: &[u8]) -> Result<Page, Error> {
+pub fn parse_page(body: &[u8]) -> Result<ContactPage, Error> {
     paging::parse("list of contacts", body, parse_record)
 }
 

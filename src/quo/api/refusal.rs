@@ -32,9 +32,9 @@ pub(super) fn is_own(status: u16, body: &Value) -> bool {
 #[derive(Debug)]
 pub enum Error {
     /// 401 or 403: the key is missing, revoked or not allowed. The operator must act.
-    Denied(Refusal),
+    Denied(QuoRefusal),
     /// Any other refusal that stays one however often it is asked.
-    Refused(Refusal),
+    Refused(QuoRefusal),
     /// No answer to judge: not now, blocked, out of time.
     Failed(http::Error),
     /// An answer that does not say what it should.
@@ -56,7 +56,7 @@ pub enum Error {
 
 impl Error {
     /// What Quo said, if it refused.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&QuoRefusal> {
         match self {
             Self::Denied(refusal) | Self::Refused(refusal) => Some(refusal),
             Self::Failed(_) | Self::Unreadable { .. } | Self::Endless { .. } => None,
@@ -85,9 +85,9 @@ impl From<http::Error> for Error {
         else {
             return Self::Failed(error);
         };
-        let refusal = Refusal {
+        let refusal = QuoRefusal {
             request_id,
-            ..Refusal::read(status, &body, &text)
+            ..QuoRefusal::read(status, &body, &text)
         };
         if matches!(status, 401 | 403) {
             Self::Denied(refusal)
@@ -150,7 +150,7 @@ impl std::error::Error for Error {
 
 /// A refusal, understood. Prints as one line with everything the vendor's support would ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct QuoRefusal {
     /// HTTP status.
     pub status: u16,
     /// What Quo says, with the fields it names.
@@ -164,7 +164,7 @@ pub struct Refusal {
     pub request_id: Option<String>,
 }
 
-impl Refusal {
+impl QuoRefusal {
     /// Reads an error body of any shape; `text` is shown when it is not JSON.
     pub fn read(status: u16, body: &Value, text: &str) -> Self {
         let inner = body
@@ -205,7 +205,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for QuoRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.status, self.message)?;
         for (name, mark) in [

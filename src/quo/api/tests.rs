@@ -145,7 +145,7 @@ fn every_refusal_is_described_in_one_line() {
             .split('.')
             .find_map(|part| part.parse().ok())
             .expect("status in the name");
-        format!("{name}\n{}\n", Refusal::read(status, &body, ""))
+        format!("{name}\n{}\n", QuoRefusal::read(status, &body, ""))
     });
     assert_data_eq!(
         described.collect::<Vec<_>>().join("\n"),
@@ -155,7 +155,7 @@ fn every_refusal_is_described_in_one_line() {
 
 #[test]
 fn refusal_without_the_vendors_form_is_still_told() {
-    let told = |body: Value, text: &str| Refusal::read(429, &body, text).to_string();
+    let told = |body: Value, text: &str| QuoRefusal::read(429, &body, text).to_string();
     assert_eq!(told(Value::Null, "slow down\n"), "429 slow down");
     assert_eq!(told(Value::Null, ""), "429 no reason given");
     assert_eq!(

@@ -13,7 +13,7 @@ use crate::quo::words::{Availability, Fields, OBJECT, artifact, call, contact, m
 
 /// A handled event type.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EventKind {
     CallCompleted,
     CallMissed,
     Recording,
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Message,
 }
 
-impl Kind {
+impl EventKind {
     pub(super) fn of(event_type: &str) -> Option<Self> {
         Some(match event_type {
             "call.completed" => Self::CallCompleted,
@@ -67,25 +67,25 @@ impl Kind {
 
 /// What an object without a type is: as it says itself, else something that belongs to the call
 /// which it names, else a message if there are words in it, else a call.
-fn untyped(object: &Fields) -> Kind {
+fn untyped(object: &Fields) -> EventKind {
     let holds = |names: &[&str]| names.iter().any(|name| object.raw(name).is_some());
     match object.word("object").as_deref() {
-        Some("contact") => Kind::ContactUpdated,
-        Some("callSummary") => Kind::Summary,
-        Some("callTranscript") => Kind::Transcript,
-        Some("message") => Kind::Message,
-        _ if holds(&["phoneNumbers"]) => Kind::ContactUpdated,
-        _ if holds(&["callId"]) && holds(&["recordingUrl", "voicemailId"]) => Kind::Voicemail,
-        _ if holds(&["callId"]) && holds(&["summary", "nextSteps", "jobs"]) => Kind::Summary,
-        _ if holds(&["callId"]) => Kind::Transcript,
-        _ if holds(&["text", "body"]) => Kind::Message,
-        _ => Kind::CallCompleted,
+        Some("contact") => EventKind::ContactUpdated,
+        Some("callSummary") => EventKind::Summary,
+        Some("callTranscript") => EventKind::Transcript,
+        Some("message") => EventKind::Message,
+        _ if holds(&["phoneNumbers"]) => EventKind::ContactUpdated,
+        _ if holds(&["callId"]) && holds(&["recordingUrl", "voicemailId"]) => EventKind::Voicemail,
+        _ if holds(&["callId"]) && holds(&["summary", "nextSteps", "jobs"]) => EventKind::Summary,
+        _ if holds(&["callId"]) => EventKind::Transcript,
+        _ if holds(&["text", "body"]) => EventKind::Message,
+        _ => EventKind::CallCompleted,
     }
 }
 
 /// A delivery whose parts are found.
 pub(super) struct Delivery<'f, 'a, 'n> {
-    pub(super) kind: Kind,
+    pub(super) kind: EventKind,
     pub(super) data: Option<&'f Fields<'a, 'n>>,
     /// The delivery's own time: later than that of what it tells of.
     pub(super) later: Timestamp,
@@ -108,22 +108,22 @@ impl Delivery<'_, '_, '_> {
             };
             return Ok(("unknown", missing));
         };
-        let kind = if self.kind == Kind::Untyped {
+        let kind = if self.kind == EventKind::Untyped {
             untyped(&object)
         } else {
             self.kind
         };
-        if matches!(kind, Kind::ContactUpdated | Kind::ContactDeleted) {
+        if matches!(kind, EventKind::ContactUpdated | EventKind::ContactDeleted) {
             return Ok(("contact.updated", self.contact(data, part)));
         }
         let id = self.activity_id(kind, &object)?;
         let context = self.context(id, data, &object);
         let name = match (kind, context.direction()) {
-            (Kind::Message, Some(Direction::Outgoing)) => "message.delivered",
-            (Kind::Message, _) => "message.received",
-            (Kind::Summary, _) => "call.summary.completed",
-            (Kind::Transcript, _) => "call.transcript.completed",
-            (Kind::Voicemail, _) => "call.voicemail.completed",
+            (EventKind::Message, Some(Direction::Outgoing)) => "message.delivered",
+            (EventKind::Message, _) => "message.received",
+            (EventKind::Summary, _) => "call.summary.completed",
+            (EventKind::Transcript, _) => "call.transcript.completed",
+            (EventKind::Voicemail, _) => "call.voicemail.completed",
             _ => "call.completed",
         };
         Ok((name, activity(kind, context, &object)))
@@ -138,14 +138,17 @@ impl Delivery<'_, '_, '_> {
         };
         Subject::Contact(ContactUpdate {
             contact,
-            deleted: self.kind == Kind::ContactDeleted,
+            deleted: self.kind == EventKind::ContactDeleted,
         })
     }
 
     /// Which call or message it is about. Artifacts name their call apart from themselves; of a
     /// voicemail the call may be unknown, and then it stands for itself.
-    fn activity_id(&self, kind: Kind, object: &Fields) -> Result<ActivityId, PayloadError> {
-        let of_call = matches!(kind, Kind::Summary | Kind::Transcript | Kind::Voicemail);
+    fn activity_id(&self, kind: EventKind, object: &Fields) -> Result<ActivityId, PayloadError> {
+        let of_call = matches!(
+            kind,
+            EventKind::Summary | EventKind::Transcript | EventKind::Voicemail
+        );
         let names: &[&str] = if of_call { &["callId", "id"] } else { &["id"] };
         for name in names {
             let written = object.raw(name).filter(|json| json.starts_with('"'));
@@ -183,7 +186,7 @@ impl Delivery<'_, '_, '_> {
 }
 
 /// What is told of a call or message.
-fn activity(kind: Kind, context: Context, object: &Fields) -> Subject {
+fn activity(kind: EventKind, context: Context, object: &Fields) -> Subject {
     let untold = context.parties.is_empty() && context.direction().is_none();
     if untold && context.id.is_local() {
         return Subject::Incomplete {
@@ -191,26 +194,27 @@ fn activity(kind: Kind, context: Context, object: &Fields) -> Subject {
         };
     }
     match kind {
-        Kind::MessageReceived | Kind::MessageDelivered | Kind::Message => {
+        EventKind::MessageReceived | EventKind::MessageDelivered | EventKind::Message => {
             Subject::Message(message::read(context, object))
         }
-        Kind::CallMissed => {
+        EventKind::CallMissed => {
             let mut update = call::ended(context, object);
             let facts = update.facts.get_or_insert_default();
             facts.answered = facts.answered.or(Some(false));
             Subject::Call(update)
         }
-        Kind::CallCompleted | Kind::ContactUpdated | Kind::ContactDeleted | Kind::Untyped => {
-            Subject::Call(call::ended(context, object))
-        }
-        Kind::Recording => Subject::Call(call::recorded(context, object)),
-        Kind::Voicemail => late(
+        EventKind::CallCompleted
+        | EventKind::ContactUpdated
+        | EventKind::ContactDeleted
+        | EventKind::Untyped => Subject::Call(call::ended(context, object)),
+        EventKind::Recording => Subject::Call(call::recorded(context, object)),
+        EventKind::Voicemail => late(
             context,
             ArtifactKind::Voicemail,
             artifact::voicemail(object),
         ),
-        Kind::Summary => late(context, ArtifactKind::Summary, artifact::summary(object)),
-        Kind::Transcript => late(
+        EventKind::Summary => late(context, ArtifactKind::Summary, artifact::summary(object)),
+        EventKind::Transcript => late(
             context,
             ArtifactKind::Transcript,
             artifact::transcript(object),

@@ -33,7 +33,7 @@ const ITEM: &[&str] = &["name", "key", "type", "value"];
 
 /// What a value is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum Slot {
     Email,
     Phone,
     Other,
@@ -58,15 +58,15 @@ pub fn read(fields: &Fields) -> Option<Contact> {
         fields: Vec::new(),
         updated_at: fields.time("updatedAt"),
     };
-    for (list, look) in [("emails", Look::Email), ("phoneNumbers", Look::Phone)] {
+    for (list, look) in [("emails", Slot::Email), ("phoneNumbers", Slot::Phone)] {
         person.each(list, |json| {
-            let item = Item::read(json, person, list);
+            let item = ContactItem::read(json, person, list);
             item.put_into(&mut contact, Some(look));
         });
     }
     fields.each("customFields", |json| {
-        let item = Item::read(json, fields, "customFields");
-        item.put_into(&mut contact, Some(Look::Other));
+        let item = ContactItem::read(json, fields, "customFields");
+        item.put_into(&mut contact, Some(Slot::Other));
     });
     loose_fields(fields, &mut contact);
     Some(contact)
@@ -79,18 +79,18 @@ fn loose_fields(fields: &Fields, contact: &mut Contact) {
     };
     if json.starts_with('{') {
         return each_entry(json, |label, json| {
-            Item::labelled(label, json).put_into(contact, None);
+            ContactItem::labelled(label, json).put_into(contact, None);
         });
     }
     fields.each("fields", |json| {
-        let item = Item::read(json, fields, "fields");
+        let item = ContactItem::read(json, fields, "fields");
         let look = item.kind.as_deref().map(look_of_type);
         item.put_into(contact, look);
     });
 }
 
 /// A value with its name.
-struct Item {
+struct ContactItem {
     name: Option<String>,
     key: Option<String>,
     kind: Option<String>,
@@ -99,7 +99,7 @@ struct Item {
     values: Vec<String>,
 }
 
-impl Item {
+impl ContactItem {
     fn read(json: &str, fields: &Fields, list: &str) -> Self {
         match Fields::of(json, &fields.place(list), ITEM, fields.notes()) {
             Some(item) => Self {
@@ -124,13 +124,13 @@ impl Item {
     }
 
     /// Puts each value where it belongs; `look` is known where the record tells.
-    fn put_into(self, contact: &mut Contact, look: Option<Look>) {
+    fn put_into(self, contact: &mut Contact, look: Option<Slot>) {
         let mut values = Vec::new();
         for value in self.values.iter().filter_map(|value| non_blank(value)) {
             match look.unwrap_or_else(|| look_of_value(&value)) {
-                Look::Email => contact.email = contact.email.take().or(Some(value)),
-                Look::Phone => contact.phones.push(value),
-                Look::Other => values.push(value),
+                Slot::Email => contact.email = contact.email.take().or(Some(value)),
+                Slot::Phone => contact.phones.push(value),
+                Slot::Other => values.push(value),
             }
         }
         if values.is_empty() {
@@ -149,27 +149,27 @@ impl Item {
     }
 }
 
-fn look_of_type(kind: &str) -> Look {
+fn look_of_type(kind: &str) -> Slot {
     if kind.contains("email") {
-        Look::Email
+        Slot::Email
     } else if kind.contains("phone") {
-        Look::Phone
+        Slot::Phone
     } else {
-        Look::Other
+        Slot::Other
     }
 }
 
-fn look_of_value(value: &str) -> Look {
+fn look_of_value(value: &str) -> Slot {
     let digits = value.chars().filter(char::is_ascii_digit).count();
     let plain = value
         .chars()
         .all(|c| c.is_ascii_digit() || "+-.()/ \u{a0}".contains(c));
     let is_date = value.parse::<Date>().is_ok() && value.contains('-');
     if value.contains('@') && !value.contains(char::is_whitespace) {
-        Look::Email
+        Slot::Email
     } else if plain && PHONE_DIGITS.contains(&digits) && !is_date {
-        Look::Phone
+        Slot::Phone
     } else {
-        Look::Other
+        Slot::Other
     }
 }

@@ -341,7 +341,7 @@ fn texts_within(json: &str, depth: usize) -> Vec<String> {
 /// Hands over every item of a list that is not null.
 pub fn each_item<'a>(json: &'a str, take: impl FnMut(&'a str)) {
     // A document that has been read as a whole has no fault in a part of it.
-    let _ = Deserializer::from_str(json).deserialize_seq(Items(take));
+    let _ = Deserializer::from_str(json).deserialize_seq(ListItems(take));
 }
 
 /// Hands over every entry of an object, whatever it is called.
@@ -397,9 +397,9 @@ impl<'de> Visitor<'de> for Named {
 }
 
 /// Hands over the items of a list that are not null.
-struct Items<F>(F);
+struct ListItems<F>(F);
 
-impl<'de, F: FnMut(&'de str)> Visitor<'de> for Items<F> {
+impl<'de, F: FnMut(&'de str)> Visitor<'de> for ListItems<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

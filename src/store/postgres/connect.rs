@@ -33,7 +33,7 @@ const NETWORK: Duration = Duration::from_secs(30);
 const POOLER_PORT: u16 = 6543;
 
 /// A database's address, checked.
-pub struct Address {
+pub struct Server {
     config: Config,
     /// `None`: in plain.
     tls: Option<MakeRustlsConnect>,
@@ -51,7 +51,7 @@ struct Extras {
     pooled: bool,
 }
 
-impl Address {
+impl Server {
     /// Reads an address as libpq, Supabase, Neon, Heroku or Prisma write it.
     pub fn parse(url: &Secret) -> Result<Self> {
         let (url, extras) = take_extras(url.expose())?;
@@ -119,21 +119,21 @@ impl Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PostgreSQL {}", self.name)
     }
 }
 
 /// A connection, made when it is first needed and again when it was lost.
-pub struct Link {
-    address: Arc<Address>,
+pub struct Session {
+    address: Arc<Server>,
     client: Option<Client>,
 }
 
-impl Link {
+impl Session {
     /// No connection yet.
-    pub fn new(address: Arc<Address>) -> Self {
+    pub fn new(address: Arc<Server>) -> Self {
         Self {
             address,
             client: None,
@@ -370,8 +370,8 @@ fn refuses_options(err: &postgres::Error) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(url: &str) -> Result<Address> {
-        Address::parse(&Secret::new(url))
+    fn parse(url: &str) -> Result<Server> {
+        Server::parse(&Secret::new(url))
     }
 
     #[track_caller]

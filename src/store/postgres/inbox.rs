@@ -12,9 +12,9 @@ use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
 use super::super::{Arrival, Finish, Patience, Result, Selection, Standing, Trouble, Waiting};
-use super::{Db, Value, text};
+use super::{Param, Postgres, text};
 
-impl Db {
+impl Postgres {
     pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
         // Each a moment after the one before, so that their order is kept; and in the order of
         // their ids, so that two processes never wait for each other crosswise.
@@ -46,7 +46,7 @@ impl Db {
             .iter()
             .map(|arrival| millis(arrival.delay))
             .collect();
-        let values: [Value; 5] = [
+        let values: [Param; 5] = [
             (&ids, Type::TEXT_ARRAY),
             (&types, Type::TEXT_ARRAY),
             (&activities, Type::TEXT_ARRAY),
@@ -114,7 +114,7 @@ impl Db {
         let number = line
             .and_then(|line| line.number.as_ref())
             .map(NumberId::as_str);
-        let values: [Value; 9] = [
+        let values: [Param; 9] = [
             (&id.as_str(), Type::TEXT),
             (&write_pages(&finish.pages), Type::TEXT),
             (&number, Type::TEXT),
@@ -141,7 +141,7 @@ impl Db {
             error_message = $5,
                    next_try_at = now() + $6 * interval '1 millisecond', updated_at = now()
                    WHERE event_id = $1 AND state <> 'done'";
-        let values: [Value; 6] = [
+        let values: [Param; 6] = [
             (&id.as_str(), Type::TEXT),
             (&if wait.is_some() { "failed" } else { "dead" }, Type::TEXT),
             (&i64::from(attempts), Type::INT8),

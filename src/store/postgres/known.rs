@@ -11,9 +11,9 @@ use crate::domain::phone::Phone;
 
 use super::super::text::{read_kinds, write_kinds};
 use super::super::{EntryRecord, IndexedContact, KnownPage, Result, Snapshot};
-use super::{Db, Value, age, text};
+use super::{Param, Postgres, age, text};
 
-impl Db {
+impl Postgres {
     /// With the time since it was kept.
     pub fn page(&self, phone: &Phone) -> Result<Option<(KnownPage, SignedDuration)>> {
         let sql = "SELECT canvas_id::text, coalesce(canvas_name, ''), coalesce(body, 'null'),
@@ -133,7 +133,7 @@ impl Db {
             .flat_map(|contact| contact.tails.iter().map(|tail| (tail, contact.id.as_str())));
         let (tails, owners): (Vec<&String>, Vec<&str>) = phones.unzip();
         let array = Type::TEXT_ARRAY;
-        let values: [Value; 4] = [
+        let values: [Param; 4] = [
             (&ids, array.clone()),
             (&bodies, array.clone()),
             (&tails, array.clone()),
@@ -219,7 +219,7 @@ impl Db {
             column(|entry| Some(write_kinds(&entry.artifacts))),
             column(|entry| Some(write_kinds(&entry.pending))),
         ];
-        let mut values: Vec<Value> = vec![
+        let mut values: Vec<Param> = vec![
             (&phone, Type::TEXT),
             (&id, Type::TEXT),
             (&title, Type::TEXT),

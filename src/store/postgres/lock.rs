@@ -20,8 +20,8 @@ use sha2::{Digest, Sha256};
 use crate::time::{self, Deadline};
 
 use super::super::{Error, Fault, Lock, Result};
-use super::connect::{Address, Link};
-use super::{Access, Db, held};
+use super::connect::{Server, Session};
+use super::{Permission, Postgres, held};
 
 /// So long the silence of the locks' connection is no reason for doubt.
 const TRUSTED: Duration = Duration::from_secs(3);
@@ -37,11 +37,11 @@ const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL \
                      SET LOCAL tcp_keepalives_count = 3; ";
 
 /// A lock that is held; nothing in a dry run, which writes nothing and so disturbs nobody.
-pub struct Held(Option<(Arc<Mutex<Chain>>, u64)>);
+pub struct LockRow(Option<(Arc<Mutex<Chain>>, u64)>);
 
 /// The locks of this process, in the order in which they were taken.
 pub struct Chain {
-    link: Link,
+    link: Session,
     /// What tells this store from others in the same database.
     store: i64,
     links: Vec<Taken>,
@@ -64,13 +64,13 @@ enum Wait {
     Forever,
 }
 
-impl Db {
-    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Held>> {
-        if self.access != Access::Full {
-            return Ok(Some(Held(None)));
+impl Postgres {
+    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<LockRow>> {
+        if self.access != Permission::Full {
+            return Ok(Some(LockRow(None)));
         }
         let id = held(&self.locks).take(lock, deadline)?;
-        Ok(id.map(|id| Held(Some((Arc::clone(&self.locks), id)))))
+        Ok(id.map(|id| LockRow(Some((Arc::clone(&self.locks), id)))))
     }
 
     /// See [`super::super::Store::still_held`].
@@ -79,7 +79,7 @@ impl Db {
     }
 }
 
-impl Drop for Held {
+impl Drop for LockRow {
     fn drop(&mut self) {
         if let Some((chain, id)) = &self.0 {
             held(chain).give_back(*id);
@@ -94,9 +94,9 @@ pub fn while_migrating() -> String {
 }
 
 impl Chain {
-    pub fn new(address: Arc<Address>, store: i64) -> Self {
+    pub fn new(address: Arc<Server>, store: i64) -> Self {
         Self {
-            link: Link::new(address),
+            link: Session::new(address),
             store,
             links: Vec::new(),
             next: 0,
@@ -228,7 +228,7 @@ impl Chain {
     }
 
     /// Talks to the server, unless locks are held by a connection that is no more.
-    fn converse<T>(&mut self, talk: impl FnOnce(&mut Link) -> Result<T>) -> Result<T> {
+    fn converse<T>(&mut self, talk: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let holds = !self.links.is_empty();
         if holds && (self.lost || self.link.is_down()) {
             self.lost = true;

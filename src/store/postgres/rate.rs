@@ -8,22 +8,22 @@ use postgres::types::Type;
 
 use crate::http::{SharedWindow, Window};
 
-use super::connect::Link;
-use super::{Db, held};
+use super::connect::Session;
+use super::{Postgres, held};
 
 /// Longest that a vendor can close its door, in microseconds.
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Shares the store's connection: another one would cost more than it could save.
-struct Rates(Arc<Mutex<Link>>);
+struct PostgresRates(Arc<Mutex<Session>>);
 
-impl Db {
+impl Postgres {
     pub fn rates(&self) -> Arc<dyn SharedWindow> {
-        Arc::new(Rates(Arc::clone(&self.link)))
+        Arc::new(PostgresRates(Arc::clone(&self.link)))
     }
 }
 
-impl SharedWindow for Rates {
+impl SharedWindow for PostgresRates {
     fn reserve(
         &self,
         vendor: &str,

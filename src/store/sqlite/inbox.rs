@@ -12,9 +12,9 @@ use super::super::text::{direction, millis, operation, read_pages, resource, wri
 use super::super::{
     Arrival, Finish, HistoryLine, Patience, Result, Selection, Standing, Trouble, Waiting,
 };
-use super::Db;
+use super::Sqlite;
 
-impl Db {
+impl Sqlite {
     pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
         let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, \
             next_try_at, received_at, updated_at)
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn what_waits_is_found_without_reading_what_is_done() {
         let dir = tempfile::tempdir().expect("dir");
-        let db = Db::open(&dir.path().join("q.db"), Mode::ReadWrite, now).expect("open");
+        let db = Sqlite::open(&dir.path().join("q.db"), Mode::ReadWrite, now).expect("open");
         let one = Selection::One(EventId::parse("EV1").expect("id"));
         for selection in [Selection::Due, Selection::All, Selection::Dead, one] {
             let (condition, value) = db.condition(&selection);

@@ -8,9 +8,9 @@ use crate::domain::phone::Phone;
 
 use super::super::text::{read_kinds, write_kinds};
 use super::super::{EntryRecord, IndexedContact, KnownPage, Result, Snapshot};
-use super::Db;
+use super::Sqlite;
 
-impl Db {
+impl Sqlite {
     /// With the time since it was kept.
     pub fn page(&self, phone: &Phone) -> Result<Option<(KnownPage, SignedDuration)>> {
         let sql = "SELECT canvas_id, canvas_name, body, cached_at FROM canvas_cache

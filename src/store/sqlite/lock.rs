@@ -14,7 +14,7 @@ use crate::files;
 use crate::time::{self, Deadline};
 
 use super::super::{Lock, Mode, Result};
-use super::{Db, cannot, make_folder};
+use super::{Sqlite, cannot, make_folder};
 
 /// Lock files of a set.
 const FILES: u8 = 128;
@@ -22,14 +22,14 @@ const FILES: u8 = 128;
 const POLL: Duration = Duration::from_millis(5);
 
 /// A lock file that is locked; nothing in a dry run, which writes nothing and so disturbs nobody.
-pub struct Held {
+pub struct LockFile {
     _file: Option<File>,
 }
 
-impl Db {
-    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Held>> {
+impl Sqlite {
+    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<LockFile>> {
         if self.mode == Mode::ReadOnly {
-            return Ok(Some(Held { _file: None }));
+            return Ok(Some(LockFile { _file: None }));
         }
         let folder = self.path.with_extension("locks");
         make_folder(&folder)?;
@@ -37,7 +37,7 @@ impl Db {
         let file = files::open(&path).map_err(|err| cannot("open", &path, &err))?;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Some(Held { _file: Some(file) })),
+                Ok(()) => return Ok(Some(LockFile { _file: Some(file) })),
                 Err(TryLockError::WouldBlock) if time::pause(POLL, deadline) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(err)) => return Err(cannot("lock", &path, &err)),

@@ -16,19 +16,19 @@ use rusqlite::{
 use crate::http::{SharedWindow, Window};
 
 use super::super::{Mode, Result};
-use super::{BUSY, Db};
+use super::{BUSY, Sqlite};
 
-struct Rates {
+struct SqliteRates {
     connection: Mutex<Connection>,
     clock: fn() -> Timestamp,
 }
 
-impl Db {
+impl Sqlite {
     pub fn rates(&self) -> Result<Arc<dyn SharedWindow>> {
         if self.mode == Mode::ReadOnly {
             return own_rates(self.clock);
         }
-        Ok(Arc::new(Rates {
+        Ok(Arc::new(SqliteRates {
             connection: Mutex::new(self.another_connection()?),
             clock: self.clock,
         }))
@@ -47,13 +47,13 @@ impl Db {
 pub fn own_rates(clock: fn() -> Timestamp) -> Result<Arc<dyn SharedWindow>> {
     let mut connection = Connection::open_in_memory()?;
     super::run_migrations(&mut connection)?;
-    Ok(Arc::new(Rates {
+    Ok(Arc::new(SqliteRates {
         connection: Mutex::new(connection),
         clock,
     }))
 }
 
-impl SharedWindow for Rates {
+impl SharedWindow for SqliteRates {
     fn reserve(
         &self,
         vendor: &str,
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn whichever_connection_is_closed_last_waits_for_the_disk() {
         let dir = tempfile::tempdir().expect("dir");
-        let db = Db::open(&dir.path().join("q.db"), Mode::ReadWrite, now).expect("open");
+        let db = Sqlite::open(&dir.path().join("q.db"), Mode::ReadWrite, now).expect("open");
         let rates = db.another_connection().expect("open");
         for connection in [&db.connection, &rates] {
             let synchronous: i64 = connection

@@ -20,7 +20,7 @@ use super::super::{Error, Run};
 
 /// An entry that stands on a page.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct EntryStanding {
     /// What the store says of it.
     pub record: EntryRecord,
     /// Texts of the blocks inside, where they had to be looked at.
@@ -32,10 +32,10 @@ pub fn settle(
     run: &Run,
     record: EntryRecord,
     page: Option<&PageId>,
-) -> Result<Option<Standing>, Error> {
+) -> Result<Option<EntryStanding>, Error> {
     let same_page = record.page.is_none() || record.page.as_ref() == page;
     if record.written && record.pending.is_empty() && same_page {
-        return Ok(Some(Standing {
+        return Ok(Some(EntryStanding {
             record,
             inside: Vec::new(),
         }));
@@ -52,7 +52,7 @@ pub fn settle(
 
 /// Makes sure that the entry's block is known, which it is not when the entry was written together
 /// with its page, or while its line was being rewritten.
-pub fn locate(run: &Run, standing: Standing) -> Result<Option<Standing>, Error> {
+pub fn locate(run: &Run, standing: EntryStanding) -> Result<Option<EntryStanding>, Error> {
     match (&standing.record.block, &standing.record.page) {
         (Some(_), _) => Ok(Some(standing)),
         (None, Some(page)) => find(run, &standing.record, page),
@@ -66,7 +66,7 @@ pub fn unheard_of(
     activity: &ActivityId,
     phone: &Phone,
     page: &PageId,
-) -> Result<Option<Standing>, Error> {
+) -> Result<Option<EntryStanding>, Error> {
     let record = EntryRecord {
         activity: activity.clone(),
         phone: phone.clone(),
@@ -98,7 +98,7 @@ pub fn wait_until_settled(run: &Run, age: SignedDuration) -> Result<bool, Error>
 }
 
 /// Looks for an entry on a page, and for what is inside it; keeps what it finds.
-fn find(run: &Run, record: &EntryRecord, page: &PageId) -> Result<Option<Standing>, Error> {
+fn find(run: &Run, record: &EntryRecord, page: &PageId) -> Result<Option<EntryStanding>, Error> {
     let blocks = match run.notion.list(&page.as_block(), run.deadline) {
         Err(err) if err.refusal(404).is_some() => {
             run.store.forget_page(&record.phone)?;
@@ -138,7 +138,7 @@ fn find(run: &Run, record: &EntryRecord, page: &PageId) -> Result<Option<Standin
         ..record.clone()
     };
     run.store.save_entries(std::slice::from_ref(&record))?;
-    Ok(Some(Standing { record, inside }))
+    Ok(Some(EntryStanding { record, inside }))
 }
 
 /// True if the first line of the block carries the activity's id, as a whole word and set off as in

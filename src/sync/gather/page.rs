@@ -19,7 +19,7 @@ use super::table::ClientsTable;
 pub const FRESH: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is needed to look for a page, and may cross threads.
-pub struct Look<'a> {
+pub struct PageSearch<'a> {
     /// The API.
     pub notion: &'a Notion,
     /// Where to look.
@@ -38,7 +38,7 @@ pub struct Found {
     pub warnings: Vec<Warning>,
 }
 
-impl Look<'_> {
+impl PageSearch<'_> {
     /// The page that the store knows, without a request if its values are known too; else by
     /// search.
     pub fn find(&self, phone: &Phone, known: Option<&KnownPage>) -> notion::Result<Found> {

@@ -50,14 +50,14 @@ impl Wanted {
 
 /// What Quo said.
 #[derive(Default)]
-pub struct Answer {
+pub struct Answered {
     contacts: Vec<Contact>,
-    index: Option<Read>,
+    index: Option<IndexRead>,
     failure: Option<quo::Error>,
 }
 
 /// Contacts for the index, as far as there was time.
-struct Read {
+struct IndexRead {
     records: Vec<Record>,
     from_the_start: bool,
     /// Leads on, if these are not all.
@@ -108,8 +108,8 @@ pub fn wanted(run: &Run, audiences: &[Audience]) -> Result<Wanted, Error> {
 }
 
 /// Asks. Ends at the first failure and keeps what came before it.
-pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
-    let mut answer = Answer::default();
+pub fn ask(quo: &Quo, wanted: &Wanted) -> Answered {
+    let mut answer = Answered::default();
     for ids in wanted.contacts.chunks(AT_ONCE) {
         for found in side_by_side(ids.iter().collect(), AT_ONCE, |id| quo.fetch_contact(id)) {
             match found {
@@ -122,7 +122,7 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
         }
     }
     if let Some((_, from)) = &wanted.index {
-        let mut read = Read {
+        let mut read = IndexRead {
             records: Vec::new(),
             from_the_start: from.is_none(),
             next: from.clone(),
@@ -142,7 +142,7 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answer {
 }
 
 /// True if there are no other contacts than those of the index and of the answer.
-pub fn has_seen_all(run: &Run, answer: &Answer) -> Result<bool, Error> {
+pub fn has_seen_all(run: &Run, answer: &Answered) -> Result<bool, Error> {
     Ok(answer.failure.is_none() && (answer.index.is_some() || is_fresh(run)?))
 }
 
@@ -154,7 +154,7 @@ fn is_fresh(run: &Run) -> Result<bool, Error> {
 /// Keeps a rebuilt index and makes the profiles, in the order of `phones`.
 pub fn settle(
     run: &Run,
-    answer: Answer,
+    answer: Answered,
     phones: &[Phone],
     notes: &mut Notes,
 ) -> Result<Vec<Option<Profile>>, Error> {
@@ -183,7 +183,7 @@ pub fn settle(
 
 /// Keeps what was read for the index; of a large workspace the next event reads on where this one
 /// had to stop.
-fn keep(run: &Run, read: &Read, failure: Option<&quo::Error>) -> Result<(), Error> {
+fn keep(run: &Run, read: &IndexRead, failure: Option<&quo::Error>) -> Result<(), Error> {
     let contacts: Vec<IndexedContact> = read.records.iter().map(indexable).collect();
     match (failure, &read.next) {
         (None, _) => {
