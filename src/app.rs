@@ -13,6 +13,7 @@ mod replay;
 mod signed;
 mod stream;
 mod tools;
+mod unread;
 
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
@@ -23,7 +24,7 @@ use jiff::Timestamp;
 use crate::cli::{Args, Command};
 use crate::config::{Config, Environment};
 use crate::delivery::{self, Claim, Ended};
-use crate::documents::{Broken, Documents};
+use crate::documents::Broken;
 use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::failure::{Failure, Kind};
@@ -35,6 +36,7 @@ use crate::time::stop;
 use console::Console;
 use input::Input;
 use tools::Tools;
+use unread::Unread;
 
 /// The program's streams and clock.
 pub struct World<'a> {
@@ -190,24 +192,9 @@ impl App<'_> {
 
     /// Syncs documents, those together that come together.
     fn sync_each(&mut self, input: Input, treatment: Treatment) {
-        let now = self.now;
-        let mut numbered = Some(Documents::new(input).zip(1..));
-        let mut documents = std::iter::from_fn(move || {
-            let next = bug::caught(|| numbered.as_mut()?.next());
-            match next.transpose()? {
-                Ok((document, number)) => Some(
-                    bug::caught(|| unless_skipped(read(document, number, now())))
-                        .unwrap_or_else(|bug| of_no_event(bug, Some(number))),
-                ),
-                // Nobody knows where the next document would begin.
-                Err(bug) => {
-                    numbered = None;
-                    Some(of_no_event(bug, None))
-                }
-            }
-        });
+        let mut documents = unread::documents(input, self.now);
         // What needs no work needs no company, and so no thread that looks for it.
-        while let Some(document) = stop::idle(|| documents.next()) {
+        while let Some(document) = stop::idle(|| documents.next().map(Unread::read)) {
             if document.is_ok() {
                 let gone = self.console.gone();
                 let is_over = || stop::is_told() || gone.load(Ordering::Relaxed);

@@ -49,18 +49,18 @@ pub type Kept = Result<Option<Outcome>, Unfinished>;
 
 /// Keeps events durably, before anything is done about them.
 pub fn receive(store: &Store, arrived: Vec<(Box<Event>, Vec<u8>)>) -> Vec<(Box<Event>, Kept)> {
-    let (events, arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
+    let (events, mut arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
         .into_iter()
         .map(|(event, payload)| {
             let arrival = arrival(&event, payload);
             (event, arrival)
         })
         .unzip();
-    let standings: Vec<store::Result<Standing>> = match store.receive(&arrivals) {
+    let standings: Vec<store::Result<Standing>> = match store.receive(&mut arrivals) {
         Ok(standings) => standings.into_iter().map(Ok).collect(),
         // One by one, so that each is kept that can be.
         Err(_) if arrivals.len() > 1 => arrivals
-            .chunks(1)
+            .chunks_mut(1)
             .map(|arrival| receive_one(store, arrival))
             .collect(),
         Err(err) => vec![Err(err)],
@@ -77,7 +77,7 @@ pub fn receive(store: &Store, arrived: Vec<(Box<Event>, Vec<u8>)>) -> Vec<(Box<E
     events.into_iter().zip(standings).map(answer).collect()
 }
 
-fn receive_one(store: &Store, arrival: &[Arrival]) -> store::Result<Standing> {
+fn receive_one(store: &Store, arrival: &mut [Arrival]) -> store::Result<Standing> {
     Ok(store
         .receive(arrival)?
         .pop()
@@ -239,7 +239,7 @@ fn settle(job: &Sync, work: &Work, outcome: Outcome, took: Duration) -> Ended {
         store.discard(id)
     } else {
         let can_ask = job.quo.is_some();
-        let follow_ups = if can_ask {
+        let mut follow_ups = if can_ask {
             follow_ups(work)
         } else {
             Vec::new()
@@ -247,7 +247,7 @@ fn settle(job: &Sync, work: &Work, outcome: Outcome, took: Duration) -> Ended {
         let kept = if follow_ups.is_empty() {
             Ok(())
         } else {
-            store.receive(&follow_ups).map(drop)
+            store.receive(&mut follow_ups).map(drop)
         };
         kept.and_then(|()| store.finish(id, &finish(work, &outcome, took)))
     };

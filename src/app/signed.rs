@@ -22,13 +22,15 @@ impl App<'_> {
     ) -> Result<(), Failure> {
         let body = stop::idle(|| read_all(&mut input))?;
         let verified = self.verify(&body)?;
-        if Documents::new(body.as_slice()).take(2).count() > 1 {
+        let mut documents = Documents::of(body, std::io::empty());
+        let only = documents.next();
+        if documents.next().is_some() {
             let hint = "a delivery is one document: pass each with its own signature";
             let message = "more than one document stands under one signature";
             return Err(Failure::new(Kind::Payload, message, hint));
         }
-        for (document, number) in Documents::new(body.as_slice()).zip(1..) {
-            let document = read(document, number, (self.now)());
+        if let Some(document) = only {
+            let document = read(document, 1, (self.now)());
             let document = unless_skipped(self.of_signer(document, &verified));
             self.sync_window(vec![document], treatment);
         }
