@@ -315,6 +315,10 @@ impl From<backfill::Error> for Failure {
                 message,
                 format!("there are: {}", there.join(", ")),
             ),
+            backfill::Error::TooMany => {
+                let hint = "choose fewer with --number, or a later --since";
+                Self::new(Kind::Usage, message, hint)
+            }
         }
     }
 }

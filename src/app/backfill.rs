@@ -5,7 +5,6 @@ use crate::backfill::{self, Happening, Options, Scope, Sources, Tally};
 use crate::cli::BackfillArgs;
 use crate::config;
 use crate::failure::{self, Failure, Kind};
-use crate::json_line;
 use crate::time::stop;
 
 use super::App;
@@ -39,7 +38,7 @@ impl App<'_> {
                 progress.advance();
                 Ok(())
             }
-            Happening::Event(event) => console.line(&json_line::render(event)),
+            Happening::Event(event) => console.line(event),
         });
         progress.end();
         self.console

@@ -12,4 +12,4 @@ pub mod message;
 pub mod parties;
 
 pub use self::artifact::Availability;
-pub use self::fields::{Fields, Notes, OBJECT};
+pub use self::fields::{Fields, Notes, OBJECT, each_entry, each_item};
