@@ -14,6 +14,7 @@ mod replay;
 mod signed;
 mod stream;
 mod sync;
+mod unread;
 
 use std::io::{Read, Write};
 

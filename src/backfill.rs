@@ -9,26 +9,26 @@
 //! Apart from `sync`, which it does not know: events go out and come back like a webhook's. Writes
 //! nothing but its mark.
 
+mod held;
+mod listed;
 mod mark;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value as Json;
 
 use crate::domain::call::ArtifactKind;
 use crate::domain::failure::{Failure, Kind};
-use crate::domain::parties::Party;
-use crate::domain::phone::Phone;
 use crate::http::Vendor;
 use crate::quo;
-use crate::quo::api::history::{Activity, MOST_PARTICIPANTS, Query, State, Thread};
+use crate::quo::api::history::{Activity, Query, State, Thread};
 use crate::quo::api::{OwnNumber, Quo, announcement, paging};
 use crate::store::{self, Store};
 use crate::time::Deadline;
 
+use held::Held;
+use listed::Listed;
 use mark::{Mark, Span};
 
 /// Kinds that are asked for; of a voicemail the event of the missed call takes care.
@@ -84,8 +84,8 @@ pub enum Happening<'a> {
     Threads(usize),
     /// Another thread is done.
     Done,
-    /// An event.
-    Event(&'a Json),
+    /// An event: JSON on one line.
+    Event(&'a str),
 }
 
 /// What came of it.
@@ -114,6 +114,8 @@ pub enum Error {
     Output(std::io::Error),
     /// No own number is called so; these are there.
     NoSuchNumber(String, Vec<String>),
+    /// More conversations than one run can hold.
+    TooMany,
 }
 
 impl fmt::Display for Error {
@@ -125,6 +127,11 @@ impl fmt::Display for Error {
             Self::NoSuchNumber(name, _) => {
                 write!(f, "--number: {name:?} is no number of the workspace")
             }
+            Self::TooMany => write!(
+                f,
+                "more conversations than one run can hold: {} with their participants",
+                listed::MOST
+            ),
         }
     }
 }
@@ -146,6 +153,11 @@ impl From<Error> for Failure {
                 Kind::Usage,
                 message,
                 format!("there are: {}", there.join(", ")),
+            ),
+            Error::TooMany => Self::new(
+                Kind::Usage,
+                message,
+                "choose fewer with --number, or a later --since",
             ),
         }
     }
@@ -199,13 +211,15 @@ impl Run<'_> {
             .as_ref()
             .map_or(self.options.from, |mark| mark.from.min(self.options.from));
         let mut mark = Mark::at_outset(from, self.options.to);
-        let threads = self.threads(before.as_ref())?;
+        let (own, _) = self.quo().fetch_numbers()?;
+        let threads = self.threads(&own, before.as_ref())?;
         self.tell(Happening::Threads(threads.len()))?;
-        for thread in &threads {
-            let place = mark::place(thread);
+        for listed in &threads {
+            let thread = listed.thread();
+            let place = mark::place(&thread.number, &thread.id);
             let span = mark::span(before.as_ref(), self.options, &place);
             let told = self.tally.events;
-            let read = self.thread(thread, &span, &mut mark);
+            let read = self.thread(&thread, span, &mut mark);
             let ended = self.forgive(read);
             if ended.is_ok() {
                 mark.finish(place);
@@ -253,74 +267,81 @@ impl Run<'_> {
     }
 
     /// Threads in which something may have happened in their spans, in the order of their places.
-    /// Two conversations with the same others are one thread: Quo lists by participants.
-    fn threads(&self, before: Option<&Mark>) -> Result<Vec<Thread>, Error> {
-        let (all, _) = self.quo().fetch_numbers()?;
-        let mut threads = Vec::new();
-        for number in chosen(&all, &self.options.numbers)? {
+    fn threads<'n>(
+        &self,
+        own: &'n [OwnNumber],
+        before: Option<&Mark>,
+    ) -> Result<Vec<Listed<'n>>, Error> {
+        let mut threads = listed::Threads::default();
+        for number in chosen(own, &self.options.numbers)? {
             let pages =
                 paging::pages(|token| self.quo().fetch_conversation_page(&number.id, token));
-            let mut seen = BTreeSet::new();
             for page in pages {
                 for conversation in page? {
-                    let last = conversation.last;
-                    let Some(thread) = thread(number, conversation, &all) else {
-                        continue;
-                    };
-                    let from = mark::span(before, self.options, &mark::place(&thread)).from;
-                    if last.is_none_or(|last| last >= from) && seen.insert(sorted(&thread.others)) {
-                        threads.push(thread);
+                    let place = mark::place(&number.id, &conversation.id);
+                    let from = mark::span(before, self.options, &place).from;
+                    if conversation.last.is_none_or(|last| last >= from) {
+                        threads.add(Listed::of(number, conversation, own))?;
                     }
                 }
             }
         }
-        threads.sort_by_cached_key(mark::place);
-        Ok(threads)
+        Ok(threads.in_order())
     }
 
-    fn thread(&mut self, thread: &Thread, span: &Span, mark: &mut Mark) -> Result<(), Error> {
-        for activity in self.activities(thread, span)? {
-            let events = self.events(thread, &activity)?;
-            for event in &events {
-                self.tell(Happening::Event(event))?;
-                self.tally.events += 1;
-            }
-            mark.reach(mark::place(thread), &activity);
-        }
-        Ok(())
-    }
-
-    /// Calls and texts of a thread that are over, oldest first.
-    fn activities(&mut self, thread: &Thread, span: &Span) -> Result<Vec<Activity>, Error> {
-        let query = Query {
-            thread,
-            after: span.from - MARGIN,
-            before: span.to + MARGIN,
-        };
-        let mut all = Vec::new();
-        if thread.others.len() == 1 {
-            collect(&mut all, |token| self.quo().fetch_call_page(&query, token))?;
-        } else {
+    fn thread(&mut self, thread: &Thread, mut span: Span, mark: &mut Mark) -> Result<(), Error> {
+        if thread.others.len() > 1 {
             self.tally.groups += 1;
             log::info!(
                 "{}: calls of this group are left out: Quo's v1 does not list them",
                 thread.id
             );
         }
-        if self.options.scope != Scope::Pending {
-            collect(&mut all, |token| {
-                self.quo().fetch_message_page(&query, token)
-            })?;
+        loop {
+            let held = self.activities(thread, &span)?;
+            let (is_cut, activities) = held.oldest_first();
+            for activity in &activities {
+                for event in self.events(thread, activity)? {
+                    self.tell(Happening::Event(&event))?;
+                    self.tally.events += 1;
+                }
+                mark.reach(mark::place(&thread.number, &thread.id), activity);
+            }
+            match activities.last() {
+                Some(last) if is_cut => span.go_on_after(last),
+                Some(_) | None => return Ok(()),
+            }
         }
-        all.retain(|activity| activity.state != State::Open && span.holds(activity));
-        all.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
-        all.dedup_by(|a, b| a.id == b.id);
-        Ok(all)
+    }
+
+    /// Calls and texts of a thread that are over: the oldest, as many as can be held.
+    fn activities(&self, thread: &Thread, span: &Span) -> Result<Held, Error> {
+        let query = Query {
+            thread,
+            after: span.from - MARGIN,
+            before: span.to + MARGIN,
+        };
+        let mut held = Held::default();
+        let mut add = |page: Vec<Activity>| {
+            let told = |activity: &Activity| activity.state != State::Open && span.holds(activity);
+            page.into_iter().filter(told).for_each(|it| held.add(it));
+        };
+        if thread.others.len() == 1 {
+            for page in paging::pages(|token| self.quo().fetch_call_page(&query, token)) {
+                add(page?);
+            }
+        }
+        if self.options.scope != Scope::Pending {
+            for page in paging::pages(|token| self.quo().fetch_message_page(&query, token)) {
+                add(page?);
+            }
+        }
+        Ok(held)
     }
 
     /// The events of a call or text, all of them fetched before the first is told, so that none is
     /// told twice.
-    fn events(&mut self, thread: &Thread, activity: &Activity) -> Result<Vec<Json>, Error> {
+    fn events(&mut self, thread: &Thread, activity: &Activity) -> Result<Vec<String>, Error> {
         let entries = self.sources.store.entries(&activity.id)?;
         let synced = !entries.is_empty() && entries.iter().all(|entry| entry.written);
         let wanted = match self.options.scope {
@@ -333,7 +354,7 @@ impl Run<'_> {
         let own = wanted
             .then(|| announcement::activity(thread, activity))
             .flatten();
-        let mut events: Vec<Json> = own.into_iter().collect();
+        let mut events: Vec<String> = own.into_iter().collect();
         if activity.state != State::Answered {
             return Ok(events);
         }
@@ -366,13 +387,6 @@ impl Run<'_> {
     }
 }
 
-fn collect<F>(all: &mut Vec<Activity>, fetch: F) -> Result<(), quo::Error>
-where
-    F: FnMut(Option<&str>) -> Result<paging::Page<Activity>, quo::Error>,
-{
-    paging::pages(fetch).try_for_each(|page| page.map(|page| all.extend(page)))
-}
-
 /// The own numbers that are named by id or as a number in any spelling; all of them when none is.
 fn chosen<'a>(all: &'a [OwnNumber], names: &[String]) -> Result<Vec<&'a OwnNumber>, Error> {
     if names.is_empty() {
@@ -394,42 +408,4 @@ fn chosen<'a>(all: &'a [OwnNumber], names: &[String]) -> Result<Vec<&'a OwnNumbe
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found.dedup_by(|a, b| a.id == b.id);
     Ok(found)
-}
-
-/// The thread of a conversation; `None` where nobody can be a client, or Quo cannot list it.
-fn thread(
-    number: &OwnNumber,
-    conversation: quo::api::conversations::Conversation,
-    all: &[OwnNumber],
-) -> Option<Thread> {
-    let phones = conversation
-        .participants
-        .iter()
-        .map(Party::phone)
-        .collect::<Option<Vec<_>>>();
-    let usable = phones.filter(|phones| (1..=MOST_PARTICIPANTS).contains(&phones.len()));
-    let Some(others) = usable else {
-        log::info!(
-            "{} is left out: it is not with 1 to {MOST_PARTICIPANTS} phone numbers",
-            conversation.id
-        );
-        return None;
-    };
-    let is_own = |phone: &&Phone| all.iter().any(|number| number.phone == **phone);
-    if others.iter().all(is_own) {
-        return None;
-    }
-    let others = others.into_iter().cloned().collect();
-    Some(Thread {
-        number: number.id.clone(),
-        own: number.phone.clone(),
-        id: conversation.id,
-        others,
-    })
-}
-
-fn sorted(phones: &[Phone]) -> Vec<Phone> {
-    let mut phones = phones.to_vec();
-    phones.sort();
-    phones
 }

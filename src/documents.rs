@@ -21,6 +21,12 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 const FIRST_CHUNK: usize = 8 * 1024;
 /// Bytes read at a time, at most.
 const CHUNK: usize = 64 * 1024;
+/// From so many bytes on a document has a buffer that is not made larger, and so not copied, again.
+const LARGE: usize = 1024 * 1024;
+/// The size of that buffer, of which only what is read is resident. What is larger than 32 MiB the
+/// system's allocator takes from the system by itself and gives back at once; of what is smaller it
+/// keeps some when it is freed, and the next document comes on top of that.
+const LARGE_BUFFER: usize = 33 * 1024 * 1024;
 
 /// What cannot be a document.
 #[derive(Debug)]
@@ -111,6 +117,14 @@ impl<R: Read> Documents<R> {
         }
     }
 
+    /// Reads bytes that are all there, before those of `input`.
+    pub fn of(bytes: Vec<u8>, input: R) -> Self {
+        Self {
+            buffer: bytes,
+            ..Self::new(input)
+        }
+    }
+
     fn rest(&self) -> &[u8] {
         &self.buffer[self.start..]
     }
@@ -120,6 +134,10 @@ impl<R: Read> Documents<R> {
         self.buffer.drain(..self.start);
         self.start = 0;
         let before = self.buffer.len();
+        if before >= LARGE {
+            let missing = LARGE_BUFFER.saturating_sub(before);
+            self.buffer.reserve_exact(missing);
+        }
         self.buffer.resize(before + self.chunk, 0);
         let read = loop {
             match self.input.read(&mut self.buffer[before..]) {

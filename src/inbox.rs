@@ -46,14 +46,14 @@ pub type Admitted = Result<Work, Box<Outcome>>;
 /// Keeps events durably, before anything is done about them. Their order
 /// stays.
 pub fn admit(services: &Services, arrived: Vec<Arrived>) -> Vec<Admitted> {
-    let (events, arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
+    let (events, mut arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
         .into_iter()
         .map(|delivery| {
             let arrival = arrival(&delivery.event, delivery.payload);
             (delivery.event, arrival)
         })
         .unzip();
-    let standings = keep(services, &arrivals);
+    let standings = keep(services, &mut arrivals);
     let answer = |(event, standing): (Box<Event>, store::Result<Standing>)| match standing {
         Ok(Standing::Done(pages)) => Err(Box::new(duplicate(&Work::Event(event), pages))),
         Ok(Standing::Waiting { .. } | Standing::Dead) => Ok(Work::Event(event)),
@@ -62,7 +62,7 @@ pub fn admit(services: &Services, arrived: Vec<Arrived>) -> Vec<Admitted> {
     events.into_iter().zip(standings).map(answer).collect()
 }
 
-fn keep(services: &Services, arrivals: &[Arrival]) -> Vec<store::Result<Standing>> {
+fn keep(services: &Services, arrivals: &mut [Arrival]) -> Vec<store::Result<Standing>> {
     if arrivals.is_empty() {
         return Vec::new();
     }
@@ -74,7 +74,7 @@ fn keep(services: &Services, arrivals: &[Arrival]) -> Vec<store::Result<Standing
         Ok(standings) => standings.into_iter().map(Ok).collect(),
         // One by one, so that each is kept that can be.
         Err(_) if arrivals.len() > 1 => {
-            let each = arrivals.chunks(1);
+            let each = arrivals.chunks_mut(1);
             each.flat_map(|arrival| keep(services, arrival)).collect()
         }
         Err(err) => vec![Err(err)],
@@ -381,14 +381,14 @@ fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
     let kept = if concerns_nobody {
         store.discard(id)
     } else {
-        let follow_ups = match run.quo {
+        let mut follow_ups = match run.quo {
             Some(_) => follow_up::all(work),
             None => Vec::new(),
         };
         let kept = if follow_ups.is_empty() {
             Ok(())
         } else {
-            store.receive(&follow_ups).map(drop)
+            store.receive(&mut follow_ups).map(drop)
         };
         kept.and_then(|()| store.finish(id, &finished(work, &outcome, took)))
     };

@@ -29,6 +29,22 @@ pub fn render(value: &impl Serialize) -> String {
     safe
 }
 
+/// The same JSON text without white space between its parts, and so on one line.
+pub fn compact(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let is_kept = |c: &char| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => in_text = !in_text,
+            ' ' | '\t' | '\n' | '\r' => return in_text,
+            _ => {}
+        }
+        true
+    };
+    json.chars().filter(is_kept).collect()
+}
+
 /// What JSON leaves as it is: DEL, C1, marks of direction, the line ends of Unicode.
 fn is_left_raw(c: char) -> bool {
     c >= '\u{7f}' && text::is_control(c)
@@ -37,6 +53,12 @@ fn is_left_raw(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn white_space_between_parts_goes_and_that_in_texts_stays() {
+        let json = "{ \"a b\" :\r\n\t[ 1, \"c \\\" d\", \"\\\\\" , null ]\n}";
+        assert_eq!(compact(json), "{\"a b\":[1,\"c \\\" d\",\"\\\\\",null]}");
+    }
 
     #[test]
     fn every_control_character_is_escaped_and_nothing_else() {

@@ -241,8 +241,9 @@ impl Store {
     }
 
     /// Puts events into the inbox, durably and in one transaction, those that are not there yet.
-    /// Tells of each how far it has got.
-    pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
+    /// Tells of each how far it has got. The bytes of one that comes alone may be gone afterwards:
+    /// a large one is not in memory more often than need be.
+    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<Standing>> {
         either!(self, db => db.receive(arrivals))
     }
 

@@ -6,7 +6,6 @@ use crate::cli::BackfillArgs;
 use crate::config;
 use crate::domain::failure::{Failure, Kind};
 use crate::exit;
-use crate::json_line;
 use crate::services::Services;
 use crate::time::{self, stop};
 
@@ -37,7 +36,7 @@ pub fn run(services: &Services, args: &BackfillArgs, console: &mut Console) -> R
             progress.advance();
             Ok(())
         }
-        Happening::Event(event) => console.line(&json_line::render(event)),
+        Happening::Event(event) => console.line(event),
     });
     progress.end();
     console.summary(&summary(&tally, vendor.calls()));

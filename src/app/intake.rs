@@ -3,10 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
-use jiff::Timestamp;
-
-use crate::bug;
-use crate::documents::{Broken, Documents};
+use crate::documents::Broken;
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::outcome::{Of, Outcome, Verdict, Warning, WarningCode};
 use crate::domain::work::Work;
@@ -19,6 +16,7 @@ use crate::time::{self, stop};
 use super::console::Console;
 use super::input::Input;
 use super::stream;
+use super::unread::{self, Unread};
 
 /// What is done with an event that is not skipped at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,23 +54,9 @@ impl<'a, 'c> Intake<'a, 'c> {
 
     /// Takes all documents of an input, those at once that come at once.
     pub fn take_all(&mut self, input: Input) {
-        let mut numbered = Some(Documents::new(input).zip(1..));
-        let mut documents = std::iter::from_fn(move || {
-            let next = bug::caught(|| numbered.as_mut()?.next());
-            match next.transpose()? {
-                Ok((document, number)) => Some(
-                    bug::caught(|| unless_skipped(read(document, number, time::timestamp())))
-                        .unwrap_or_else(|bug| of_no_event(bug, Some(number))),
-                ),
-                // Nobody knows where the next document would begin.
-                Err(bug) => {
-                    numbered = None;
-                    Some(of_no_event(bug, None))
-                }
-            }
-        });
+        let mut documents = unread::documents(input);
         // What needs no work needs no company, and so no thread that looks for it.
-        while let Some(document) = stop::idle(|| documents.next()) {
+        while let Some(document) = stop::idle(|| documents.next().map(Unread::read)) {
             if document.is_ok() {
                 let gone = self.console.gone();
                 let is_over = || stop::is_told() || gone.load(Ordering::Relaxed);
@@ -164,12 +148,12 @@ fn tell(console: &mut Console, outcome: &Outcome) -> ControlFlow<()> {
 }
 
 /// Reads the document of that number. Ends here what is no event.
-pub fn read(document: Result<Vec<u8>, Broken>, number: usize, now: Timestamp) -> Document {
+pub fn read(document: Result<Vec<u8>, Broken>, number: usize) -> Document {
     let payload = match document {
         Ok(payload) => payload,
         Err(broken) => return of_no_event(broken.into(), Some(number)),
     };
-    match webhook::parse(&payload, now) {
+    match webhook::parse(&payload, time::timestamp()) {
         Ok(event) => Ok(Arrived {
             event: Box::new(event),
             payload,
@@ -179,7 +163,7 @@ pub fn read(document: Result<Vec<u8>, Broken>, number: usize, now: Timestamp) ->
 }
 
 /// What came of a document that is no event, or not to be read as one.
-fn of_no_event(failure: Failure, document: Option<usize>) -> Document {
+pub fn of_no_event(failure: Failure, document: Option<usize>) -> Document {
     let of = Of {
         document,
         ..Of::default()

@@ -18,13 +18,15 @@ use super::intake::{Document, Intake, read, unless_skipped};
 pub fn take(services: &Services, intake: &mut Intake, mut input: Input) -> Result<(), Failure> {
     let body = stop::idle(|| read_all(&mut input))?;
     let verified = verify(services, &body)?;
-    if Documents::new(body.as_slice()).take(2).count() > 1 {
+    let mut documents = Documents::of(body, std::io::empty());
+    let only = documents.next();
+    if documents.next().is_some() {
         let hint = "a delivery is one document: pass each with its own signature";
         let message = "more than one document stands under one signature";
         return Err(Failure::new(Kind::Payload, message, hint));
     }
-    for (document, number) in Documents::new(body.as_slice()).zip(1..) {
-        let document = read(document, number, time::timestamp());
+    if let Some(document) = only {
+        let document = read(document, 1);
         let document = unless_skipped(of_signer(services, document, &verified));
         intake.take(vec![document]);
     }

@@ -1,13 +1,15 @@
 //! Standard input in windows: what comes together is worked on together.
 //!
 //! A thread reads ahead by a few documents while the last window is worked on, so memory is bounded
-//! by a window and these, and a slow stream has each result at once.
+//! by a window and these, and a slow stream has each result at once. It does not look into a large
+//! one: memory that a thread has taken stays its own when others free it, and would come on top.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use super::intake::Document;
+use super::unread::Unread;
 
 /// Most documents of a window.
 pub const DOCUMENTS: usize = 1000;
@@ -21,10 +23,25 @@ const AHEAD: usize = 8;
 /// it. So at most one of them is in memory.
 const LARGE: usize = 1024 * 1024;
 
+/// What is read ahead.
+enum Ahead {
+    Read(Document),
+    Large(Unread),
+}
+
+impl Ahead {
+    fn read(self) -> Document {
+        match self {
+            Self::Read(document) => document,
+            Self::Large(document) => document.read(),
+        }
+    }
+}
+
 /// Hands on `first` and all that comes after it, window by window.
 pub fn windows(
     first: Document,
-    rest: impl Iterator<Item = Document> + Send + 'static,
+    rest: impl Iterator<Item = Unread> + Send + 'static,
     is_over: impl Fn() -> bool,
     mut take: impl FnMut(Vec<Document>),
 ) {
@@ -40,8 +57,13 @@ pub fn windows(
             let Some(document) = rest.next() else {
                 return;
             };
-            hold = size(&document) >= LARGE;
-            if sender.send(document).is_err() {
+            hold = document.size() >= LARGE;
+            let ahead = if hold {
+                Ahead::Large(document)
+            } else {
+                Ahead::Read(document.read())
+            };
+            if sender.send(ahead).is_err() {
                 return;
             }
         }
@@ -59,10 +81,10 @@ pub fn windows(
 }
 
 /// The next document; `None` at the end, and when the run is over and nothing more was read.
-fn following(documents: &Receiver<Document>, is_over: impl Fn() -> bool) -> Option<Document> {
+fn following(documents: &Receiver<Ahead>, is_over: impl Fn() -> bool) -> Option<Document> {
     loop {
         match documents.recv_timeout(LINGER) {
-            Ok(document) => return Some(document),
+            Ok(ahead) => return Some(ahead.read()),
             Err(RecvTimeoutError::Timeout) if !is_over() => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
         }
@@ -76,14 +98,15 @@ fn size(document: &Document) -> usize {
 }
 
 /// The document and those that come with it.
-fn window(first: Document, documents: &Receiver<Document>) -> Vec<Document> {
+fn window(first: Document, documents: &Receiver<Ahead>) -> Vec<Document> {
     let mut last = size(&first);
     let mut bytes = last;
     let mut window = vec![first];
     while window.len() < DOCUMENTS && bytes < BYTES && last < LARGE {
-        let Ok(document) = documents.recv_timeout(LINGER) else {
+        let Ok(ahead) = documents.recv_timeout(LINGER) else {
             break;
         };
+        let document = ahead.read();
         last = size(&document);
         bytes += last;
         window.push(document);

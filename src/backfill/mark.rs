@@ -8,7 +8,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::quo::api::history::{Activity, Thread};
+use crate::domain::id::{ConversationId, NumberId};
+use crate::quo::api::history::Activity;
 use crate::store::{self, Store};
 
 use super::Options;
@@ -49,11 +50,17 @@ impl Span {
             .is_none_or(|(at, id)| (activity.at, activity.id.as_str()) > (*at, id));
         past && self.from <= activity.at && activity.at < self.to
     }
+
+    /// Leaves only what comes after this one.
+    pub fn go_on_after(&mut self, activity: &Activity) {
+        self.from = self.from.max(activity.at);
+        self.past = Some((activity.at, activity.id.to_string()));
+    }
 }
 
 /// Where a thread stands in the order of a run.
-pub fn place(thread: &Thread) -> String {
-    format!("{}/{}", thread.number, thread.id)
+pub fn place(number: &NumberId, conversation: &ConversationId) -> String {
+    format!("{number}/{conversation}")
 }
 
 /// What is to be told of the thread at `place`, after a run that got as far as `before`.

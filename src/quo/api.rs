@@ -24,8 +24,6 @@ pub use self::contacts::{ContactPage, Record};
 pub use self::numbers::OwnNumber;
 pub use self::refusal::{Error, QuoRefusal};
 
-use serde_json::Value;
-
 use self::conversations::Conversation;
 use self::history::{Activity, Query};
 use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
@@ -104,13 +102,13 @@ impl<'a> Quo<'a> {
         artifacts::fetch(id, kind, |surface, request| self.send(surface, request))
     }
 
-    /// Fetches the same as Quo's own JSON, without a look at the dated surface; `None` when it is
-    /// not there or not ready.
+    /// Fetches the same as Quo's own JSON, on one line, without a look at the dated surface; `None`
+    /// when it is not there or not ready.
     pub fn fetch_artifact_record(
         &self,
         id: &ActivityId,
         kind: ArtifactKind,
-    ) -> Result<Option<Value>, Error> {
+    ) -> Result<Option<String>, Error> {
         artifacts::fetch_record(id, kind, |request| self.send(Surface::V1, request))
     }
 

@@ -12,4 +12,4 @@ pub mod message;
 pub mod parties;
 
 pub use self::artifact::Availability;
-pub use self::fields::{Fields, OBJECT, Oddities};
+pub use self::fields::{Fields, OBJECT, Oddities, each_entry, each_item};

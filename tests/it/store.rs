@@ -239,7 +239,7 @@ fn rosa() -> Phone {
 
 /// Receives one event.
 fn receive(store: &Store, arrival: &Arrival) -> quotion::store::Result<Standing> {
-    Ok(store.receive(std::slice::from_ref(arrival))?.remove(0))
+    Ok(store.receive(&mut [arrival.clone()])?.remove(0))
 }
 
 fn arrival(name: &str, delay: Duration) -> Arrival {
@@ -618,8 +618,9 @@ fn events_received_together_keep_their_order_and_tell_how_far_each_has_got(groun
     let store = ground.open();
     receive(&store, &arrival("EV5", Duration::ZERO)).expect("receive");
     store.finish(&event("EV5"), &finish(&[])).expect("finish");
-    let arrivals = ["EV9", "EV5", "EV1", "EV9", "EV4"].map(|name| arrival(name, Duration::ZERO));
-    let found = store.receive(&arrivals).expect("receive");
+    let mut arrivals =
+        ["EV9", "EV5", "EV1", "EV9", "EV4"].map(|name| arrival(name, Duration::ZERO));
+    let found = store.receive(&mut arrivals).expect("receive");
     let waiting = || Standing::Waiting { attempts: 0 };
     assert_eq!(
         found,
@@ -637,17 +638,17 @@ fn events_received_together_keep_their_order_and_tell_how_far_each_has_got(groun
             .map(|n| arrival(&format!("EV{}", 1000 + n), Duration::ZERO))
             .collect();
         let back: Vec<Arrival> = forth.iter().rev().cloned().collect();
-        for arrivals in [forth, back] {
+        for mut arrivals in [forth, back] {
             scope.spawn(move || {
                 ground
                     .open()
-                    .receive(&arrivals)
+                    .receive(&mut arrivals)
                     .expect("nobody waits crosswise")
             });
         }
     });
     assert_eq!(names(&store, &Selection::Due).len(), 83);
-    assert_eq!(store.receive(&[]).expect("nothing"), []);
+    assert_eq!(store.receive(&mut []).expect("nothing"), []);
 }
 
 fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {

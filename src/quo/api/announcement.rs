@@ -5,136 +5,184 @@
 //! tests here hold one to the other. Ids are made from the activity's, so that the same thing is
 //! the same event in every run.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::history::{Activity, State, Thread};
 use crate::domain::call::ArtifactKind;
 use crate::domain::id::EventId;
 use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
+use crate::json_line;
+use crate::quo::words::{each_entry, each_item};
 
-/// The event of a call or text; `None` for one that is not over or did not get through.
-pub fn activity(thread: &Thread, activity: &Activity) -> Option<Value> {
+/// The event of a call or text, as one line of JSON; `None` for one that is not over or did not get
+/// through.
+pub fn activity(thread: &Thread, activity: &Activity) -> Option<String> {
     let event_type = match (activity.state, activity.direction) {
         (State::Open, _) => return None,
         (State::Answered | State::Unanswered, _) => "call.completed",
         (State::Text, Direction::Incoming) => "message.received",
         (State::Text, Direction::Outgoing) => "message.delivered",
     };
-    let (word, object) = match activity.state {
-        State::Text => (
-            "message",
-            with(&activity.record, &[("object", json!("message"))]),
-        ),
-        State::Open | State::Answered | State::Unanswered => ("call", call(thread, activity)),
+    let object = match activity.state {
+        State::Text => put_in(&activity.record, &[("object", &text("message"))]),
+        State::Open | State::Answered | State::Unanswered => call(thread, activity, "null"),
     };
-    Some(event(thread, activity, word, event_type, &object))
+    Some(event(thread, activity, event_type, &object))
 }
 
-/// The event of something that belongs to a call; `data` is Quo's reply about it. `None` for a
-/// voicemail, which v4 does not announce.
+/// The event of something that belongs to a call, as one line of JSON; `data` is Quo's reply about
+/// it, on one line too. `None` for a voicemail, which v4 does not announce.
 pub fn artifact(
     thread: &Thread,
     activity: &Activity,
     kind: ArtifactKind,
-    data: &Value,
-) -> Option<Value> {
-    let fields = || data.as_object().cloned().unwrap_or_default();
-    let call_id = ("callId", json!(activity.id.as_str()));
-    let (word, event_type, object) = match kind {
+    data: &str,
+) -> Option<String> {
+    let (event_type, object) = match kind {
         ArtifactKind::Voicemail => return None,
-        ArtifactKind::Recording => {
-            let recordings = ("recordings", finished(data));
-            (
-                "recording",
-                "call.recording.completed",
-                with(&call(thread, activity), &[recordings]),
-            )
-        }
-        ArtifactKind::Summary => {
-            let object = with(&fields(), &[("object", json!("callSummary")), call_id]);
-            ("summary", "call.summary.completed", object)
-        }
-        ArtifactKind::Transcript => {
-            let object = with(&fields(), &[("object", json!("callTranscript")), call_id]);
-            ("transcript", "call.transcript.completed", object)
-        }
+        ArtifactKind::Recording => (
+            "call.recording.completed",
+            call(thread, activity, &finished(data)),
+        ),
+        ArtifactKind::Summary => (
+            "call.summary.completed",
+            part(data, "callSummary", activity),
+        ),
+        ArtifactKind::Transcript => (
+            "call.transcript.completed",
+            part(data, "callTranscript", activity),
+        ),
     };
-    Some(event(thread, activity, word, event_type, &object))
+    Some(event(thread, activity, event_type, &object))
 }
 
-fn event(
-    thread: &Thread,
-    activity: &Activity,
-    word: &str,
-    event_type: &str,
-    object: &Map<String, Value>,
-) -> Value {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Announced<'a> {
+    id: &'a str,
+    object: &'static str,
+    api_version: &'static str,
+    created_at: &'a str,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    data: About<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct About<'a> {
+    object: Box<RawValue>,
+    deep_link: &'a str,
+}
+
+/// The id has what the type is about: `call` of `call.completed`, `summary` of
+/// `call.summary.completed`. `object` is JSON.
+fn event(thread: &Thread, activity: &Activity, event_type: &str, object: &str) -> String {
     let (number, conversation, id) = (&thread.number, &thread.id, &activity.id);
-    let ended = activity
-        .record
-        .get("completedAt")
-        .filter(|ended| ended.is_string());
-    json!({
-        "id": EventId::made(&format!("backfill-{word}"), id).as_str(),
-        "object": "event",
-        "apiVersion": "v4",
-        "createdAt": ended.cloned().unwrap_or_else(|| json!(activity.at.to_string())),
-        "type": event_type,
-        "data": {
-            "object": object,
-            "deepLink": format!("https://my.quo.com/inbox/{number}/c/{conversation}?at={id}"),
+    let word = event_type.rsplit('.').nth(1).unwrap_or_default();
+    let ended = field(&activity.record, "completedAt")
+        .and_then(|ended| serde_json::from_str::<String>(ended).ok());
+    json_line::render(&Announced {
+        id: EventId::made(&format!("backfill-{word}"), id).as_str(),
+        object: "event",
+        api_version: "v4",
+        created_at: &ended.unwrap_or_else(|| activity.at.to_string()),
+        event_type,
+        data: About {
+            object: serde_json::from_str(object).unwrap_or_else(|_| RawValue::NULL.to_owned()),
+            deep_link: &format!("https://my.quo.com/inbox/{number}/c/{conversation}?at={id}"),
         },
     })
 }
 
-/// The call as v4 has it: the caller first, and no recordings, which have an event of their own.
-fn call(thread: &Thread, activity: &Activity) -> Map<String, Value> {
-    let listed = activity
-        .record
-        .get("participants")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    let mut others: Vec<&str> = listed
-        .filter_map(Value::as_str)
-        .filter(|other| Phone::parse(other).as_ref() != Some(&thread.own))
-        .collect();
+/// The call as v4 has it: the caller first, and no recordings but in an event of their own.
+fn call(thread: &Thread, activity: &Activity, recordings: &str) -> String {
+    let mut others = Vec::new();
+    each_item(
+        field(&activity.record, "participants").unwrap_or("[]"),
+        |other| {
+            let other = serde_json::from_str::<String>(other).ok();
+            let is_own = |other: &String| Phone::parse(other).as_ref() == Some(&thread.own);
+            others.extend(other.filter(|other| !is_own(other)));
+        },
+    );
     if others.is_empty() {
-        others = thread.others.iter().map(Phone::as_str).collect();
+        others.extend(thread.others.iter().map(Phone::to_string));
     }
-    let own = vec![thread.own.as_str()];
+    let own = vec![thread.own.to_string()];
     let participants = match activity.direction {
         Direction::Incoming => [others, own].concat(),
         Direction::Outgoing => [own, others].concat(),
     };
     let changes = [
-        ("object", json!("call")),
-        ("participants", json!(participants)),
-        ("recordings", Value::Null),
+        ("object", text("call")),
+        ("participants", json_line::render(&participants)),
+        ("recordings", recordings.to_owned()),
     ];
-    with(&activity.record, &changes)
+    put_in(
+        &activity.record,
+        &changes
+            .each_ref()
+            .map(|(name, json)| (*name, json.as_str())),
+    )
 }
 
-/// The record with some fields of the delivery put in; no contact is matched in lists.
-fn with(record: &Map<String, Value>, changes: &[(&str, Value)]) -> Map<String, Value> {
-    let mut object = record.clone();
-    object.entry("contactIds").or_insert_with(|| json!([]));
-    object.extend(
-        changes
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone())),
-    );
-    object
+/// What belongs to a call, as v4 has it.
+fn part(data: &str, word: &str, activity: &Activity) -> String {
+    let call_id = text(activity.id.as_str());
+    put_in(data, &[("object", &text(word)), ("callId", &call_id)])
+}
+
+/// The object with some fields put in; no contact is matched in lists. Names and values are JSON.
+fn put_in(object: &str, changes: &[(&str, &str)]) -> String {
+    let mut all = String::with_capacity(object.len() + 256);
+    let mut has_contacts = false;
+    let mut push = |name: &str, value: &str| {
+        let before = if all.is_empty() { '{' } else { ',' };
+        all.extend([before.to_string().as_str(), &text(name), ":", value]);
+    };
+    each_entry(object, |name, value| {
+        if changes.iter().all(|(changed, _)| *changed != name) {
+            has_contacts |= name == "contactIds";
+            push(&name, value);
+        }
+    });
+    for (name, value) in changes {
+        push(name, value);
+    }
+    if !has_contacts {
+        push("contactIds", "[]");
+    }
+    all.push('}');
+    all
 }
 
 /// The parts of a recording that have a link; of the others there is nothing to wait for.
-fn finished(recordings: &Value) -> Value {
-    let parts = recordings.as_array().into_iter().flatten();
-    parts
-        .filter(|part| part["url"].is_string())
-        .cloned()
-        .collect()
+fn finished(recordings: &str) -> String {
+    let mut all = Vec::new();
+    each_item(recordings, |part| {
+        if field(part, "url").is_some_and(|url| url.starts_with('"')) {
+            all.push(part);
+        }
+    });
+    format!("[{}]", all.join(","))
+}
+
+/// The JSON of a field that is there and not null; of several with that name, of the last.
+fn field<'a>(object: &'a str, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    each_entry(object, |other, value| {
+        if other == name {
+            found = Some(value);
+        }
+    });
+    found.filter(|value| *value != "null")
+}
+
+fn text(text: &str) -> String {
+    json_line::render(&text)
 }
 
 #[cfg(test)]
@@ -148,6 +196,7 @@ mod tests {
     use crate::domain::id::{ConversationId, NumberId};
     use crate::quo::webhook;
     use jiff::Timestamp;
+    use serde_json::{Value, json};
 
     fn thread(others: &[&str]) -> Thread {
         Thread {
@@ -173,8 +222,23 @@ mod tests {
         webhook::parse(event.to_string().as_bytes(), Timestamp::UNIX_EPOCH).expect("readable")
     }
 
-    fn data(name: &str) -> Value {
-        serde_json::from_slice::<Value>(&sample(name)).expect("JSON")["data"].clone()
+    /// The event of a listed call or text.
+    fn activity(thread: &Thread, listed: &Activity) -> Option<Value> {
+        super::activity(thread, listed).map(|line| json_of(&line))
+    }
+
+    fn artifact(listed: &Activity, kind: ArtifactKind, data: &str) -> Option<Value> {
+        super::artifact(&rosa(), listed, kind, data).map(|line| json_of(&line))
+    }
+
+    fn json_of(line: &str) -> Value {
+        assert!(!line.contains(['\n', '\r']), "{line}");
+        serde_json::from_str(line).expect("JSON")
+    }
+
+    fn data(name: &str) -> String {
+        let reply: Value = serde_json::from_slice(&sample(name)).expect("JSON");
+        reply["data"].to_string()
     }
 
     /// Contacts are matched in deliveries only, and a delivery has a time of its own.
@@ -214,12 +278,12 @@ mod tests {
             json!(["+14155550110", "+12025550147"])
         );
         let recordings = data("api-v1.call-recordings");
-        let recorded = artifact(&rosa(), &calls[0], Recording, &recordings).expect("an event");
+        let recorded = artifact(&calls[0], Recording, &recordings).expect("an event");
         assert_eq!(
             subject(read(&recorded)),
             subject(delivered("legacy-v4.call.recording.completed"))
         );
-        assert_eq!(artifact(&rosa(), &calls[0], Voicemail, &json!({})), None);
+        assert_eq!(artifact(&calls[0], Voicemail, "{}"), None);
     }
 
     #[test]
@@ -239,7 +303,7 @@ mod tests {
                 "legacy-v4.call.transcript.completed",
             ),
         ] {
-            let event = artifact(&rosa(), call, kind, &data(reply)).expect("an event");
+            let event = artifact(call, kind, &data(reply)).expect("an event");
             assert_eq!(event["type"], delivered(delivery).event_type);
             let Subject::Call(told) = read(&event).subject else {
                 panic!("a call")

@@ -6,13 +6,14 @@
 //! inside the call. <https://www.quo.com/docs/mdx/api-reference/calls/get-recordings-for-a-call>
 //! `…/get-a-voicemail-for-a-call` `…/get-a-summary-for-a-call` `…/get-a-transcription-for-a-call`
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::refusal::Error;
 use super::{Surface, wire};
 use crate::domain::call::{Artifact, ArtifactKind, Utterance};
 use crate::domain::id::ActivityId;
 use crate::http::Request;
+use crate::json_line;
 use crate::quo::words::{Availability, Fields, OBJECT, Oddities, artifact};
 
 const REPLY: &[&str] = &["data"];
@@ -62,18 +63,21 @@ where
     or_absent(read, id, kind)
 }
 
-/// Fetches what belongs to a call as Quo's own JSON, if it is ready.
+/// Fetches what belongs to a call as Quo's own JSON, on one line, if it is ready.
 pub(super) fn fetch_record<F>(
     id: &ActivityId,
     kind: ArtifactKind,
     send: F,
-) -> Result<Option<Value>, Error>
+) -> Result<Option<String>, Error>
 where
     F: Fn(Request) -> Result<Vec<u8>, Error>,
 {
     let read = send(get(id, kind)).and_then(|body| {
         Ok(match parse(&body, kind)? {
-            Availability::Ready(_) => Availability::Ready(wire::data("part of a call", &body)?),
+            Availability::Ready(_) => {
+                let data: &RawValue = wire::data("part of a call", &body)?;
+                Availability::Ready(json_line::compact(data.get()))
+            }
             Availability::Pending => Availability::Pending,
             Availability::Absent => Availability::Absent,
         })
@@ -181,6 +185,7 @@ mod tests {
     use super::super::tests::refused;
     use super::*;
     use crate::domain::call::Speaker;
+    use serde_json::Value;
 
     #[test]
     fn artifact_that_is_not_there_or_not_in_the_plan_is_absent() {

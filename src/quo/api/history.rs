@@ -8,7 +8,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::paging::{self, Page};
 use super::refusal::Error;
@@ -17,6 +17,7 @@ use crate::domain::id::{ActivityId, ConversationId, NumberId};
 use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 use crate::http::Request;
+use crate::json_line;
 use crate::quo::words::parties::direction;
 
 /// Most that Quo gives on one page.
@@ -60,8 +61,15 @@ pub struct Activity {
     pub direction: Direction,
     /// What it is, and how far it has got.
     pub state: State,
-    /// The record as Quo gave it.
-    pub(super) record: Map<String, Value>,
+    /// The record as Quo gave it: a JSON object, on one line.
+    pub(super) record: String,
+}
+
+impl Activity {
+    /// Bytes that it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.record.len() + self.id.as_str().len()
+    }
 }
 
 /// What a listed record is, as far as that decides whether it is told.
@@ -118,6 +126,9 @@ fn parse(
 ) -> Result<Activity, Error> {
     let wire: Wire = wire::value(what, raw.as_bytes())?;
     let bad = |cause: &dyn std::fmt::Display| Error::unreadable(what, cause, raw.as_bytes());
+    if !raw.starts_with('{') {
+        return Err(bad(&"no object"));
+    }
     let direction = wire
         .direction
         .as_deref()
@@ -128,12 +139,12 @@ fn parse(
         at: wire::time(wire.created_at.as_deref()).ok_or_else(|| bad(&"no time"))?,
         direction,
         state: state(&wire, direction),
-        record: wire::value(what, raw.as_bytes())?,
+        record: json_line::compact(raw),
     })
 }
 
 fn call_state(wire: &Wire, _: Direction) -> State {
-    let by_ai = !matches!(wire.ai_handled, Value::Null | Value::Bool(false));
+    let by_ai = wire.ai_handled.is_some_and(|by_ai| by_ai.get() != "false");
     match wire.status.as_deref() {
         Some("queued" | "initiated" | "ringing" | "in-progress") => State::Open,
         Some(_) | None if wire.answered_at.is_some() || by_ai => State::Answered,
@@ -152,14 +163,14 @@ fn message_state(wire: &Wire, direction: Direction) -> State {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Wire {
+struct Wire<'a> {
     id: String,
     direction: Option<String>,
     status: Option<String>,
     created_at: Option<String>,
     answered_at: Option<String>,
-    #[serde(default)]
-    ai_handled: Value,
+    #[serde(default, borrow)]
+    ai_handled: Option<&'a RawValue>,
 }
 
 #[cfg(test)]

@@ -88,8 +88,9 @@ fn step<T>(seen: &mut HashSet<String>, page: Page<T>) -> Result<Page<T>, Error> 
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WirePage {
-    data: wire::Records,
+struct WirePage<'a> {
+    #[serde(borrow)]
+    data: wire::Records<'a>,
     next_page_token: Option<String>,
 }
 

@@ -359,7 +359,7 @@ fn told(page: Result<paging::Page<Activity>, Error>) -> String {
     events
         .map(|event| {
             shown(
-                webhook::parse(event.to_string().as_bytes(), Timestamp::UNIX_EPOCH)
+                webhook::parse(event.as_bytes(), Timestamp::UNIX_EPOCH)
                     .map_err(|err| Error::unreadable("event", err, b"")),
             )
         })

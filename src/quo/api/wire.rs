@@ -34,13 +34,10 @@ pub(super) fn value<'a, T: Deserialize<'a>>(
 }
 
 /// The records of a list. A page holds at most 100; only the list of own numbers is not paged.
-pub(super) type Records = AtMost<Box<RawValue>, 10_000>;
+pub(super) type Records<'a> = AtMost<&'a RawValue, 10_000>;
 
 /// Reads each record of a list alone; one that cannot be read is left out with a warning.
-pub(super) fn each<T>(
-    records: &[Box<RawValue>],
-    read: impl Fn(&str) -> Result<T, Error>,
-) -> Vec<T> {
+pub(super) fn each<T>(records: &[&RawValue], read: impl Fn(&str) -> Result<T, Error>) -> Vec<T> {
     let read = |record: &RawValue| {
         read(record.get())
             .inspect_err(|err| log::warn!("record left out: {err}"))

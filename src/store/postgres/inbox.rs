@@ -15,7 +15,7 @@ use super::super::{Arrival, Finish, Patience, Result, Selection, Standing, Troub
 use super::{Param, Postgres, text};
 
 impl Postgres {
-    pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
+    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<Standing>> {
         // Each a moment after the one before, so that their order is kept; and in the order of
         // their ids, so that two processes never wait for each other crosswise.
         let sql = "INSERT INTO quotion_inbox

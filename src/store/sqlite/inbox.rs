@@ -15,30 +15,27 @@ use super::super::{
 use super::Sqlite;
 
 impl Sqlite {
-    pub fn receive(&self, arrivals: &[Arrival]) -> Result<Vec<Standing>> {
+    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<Standing>> {
         let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, \
             next_try_at, received_at, updated_at)
                    VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?6) ON CONFLICT (event_id) DO NOTHING";
         let now = self.millis();
+        let is_alone = arrivals.len() == 1;
         let insert = |connection: &Connection| {
             let mut insert = connection.prepare_cached(sql)?;
-            for arrival in arrivals {
-                let Arrival {
-                    id,
-                    event_type,
-                    payload,
-                    ..
-                } = arrival;
+            for arrival in &mut *arrivals {
                 let activity = arrival.activity.as_ref().map(ActivityId::as_str);
-                let due = self.millis_after(arrival.delay);
-                insert.execute(params![
-                    id.as_str(),
-                    event_type,
-                    activity,
-                    payload,
-                    due,
-                    now
-                ])?;
+                insert.raw_bind_parameter(1, arrival.id.as_str())?;
+                insert.raw_bind_parameter(2, &arrival.event_type)?;
+                insert.raw_bind_parameter(3, activity)?;
+                insert.raw_bind_parameter(4, &arrival.payload)?;
+                insert.raw_bind_parameter(5, self.millis_after(arrival.delay))?;
+                insert.raw_bind_parameter(6, now)?;
+                if is_alone {
+                    // SQLite has a copy, and is about to make a second one.
+                    arrival.payload = Vec::new();
+                }
+                insert.raw_execute()?;
             }
             Ok(())
         };
