@@ -24,12 +24,13 @@ use crate::http::Vendor;
 use crate::quo;
 use crate::quo::api::history::{Activity, Query, State, Thread};
 use crate::quo::api::{OwnNumber, Quo, announcement, paging};
+use crate::services::Services;
 use crate::store::{self, Store};
 use crate::time::Deadline;
 
-use held::Held;
+use held::OldestFirst;
 use listed::Listed;
-use mark::{Mark, Span};
+use mark::{Mark, Period};
 
 /// Kinds that are asked for; of a voicemail the event of the missed call takes care.
 const KINDS: [ArtifactKind; 3] = [
@@ -40,16 +41,6 @@ const KINDS: [ArtifactKind; 3] = [
 /// Asked for beyond the span on both sides, because Quo does not tell whether its bounds count
 /// themselves.
 const MARGIN: SignedDuration = SignedDuration::from_secs(1);
-
-/// What a backfill works with.
-pub struct Sources<'a> {
-    /// What is synced, and how far an interrupted run got.
-    pub store: &'a Store,
-    /// Quo.
-    pub vendor: &'a Vendor,
-    /// Longest time for one request, retries included.
-    pub patience: Option<Duration>,
-}
 
 /// What is to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +92,8 @@ pub struct Tally {
     pub groups: usize,
     /// Threads that Quo refused.
     pub refused: usize,
+    /// Requests to Quo, repeats included.
+    pub requests: u64,
 }
 
 /// What went wrong.
@@ -178,22 +171,39 @@ impl From<store::Error> for Error {
 /// Who hears of what happens; an error ends the run.
 pub type Listener<'a> = &'a mut dyn FnMut(Happening) -> std::io::Result<()>;
 
-/// Finds the events and tells each. What was found before a failure has been told by then, and the
-/// same command goes on there, unless nobody listened any more.
-pub fn run(sources: &Sources, options: &Options, listener: Listener) -> (Tally, Result<(), Error>) {
-    let mut run = Run {
-        sources,
+/// Finds the events and tells each. What was found before an error has been told by then, and the
+/// same command goes on there, unless nobody listened any more. Fails before anything is asked
+/// without store or key.
+pub fn run(
+    services: &Services,
+    options: &Options,
+    listener: Listener,
+) -> Result<(Tally, Result<(), Error>), Failure> {
+    let vendor = services.quo()?.ok_or_else(|| {
+        Failure::config(
+            "OPENPHONE_API_KEY is not set",
+            "make a key in Quo's workspace settings, under API",
+        )
+    })?;
+    let mut walk = Walk {
+        store: services.store()?,
+        vendor,
+        patience: services.settings.deadline,
         options,
         listener,
         tally: Tally::default(),
         refusal: None,
     };
-    let ended = run.all();
-    (run.tally, ended)
+    let ended = walk.all();
+    walk.tally.requests = vendor.calls();
+    Ok((walk.tally, ended))
 }
 
-struct Run<'a> {
-    sources: &'a Sources<'a>,
+struct Walk<'a> {
+    store: &'a Store,
+    vendor: &'a Vendor,
+    /// Longest time for one request, retries included.
+    patience: Option<Duration>,
     options: &'a Options,
     listener: Listener<'a>,
     tally: Tally,
@@ -201,9 +211,9 @@ struct Run<'a> {
     refusal: Option<quo::Error>,
 }
 
-impl Run<'_> {
+impl Walk<'_> {
     fn all(&mut self) -> Result<(), Error> {
-        let before = Mark::load(self.sources.store, &self.options.key)?;
+        let before = Mark::load(self.store, &self.options.key)?;
         if before.is_some() {
             log::info!("an interrupted backfill is continued");
         }
@@ -229,7 +239,7 @@ impl Run<'_> {
             self.tally.threads += 1;
             self.tell(Happening::Done)?;
         }
-        self.sources.store.forget_snapshot(&self.options.key)?;
+        self.store.forget_snapshot(&self.options.key)?;
         self.refusal.take().map_or(Ok(()), |err| Err(err.into()))
     }
 
@@ -245,10 +255,10 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let key = &self.options.key;
         match ended {
-            Err(Error::Output(_)) => Ok(self.sources.store.forget_snapshot(key)?),
+            Err(Error::Output(_)) => Ok(self.store.forget_snapshot(key)?),
             Ok(()) if !told => Ok(()),
             Ok(()) | Err(_) if before.is_some_and(|before| before.is_beyond(mark)) => Ok(()),
-            Ok(()) | Err(_) => Ok(mark.save(self.sources.store, key)?),
+            Ok(()) | Err(_) => Ok(mark.save(self.store, key)?),
         }
     }
 
@@ -289,7 +299,7 @@ impl Run<'_> {
         Ok(threads.in_order())
     }
 
-    fn thread(&mut self, thread: &Thread, mut span: Span, mark: &mut Mark) -> Result<(), Error> {
+    fn thread(&mut self, thread: &Thread, mut span: Period, mark: &mut Mark) -> Result<(), Error> {
         if thread.others.len() > 1 {
             self.tally.groups += 1;
             log::info!(
@@ -315,13 +325,13 @@ impl Run<'_> {
     }
 
     /// Calls and texts of a thread that are over: the oldest, as many as can be held.
-    fn activities(&self, thread: &Thread, span: &Span) -> Result<Held, Error> {
+    fn activities(&self, thread: &Thread, span: &Period) -> Result<OldestFirst, Error> {
         let query = Query {
             thread,
             after: span.from - MARGIN,
             before: span.to + MARGIN,
         };
-        let mut held = Held::default();
+        let mut held = OldestFirst::default();
         let mut add = |page: Vec<Activity>| {
             let told = |activity: &Activity| activity.state != State::Open && span.holds(activity);
             page.into_iter().filter(told).for_each(|it| held.add(it));
@@ -342,7 +352,7 @@ impl Run<'_> {
     /// The events of a call or text, all of them fetched before the first is told, so that none is
     /// told twice.
     fn events(&mut self, thread: &Thread, activity: &Activity) -> Result<Vec<String>, Error> {
-        let entries = self.sources.store.entries(&activity.id)?;
+        let entries = self.store.entries(&activity.id)?;
         let synced = !entries.is_empty() && entries.iter().all(|entry| entry.written);
         let wanted = match self.options.scope {
             Scope::All => true,
@@ -379,11 +389,8 @@ impl Run<'_> {
 
     /// Quo, for one request.
     fn quo(&self) -> Quo<'_> {
-        let deadline = self
-            .sources
-            .patience
-            .map_or_else(Deadline::none, Deadline::within);
-        Quo::new(self.sources.vendor, deadline)
+        let deadline = self.patience.map_or_else(Deadline::none, Deadline::within);
+        Quo::new(self.vendor, deadline)
     }
 }
 

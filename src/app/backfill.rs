@@ -1,7 +1,7 @@
 //! `quotion backfill`: events on stdout and nothing else, whatever happens; the rest goes to
 //! stderr.
 
-use crate::backfill::{self, Happening, Options, Scope, Sources, Tally};
+use crate::backfill::{self, Happening, Options, Scope, Tally};
 use crate::cli::BackfillArgs;
 use crate::config;
 use crate::domain::failure::{Failure, Kind};
@@ -14,20 +14,9 @@ use super::console::Console;
 /// Prints the events.
 pub fn run(services: &Services, args: &BackfillArgs, console: &mut Console) -> Result<(), Failure> {
     let options = options(services, args)?;
-    let vendor = services.quo()?.ok_or_else(|| {
-        Failure::config(
-            "OPENPHONE_API_KEY is not set",
-            "make a key in Quo's workspace settings, under API",
-        )
-    })?;
-    let sources = Sources {
-        store: services.store()?,
-        vendor,
-        patience: services.settings.deadline,
-    };
     stop::watch(exit::NOT_NOW);
     let progress = console.progress();
-    let (tally, ended) = backfill::run(&sources, &options, &mut |happening| match happening {
+    let found = backfill::run(services, &options, &mut |happening| match happening {
         Happening::Threads(count) => {
             progress.expect(count);
             Ok(())
@@ -39,7 +28,8 @@ pub fn run(services: &Services, args: &BackfillArgs, console: &mut Console) -> R
         Happening::Event(event) => console.line(event),
     });
     progress.end();
-    console.summary(&summary(&tally, vendor.calls()));
+    let (tally, ended) = found?;
+    console.summary(&summary(&tally));
     match ended {
         // The console has told of it, but for a reader that has had enough.
         Err(backfill::Error::Output(_)) => Ok(()),
@@ -91,7 +81,7 @@ fn options(services: &Services, args: &BackfillArgs) -> Result<Options, Failure>
     })
 }
 
-fn summary(tally: &Tally, requests: u64) -> String {
+fn summary(tally: &Tally) -> String {
     let some = |text: &str, count: usize| {
         if count == 0 {
             String::new()
@@ -100,11 +90,12 @@ fn summary(tally: &Tally, requests: u64) -> String {
         }
     };
     format!(
-        "backfill: events: {}; conversations: {}{}{}{}; requests: {requests}",
+        "backfill: events: {}; conversations: {}{}{}{}; requests: {}",
         tally.events,
         tally.threads,
         some("synced before", tally.synced),
         some("groups, whose calls Quo does not list", tally.groups),
         some("refused", tally.refused),
+        tally.requests,
     )
 }

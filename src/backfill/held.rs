@@ -12,14 +12,14 @@ pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Some of them.
 #[derive(Default)]
-pub struct Held {
+pub struct OldestFirst {
     all: Vec<Activity>,
     bytes: usize,
     /// The oldest that was let go; what is not older than that is not held either.
     end: Option<Activity>,
 }
 
-impl Held {
+impl OldestFirst {
     /// Adds one, unless it is among those that are let go.
     pub fn add(&mut self, activity: Activity) {
         let is_older = |end: &Activity| order(&activity, end).is_lt();

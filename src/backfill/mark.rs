@@ -32,7 +32,7 @@ pub struct Mark {
 
 /// What is to be told of one thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct Period {
     /// Made at this moment or later.
     pub from: Timestamp,
     /// Made before this moment.
@@ -41,7 +41,7 @@ pub struct Span {
     past: Option<(Timestamp, String)>,
 }
 
-impl Span {
+impl Period {
     /// True if the activity belongs to it.
     pub fn holds(&self, activity: &Activity) -> bool {
         let past = self
@@ -64,10 +64,10 @@ pub fn place(number: &NumberId, conversation: &ConversationId) -> String {
 }
 
 /// What is to be told of the thread at `place`, after a run that got as far as `before`.
-pub fn span(before: Option<&Mark>, options: &Options, place: &str) -> Span {
+pub fn span(before: Option<&Mark>, options: &Options, place: &str) -> Period {
     let to = options.to;
     let Some(mark) = before else {
-        return Span {
+        return Period {
             from: options.from,
             to,
             past: None,
@@ -75,17 +75,17 @@ pub fn span(before: Option<&Mark>, options: &Options, place: &str) -> Span {
     };
     let from = mark.from.min(options.from);
     match (place.cmp(&mark.place), &mark.within) {
-        (std::cmp::Ordering::Less, _) | (std::cmp::Ordering::Equal, None) => Span {
+        (std::cmp::Ordering::Less, _) | (std::cmp::Ordering::Equal, None) => Period {
             from: mark.to,
             to,
             past: None,
         },
-        (std::cmp::Ordering::Equal, Some(past)) => Span {
+        (std::cmp::Ordering::Equal, Some(past)) => Period {
             from,
             to,
             past: Some(past.clone()),
         },
-        (std::cmp::Ordering::Greater, _) => Span {
+        (std::cmp::Ordering::Greater, _) => Period {
             from,
             to,
             past: None,
@@ -162,7 +162,7 @@ mod tests {
             key: String::new(),
         };
         let past = || (at(20), "AC1".to_owned());
-        let whole = Span {
+        let whole = Period {
             from: at(30),
             to: at(54),
             past: None,
@@ -171,7 +171,7 @@ mod tests {
         let mut mark = Mark::at_outset(at(0), at(24));
         assert_eq!(
             span(Some(&mark), &options, "PN1/CN1"),
-            Span {
+            Period {
                 from: at(0),
                 ..whole.clone()
             }
@@ -183,14 +183,14 @@ mod tests {
         };
         assert_eq!(
             span(Some(&mark), &options, "PN1/CN1"),
-            Span {
+            Period {
                 from: at(24),
                 ..whole.clone()
             }
         );
         assert_eq!(
             span(Some(&mark), &options, "PN1/CN2"),
-            Span {
+            Period {
                 from: at(0),
                 past: Some(past()),
                 ..whole.clone()
@@ -198,7 +198,7 @@ mod tests {
         );
         assert_eq!(
             span(Some(&mark), &options, "PN1/CN3"),
-            Span {
+            Period {
                 from: at(0),
                 ..whole.clone()
             }
@@ -209,7 +209,7 @@ mod tests {
         };
         assert_eq!(
             span(Some(&done), &options, "PN1/CN2"),
-            Span {
+            Period {
                 from: at(24),
                 ..whole
             }
