@@ -14,6 +14,7 @@ mod backfill;
 mod batch;
 mod batch_crash;
 mod batch_trouble;
+mod bounds;
 mod console;
 mod crash;
 mod door;

@@ -457,6 +457,35 @@ fn words_of_table(head: &str) -> Vec<String> {
 }
 
 #[test]
+fn every_bound_in_the_readme_names_its_test() {
+    let readme = read("README.md");
+    let table = readme
+        .split("\n| what | at most | beyond it | where | test |\n")
+        .nth(1)
+        .expect("a table of bounds");
+    let code: String = ["src", "tests"]
+        .iter()
+        .flat_map(|folder| files(&root().join(folder)))
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .collect();
+    let rows = table.lines().skip(1);
+    let rows: Vec<&str> = rows.take_while(|row| row.starts_with('|')).collect();
+    assert!(rows.len() > 15, "{} bounds", rows.len());
+    let is_held = |row: &&str| {
+        let name = row.rsplit('`').nth(1).unwrap_or_default();
+        let test = format!("#[test]\nfn {name}(");
+        let inside = format!("#[test]\n    fn {name}(");
+        row.ends_with("` |") && (code.contains(&test) || code.contains(&inside))
+    };
+    let unheld: Vec<String> = rows
+        .into_iter()
+        .filter(|row| !is_held(row))
+        .map(str::to_owned)
+        .collect();
+    expect_none("bounds whose test is not there", &unheld);
+}
+
+#[test]
 fn readme_lists_the_warnings_and_alarms_that_there_are() {
     let warnings: Vec<&str> = WarningCode::ALL.iter().map(|code| code.name()).collect();
     assert_eq!(words_of_table("warning"), warnings);

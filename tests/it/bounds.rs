@@ -1,0 +1,311 @@
+//! What a run costs at most, whatever comes in and whatever a vendor answers: memory, time, output.
+//!
+//! Measured on the program as it is tested, without optimisation: it has some 5 MiB more than what
+//! is released. Each test has a line in the README's table of bounds.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Run, User, feed, sample, sample_json};
+use crate::kit::{MESSAGE, status};
+use crate::standin::{Fault, Vendor};
+use crate::support::Live;
+
+const MIB: usize = 1024 * 1024;
+const TRANSCRIPT: &str = "legacy-v4.call.transcript.completed";
+/// Most kB resident for a stream.
+const STREAM_KB: usize = 64 * 1024;
+/// Most kB resident for an event, whatever a vendor answers; 32 MiB of what is released.
+const EVENT_KB: usize = 38 * 1024;
+
+/// A text message of so many bytes.
+fn large_message(number: usize, bytes: usize) -> Vec<u8> {
+    let mut event = sample_json(MESSAGE);
+    event["id"] = json!(format!("EV{number:032}"));
+    event["data"]["object"]["id"] = json!(format!("AC{number:032}"));
+    event["data"]["object"]["text"] = json!("w".repeat(bytes));
+    event.to_string().into_bytes()
+}
+
+/// A transcript of so many bytes, about.
+fn large_transcript(number: usize, bytes: usize) -> Vec<u8> {
+    let mut event = sample_json(TRANSCRIPT);
+    event["id"] = json!(format!("EV{number:032}"));
+    event["data"]["object"]["callId"] = json!(format!("AC{number:032}"));
+    let said = json!({"content": "w".repeat(200), "start": 1, "end": 2,
+        "identifier": "+12025550147", "userId": null});
+    let count = bytes / said.to_string().len();
+    event["data"]["object"]["dialogue"] = json!(vec![said; count]);
+    event.to_string().into_bytes()
+}
+
+/// The most that was resident while documents of so many MiB came one after another, in kB.
+fn peak_of_documents(make: fn(usize, usize) -> Vec<u8>, mib: usize) -> usize {
+    let user = User::new();
+    let mut live = Live::start(&user, &["--enqueue"]);
+    for number in 0..3 {
+        live.write(&[make(number, mib * MIB), b"\n".to_vec()].concat());
+    }
+    for _ in 0..3 {
+        assert_eq!(live.line()["status"], "queued");
+    }
+    let peak = live.peak_kb();
+    assert_eq!(live.end(), (vec![], Some(0)));
+    println!("{mib} MiB each: {peak} kB");
+    peak
+}
+
+/// 64 MiB for a stream, or 32 MiB and three times its largest document.
+#[test]
+fn large_documents_one_after_another_take_no_more_than_one() {
+    for make in [large_message, large_transcript] {
+        let peak = peak_of_documents(make, 15);
+        assert!(peak <= (32 + 3 * 15) * 1024, "{peak} kB");
+    }
+}
+
+/// Runs the program and gives with what came of it the most that was resident, in kB, as seen
+/// every few milliseconds.
+fn measured(user: &User, args: &[&str], input: &[u8]) -> (Run, usize) {
+    let child = user.command(args).spawn().expect("it starts");
+    let status = format!("/proc/{}/status", child.id());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    let watcher = thread::spawn(move || {
+        let mut peak = 0;
+        while !over.load(Ordering::Relaxed) {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kb = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            peak = peak.max(kb.unwrap_or(0));
+            thread::sleep(Duration::from_millis(2));
+        }
+        peak
+    });
+    let run = Run::of(feed(child, input));
+    is_over.store(true, Ordering::Relaxed);
+    (run, watcher.join().expect("it ends"))
+}
+
+/// Asserts that an event ends within its deadline and its bound, whatever that vendor answers to
+/// everything.
+fn check_answer(vendor: Vendor, code: u16, body: &str) {
+    let user = User::new();
+    user.fault(Fault::new(vendor, status(code, body)));
+    let began = Instant::now();
+    let (run, peak) = measured(&user, &["--deadline", "6s"], &sample(MESSAGE));
+    let took = began.elapsed();
+    let start = &body[..body.len().min(60)];
+    println!("{vendor:?} {code} {start}: {peak} kB, {took:?}");
+    assert_eq!(run.lines.len(), 1, "{}", run.stderr);
+    assert!(run.stdout.len() < 64 * 1024, "{} bytes", run.stdout.len());
+    assert!(peak > 0 && peak <= EVENT_KB, "{start}: {peak} kB");
+    assert!(took < Duration::from_secs(9), "{start}: {took:?}");
+}
+
+#[test]
+fn answer_of_any_size_takes_little_memory_and_no_time() {
+    let long = format!(r#"{{"object":"list","more":"{}"}}"#, "x".repeat(31 * MIB));
+    let objects = "{},".repeat(10 * MIB);
+    let refusal = format!(
+        r#"{{"object":"error","code":"x","message":"m","status":400,"a":[{objects}{{}}]}}"#
+    );
+    check_answer(Vendor::Notion, 200, &long);
+    check_answer(Vendor::Notion, 400, &refusal);
+    check_answer(Vendor::Quo, 200, &long);
+    check_answer(Vendor::Quo, 400, &refusal);
+}
+
+#[test]
+fn answer_of_many_small_values_is_not_unfolded() {
+    let body = |bytes: usize| {
+        format!(
+            r#"{{"object":"list","data":[{}{{}}]}}"#,
+            "{},".repeat(bytes / 3)
+        )
+    };
+    check_answer(Vendor::Notion, 200, &body(4 * MIB - 100));
+    check_answer(Vendor::Quo, 200, &body(8 * MIB - 100));
+}
+
+#[test]
+fn broken_documents_give_a_thousand_lines_and_no_more() {
+    let user = User::new();
+    let (run, peak) = measured(&user, &[], &b"x\n".repeat(100_000));
+    println!("{} bytes, {peak} kB", run.stdout.len());
+    assert_eq!((run.code, run.lines.len()), (65, 1001));
+    assert!(
+        run.stdout.len() + run.stderr.len() < MIB,
+        "{}",
+        run.stdout.len()
+    );
+    assert!(peak > 0 && peak <= EVENT_KB, "{peak} kB");
+}
+
+/// Quo as no fake of ours knows it: page after page of one list, as long as the test says.
+struct Endless {
+    base: String,
+    /// How many pages were asked for.
+    asked: Arc<AtomicUsize>,
+}
+
+impl Endless {
+    /// `page` makes the body of the so manyth request with this path and query.
+    fn start(page: impl Fn(&str, usize) -> String + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (count, page) = (Arc::clone(&asked), Arc::new(page));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (count, page) = (Arc::clone(&count), Arc::clone(&page));
+                thread::spawn(move || {
+                    answer_all(&stream, |target| {
+                        page(target, count.fetch_add(1, Ordering::Relaxed))
+                    });
+                });
+            }
+        });
+        Self { base, asked }
+    }
+
+    fn user(&self) -> User {
+        let mut user = User::new();
+        user.without_rate_limits();
+        user.set("OPENPHONE_API_BASE", &self.base);
+        user
+    }
+}
+
+fn answer_all(stream: &TcpStream, answer: impl Fn(&str) -> String) {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let mut out = stream;
+    while let Some(first) = lines.next() {
+        lines.by_ref().find(String::is_empty);
+        let body = answer(first.split(' ').nth(1).unwrap_or_default());
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        if out.write_all((head + &body).as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+const NUMBERS: &str = r#"{"data":[{"id":"PN1","number":"+14155550110","name":"Main","users":[]}]}"#;
+
+#[test]
+fn endless_list_of_conversations_is_told_and_takes_little_memory() {
+    let quo = Endless::start(|target, count| {
+        if target.starts_with("/v1/phone-numbers") {
+            return NUMBERS.to_owned();
+        }
+        let one = |n: usize| {
+            let number = count * 5_000 + n;
+            format!(
+                r#"{{"id":"CN{number:032}","participants":["+1202{:07}"]}}"#,
+                2_000_000 + number
+            )
+        };
+        let data: Vec<String> = (0..5_000).map(one).collect();
+        format!(
+            r#"{{"data":[{}],"nextPageToken":"{count}"}}"#,
+            data.join(",")
+        )
+    });
+    let (run, peak) = measured(&quo.user(), &["backfill", "--since", "24h"], b"");
+    let asked = quo.asked.load(Ordering::Relaxed);
+    println!("{asked} requests, {peak} kB");
+    assert_eq!((run.code, run.stdout.as_str()), (64, ""), "{}", run.stderr);
+    let said = "more conversations than one run can hold";
+    assert!(
+        run.stderr.contains(said) && run.stderr.contains("--number"),
+        "{}",
+        run.stderr
+    );
+    assert!((20..=23).contains(&asked), "{asked} requests");
+    assert!(peak <= STREAM_KB, "{peak} kB");
+}
+
+/// Texts of ten kB, a hundred on a page, the newest first.
+const PAGES: usize = 24;
+
+fn page_of_texts(page: usize) -> String {
+    let text = "w".repeat(10_000);
+    let one = |n: usize| {
+        let number = (PAGES - page) * 100 - n - 1;
+        let at = format!(
+            "2026-10-01T{:02}:{:02}:{:02}Z",
+            number / 3600,
+            number / 60 % 60,
+            number % 60
+        );
+        format!(
+            r#"{{"id":"AC{number:032}","from":"+12025550147","to":["+14155550110"],"text":"{text}",
+            "direction":"incoming","status":"received","createdAt":"{at}"}}"#
+        )
+    };
+    let data: Vec<String> = (0..100).map(one).collect();
+    let next = if page + 1 < PAGES {
+        format!("{:?}", (page + 1).to_string())
+    } else {
+        "null".into()
+    };
+    format!(r#"{{"data":[{}],"nextPageToken":{next}}}"#, data.join(","))
+}
+
+#[test]
+fn thread_that_is_too_long_for_memory_is_told_whole_and_in_order() {
+    let quo = Endless::start(|target, _| match target.split(['?', '&']).next() {
+        Some("/v1/phone-numbers") => NUMBERS.to_owned(),
+        Some("/v1/conversations") => {
+            r#"{"data":[{"id":"CN1","participants":["+12025550147"]}]}"#.to_owned()
+        }
+        Some("/v1/messages") => {
+            let token = target.split("pageToken=").nth(1);
+            let token = token.and_then(|rest| rest.split('&').next());
+            page_of_texts(token.and_then(|token| token.parse().ok()).unwrap_or(0))
+        }
+        Some(_) | None => r#"{"data":[]}"#.to_owned(),
+    });
+    let args = ["backfill", "--since", "2026-10-01", "--until", "2026-10-02"];
+    let user = quo.user();
+    let mut child = user
+        .command(&args)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let status = format!("/proc/{}/status", child.id());
+    let (mut peak, mut count) = (String::new(), 0);
+    for line in lines.map_while(Result::ok) {
+        let id = format!(r#""id":"backfill-message-AC{count:032}""#);
+        assert!(line.contains(&id), "{count}: {}", &line[..80]);
+        count += 1;
+        let read = std::fs::read_to_string(&status).unwrap_or_default();
+        peak = read
+            .lines()
+            .find(|line| line.starts_with("VmHWM"))
+            .unwrap_or(&peak)
+            .to_owned();
+    }
+    let requests = quo.asked.load(Ordering::Relaxed);
+    println!("{requests} requests, {peak}");
+    assert_eq!(
+        (count, child.wait().expect("it ends").code()),
+        (PAGES * 100, Some(0))
+    );
+    // Once for each part that fits.
+    assert!(requests > 2 * PAGES, "{requests} requests");
+    let kb: usize = peak
+        .split_whitespace()
+        .nth(1)
+        .and_then(|kb| kb.parse().ok())
+        .expect("kB");
+    assert!(kb <= STREAM_KB, "{kb} kB");
+}
