@@ -22,14 +22,14 @@ use crate::domain::call::ArtifactKind;
 use crate::domain::failure::{Failure, Kind};
 use crate::http::Vendor;
 use crate::quo;
-use crate::quo::api::history::{Activity, Query, State, Thread};
+use crate::quo::api::history::{ActivityState, PastActivity, Query, Thread};
 use crate::quo::api::{OwnNumber, Quo, announcement, paging};
 use crate::services::Services;
 use crate::store::{self, Store};
 use crate::time::Deadline;
 
 use held::OldestFirst;
-use listed::Listed;
+use listed::ListedThread;
 use mark::{Mark, Period};
 
 /// Kinds that are asked for; of a voicemail the event of the missed call takes care.
@@ -281,7 +281,7 @@ impl Walk<'_> {
         &self,
         own: &'n [OwnNumber],
         before: Option<&Mark>,
-    ) -> Result<Vec<Listed<'n>>, Error> {
+    ) -> Result<Vec<ListedThread<'n>>, Error> {
         let mut threads = listed::Threads::default();
         for number in chosen(own, &self.options.numbers)? {
             let pages =
@@ -291,7 +291,7 @@ impl Walk<'_> {
                     let place = mark::place(&number.id, &conversation.id);
                     let from = mark::span(before, self.options, &place).from;
                     if conversation.last.is_none_or(|last| last >= from) {
-                        threads.add(Listed::of(number, conversation, own))?;
+                        threads.add(ListedThread::of(number, conversation, own))?;
                     }
                 }
             }
@@ -332,8 +332,10 @@ impl Walk<'_> {
             before: span.to + MARGIN,
         };
         let mut held = OldestFirst::default();
-        let mut add = |page: Vec<Activity>| {
-            let told = |activity: &Activity| activity.state != State::Open && span.holds(activity);
+        let mut add = |page: Vec<PastActivity>| {
+            let told = |activity: &PastActivity| {
+                activity.state != ActivityState::Open && span.holds(activity)
+            };
             page.into_iter().filter(told).for_each(|it| held.add(it));
         };
         if thread.others.len() == 1 {
@@ -351,7 +353,7 @@ impl Walk<'_> {
 
     /// The events of a call or text, all of them fetched before the first is told, so that none is
     /// told twice.
-    fn events(&mut self, thread: &Thread, activity: &Activity) -> Result<Vec<String>, Error> {
+    fn events(&mut self, thread: &Thread, activity: &PastActivity) -> Result<Vec<String>, Error> {
         let entries = self.store.entries(&activity.id)?;
         let synced = !entries.is_empty() && entries.iter().all(|entry| entry.written);
         let wanted = match self.options.scope {
@@ -365,7 +367,7 @@ impl Walk<'_> {
             .then(|| announcement::activity(thread, activity))
             .flatten();
         let mut events: Vec<String> = own.into_iter().collect();
-        if activity.state != State::Answered {
+        if activity.state != ActivityState::Answered {
             return Ok(events);
         }
         let stands = |kind| {

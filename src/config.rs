@@ -24,7 +24,7 @@ use crate::http::{BaseUrl, Window};
 use crate::secret::Secret;
 use crate::services::settings::{Access, Settings, SignatureCheck, joined};
 use crate::signature::{Headers, Secrets, Tolerance};
-use crate::store::{Patience, Place};
+use crate::store::{Place, RetryPolicy};
 
 pub use environment::Environment;
 pub use span::{Clock, duration, moment};
@@ -84,7 +84,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
             .unwrap_or_else(|| zone::of_machine(by_variable)),
         settle: file.settle.unsigned_abs(),
         choice: file.choice,
-        patience: Patience {
+        patience: RetryPolicy {
             attempts: file.attempts,
             first_retry: file.first_retry.unsigned_abs(),
         },

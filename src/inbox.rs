@@ -21,7 +21,8 @@ use crate::domain::work::Work;
 use crate::quo::webhook;
 use crate::services::Services;
 use crate::store::{
-    self, Arrival, Finish, Guard, HistoryLine, Lock, Patience, Selection, Standing, Store, Trouble,
+    self, Arrival, EventState, Finish, Guard, HistoryLine, Lock, RetryPolicy, Selection, Store,
+    Trouble,
 };
 use crate::sync::{self, Run};
 use crate::time::{self, Deadline, stop};
@@ -54,15 +55,15 @@ pub fn admit(services: &Services, arrived: Vec<Arrived>) -> Vec<Admitted> {
         })
         .unzip();
     let standings = keep(services, &mut arrivals);
-    let answer = |(event, standing): (Box<Event>, store::Result<Standing>)| match standing {
-        Ok(Standing::Done(pages)) => Err(Box::new(duplicate(&Work::Event(event), pages))),
-        Ok(Standing::Waiting { .. } | Standing::Dead) => Ok(Work::Event(event)),
+    let answer = |(event, standing): (Box<Event>, store::Result<EventState>)| match standing {
+        Ok(EventState::Done(pages)) => Err(Box::new(duplicate(&Work::Event(event), pages))),
+        Ok(EventState::Waiting { .. } | EventState::Dead) => Ok(Work::Event(event)),
         Err(err) => Err(Box::new(event.ends(Verdict::Failed(err.into())))),
     };
     events.into_iter().zip(standings).map(answer).collect()
 }
 
-fn keep(services: &Services, arrivals: &mut [Arrival]) -> Vec<store::Result<Standing>> {
+fn keep(services: &Services, arrivals: &mut [Arrival]) -> Vec<store::Result<EventState>> {
     if arrivals.is_empty() {
         return Vec::new();
     }
@@ -291,8 +292,8 @@ impl<'a> Drain<'a> {
             }
             Claim::Leave(_) => Ok(None),
             Claim::Wait => match store.standing(&id)? {
-                Some(Standing::Done(pages)) => Ok(Some(duplicate(work, pages))),
-                Some(Standing::Waiting { .. } | Standing::Dead) | None => Ok(None),
+                Some(EventState::Done(pages)) => Ok(Some(duplicate(work, pages))),
+                Some(EventState::Waiting { .. } | EventState::Dead) | None => Ok(None),
             },
         }
     }
@@ -340,7 +341,7 @@ fn conclude(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome
         return finish(run, work, outcome, took);
     };
     let patience = match failure.hope {
-        Hope::Never => Patience {
+        Hope::Never => RetryPolicy {
             attempts: 1,
             ..run.settings.patience
         },
@@ -350,7 +351,7 @@ fn conclude(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome
 }
 
 /// Notes why an event could not be finished.
-fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, patience: Patience) -> Outcome {
+fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, patience: RetryPolicy) -> Outcome {
     let Verdict::Failed(failure) = &mut outcome.verdict else {
         return outcome;
     };

@@ -27,8 +27,8 @@ use crate::time::Deadline;
 
 pub use error::{Error, Fault};
 pub use record::{
-    Arrival, EntryRecord, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Patience,
-    Selection, Snapshot, Standing, Trouble, Waiting,
+    Arrival, EntryRecord, EventState, Finish, HistoryLine, IndexedContact, KnownPage, Lock,
+    RetryPolicy, Selection, Snapshot, Trouble, Waiting,
 };
 
 /// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in
@@ -243,12 +243,12 @@ impl Store {
     /// Puts events into the inbox, durably and in one transaction, those that are not there yet.
     /// Tells of each how far it has got. The bytes of one that comes alone may be gone afterwards:
     /// a large one is not in memory more often than need be.
-    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<Standing>> {
+    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
         either!(self, db => db.receive(arrivals))
     }
 
     /// How far an event has got; `None` if it was never received.
-    pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {
+    pub fn standing(&self, id: &EventId) -> Result<Option<EventState>> {
         either!(self, db => db.standing(id))
     }
 
@@ -258,7 +258,7 @@ impl Store {
     }
 
     /// Notes that an event has failed, and when it is to be tried again. True if it is dead now.
-    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: Patience) -> Result<bool> {
+    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: RetryPolicy) -> Result<bool> {
         either!(self, db => db.postpone(id, trouble, patience))
     }
 

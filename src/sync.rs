@@ -16,11 +16,11 @@ mod error;
 pub mod facts;
 mod gather;
 mod group;
-mod news;
 pub mod people;
 pub mod plan;
 mod resolve;
 mod run;
+mod update;
 
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ use crate::domain::outcome::{Action, Notes, Outcome, Reason, Synced, Verdict};
 use crate::domain::work::Work;
 
 use client::Task;
-use news::{News, Teller};
+use update::{Teller, Update};
 
 pub use error::Error;
 pub use group::groups;
@@ -49,7 +49,7 @@ pub fn put(run: &Run, works: &[&Work]) -> Vec<Option<Outcome>> {
             Err(err) => outcomes[place] = Some(work.ends(Verdict::Failed(err.into()))),
         }
     }
-    let (mut tasks, tellers): (Vec<Task>, Vec<_>) = news::topics(told)
+    let (mut tasks, tellers): (Vec<Task>, Vec<_>) = update::topics(told)
         .into_iter()
         .map(|topic| (task(run, topic.news), topic.tellers))
         .unzip();
@@ -68,16 +68,16 @@ pub fn put(run: &Run, works: &[&Work]) -> Vec<Option<Outcome>> {
 }
 
 /// What there is to be written; `None` if nothing.
-fn news<'a>(run: &Run, work: &'a Work) -> Result<Option<News<'a>>, Error> {
+fn news<'a>(run: &Run, work: &'a Work) -> Result<Option<Update<'a>>, Error> {
     Ok(match work {
         Work::FollowUp(follow_up) => {
-            resolve::answer(run, follow_up)?.map(|news| News::Call(Cow::Owned(news)))
+            resolve::answer(run, follow_up)?.map(|news| Update::Call(Cow::Owned(news)))
         }
         Work::Event(event) => match &event.subject {
             Subject::Call(news) if news.tells_nothing() => None,
-            Subject::Call(news) => Some(News::Call(Cow::Borrowed(news))),
-            Subject::Message(message) => Some(News::Message(Cow::Borrowed(message))),
-            Subject::Contact(news) => Some(News::Contact(news)),
+            Subject::Call(news) => Some(Update::Call(Cow::Borrowed(news))),
+            Subject::Message(message) => Some(Update::Message(Cow::Borrowed(message))),
+            Subject::Contact(news) => Some(Update::Contact(news)),
             Subject::Unsupported | Subject::Incomplete { .. } => None,
         },
     })
@@ -93,12 +93,12 @@ fn nothing(work: &Work) -> Outcome {
 }
 
 /// What is to be put onto which clients' pages.
-fn task<'a>(run: &'a Run, news: News<'a>) -> Task<'a> {
+fn task<'a>(run: &'a Run, news: Update<'a>) -> Task<'a> {
     let mut task = Task::default();
     let prepared = match news {
-        News::Call(news) => resolve::call(run, news, &mut task),
-        News::Message(message) => resolve::message(run, message, &mut task),
-        News::Contact(news) => contact::fill(run, news, &mut task),
+        Update::Call(news) => resolve::call(run, news, &mut task),
+        Update::Message(message) => resolve::message(run, message, &mut task),
+        Update::Contact(news) => contact::fill(run, news, &mut task),
     };
     if let Err(err) = prepared {
         task.fail(&Failure::from(err));

@@ -10,7 +10,7 @@ use crate::exit;
 use crate::inbox::{self, Admitted, Claim, Drain};
 use crate::logs;
 use crate::services::Services;
-use crate::store::{Selection, Standing, Store};
+use crate::store::{EventState, Selection, Store};
 use crate::time::stop;
 
 use super::console::Console;
@@ -111,8 +111,8 @@ fn expect_known(store: &Store, selection: &Selection) -> Result<(), Failure> {
         return Ok(());
     };
     match store.standing(id)? {
-        Some(Standing::Done(_)) => logs::summary(&format!("{id} is done already")),
-        Some(Standing::Waiting { .. } | Standing::Dead) => {}
+        Some(EventState::Done(_)) => logs::summary(&format!("{id} is done already")),
+        Some(EventState::Waiting { .. } | EventState::Dead) => {}
         None => {
             let message = format!("{id} is not in the inbox");
             let hint = "the result of a run names it (event_id); what was skipped is not kept, and \

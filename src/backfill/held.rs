@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::quo::api::history::Activity;
+use crate::quo::api::history::PastActivity;
 
 /// Most bytes that are held: some 20,000 texts.
 pub const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -13,16 +13,16 @@ pub const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// Some of them.
 #[derive(Default)]
 pub struct OldestFirst {
-    all: Vec<Activity>,
+    all: Vec<PastActivity>,
     bytes: usize,
     /// The oldest that was let go; what is not older than that is not held either.
-    end: Option<Activity>,
+    end: Option<PastActivity>,
 }
 
 impl OldestFirst {
     /// Adds one, unless it is among those that are let go.
-    pub fn add(&mut self, activity: Activity) {
-        let is_older = |end: &Activity| order(&activity, end).is_lt();
+    pub fn add(&mut self, activity: PastActivity) {
+        let is_older = |end: &PastActivity| order(&activity, end).is_lt();
         if !self.end.as_ref().is_none_or(is_older) {
             return;
         }
@@ -34,7 +34,7 @@ impl OldestFirst {
     }
 
     /// True if some were let go; and the others, oldest first, each once.
-    pub fn oldest_first(mut self) -> (bool, Vec<Activity>) {
+    pub fn oldest_first(mut self) -> (bool, Vec<PastActivity>) {
         self.all.sort_by(order);
         self.all.dedup_by(|a, b| a.id == b.id);
         (self.end.is_some(), self.all)
@@ -45,11 +45,11 @@ impl OldestFirst {
         self.all.sort_by(order);
         while self.bytes > MOST_BYTES / 2 && self.all.len() > 1 {
             self.end = self.all.pop();
-            self.bytes -= self.end.as_ref().map_or(0, Activity::bytes);
+            self.bytes -= self.end.as_ref().map_or(0, PastActivity::bytes);
         }
     }
 }
 
-fn order(a: &Activity, b: &Activity) -> Ordering {
+fn order(a: &PastActivity, b: &PastActivity) -> Ordering {
     (a.at, &a.id).cmp(&(b.at, &b.id))
 }

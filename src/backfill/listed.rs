@@ -16,13 +16,13 @@ use super::Error;
 pub const MOST: usize = 200_000;
 
 /// A conversation as far as it is held.
-pub struct Listed<'a> {
+pub struct ListedThread<'a> {
     number: &'a OwnNumber,
     id: ConversationId,
     others: Vec<Phone>,
 }
 
-impl<'a> Listed<'a> {
+impl<'a> ListedThread<'a> {
     /// `None` where nobody can be a client, or Quo cannot list the thread.
     pub fn of(
         number: &'a OwnNumber,
@@ -79,13 +79,13 @@ impl<'a> Listed<'a> {
 /// Collects them.
 #[derive(Default)]
 pub struct Threads<'a> {
-    all: Vec<Listed<'a>>,
+    all: Vec<ListedThread<'a>>,
     count: usize,
 }
 
 impl<'a> Threads<'a> {
     /// Adds one, if it is one.
-    pub fn add(&mut self, listed: Option<Listed<'a>>) -> Result<(), Error> {
+    pub fn add(&mut self, listed: Option<ListedThread<'a>>) -> Result<(), Error> {
         let Some(listed) = listed else { return Ok(()) };
         self.count += 1 + listed.others.len();
         if self.count > MOST {
@@ -97,7 +97,7 @@ impl<'a> Threads<'a> {
 
     /// All of them, in the order of their places. Two conversations with the same others are one
     /// thread, since Quo lists by participants: the one that was listed first.
-    pub fn in_order(mut self) -> Vec<Listed<'a>> {
+    pub fn in_order(mut self) -> Vec<ListedThread<'a>> {
         self.all.sort_by(|a, b| a.parties().cmp(&b.parties()));
         self.all.dedup_by(|b, a| a.parties() == b.parties());
         self.all.sort_unstable_by(|a, b| a.place().cmp(b.place()));

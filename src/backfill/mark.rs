@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::{ConversationId, NumberId};
-use crate::quo::api::history::Activity;
+use crate::quo::api::history::PastActivity;
 use crate::store::{self, Store};
 
 use super::Options;
@@ -43,7 +43,7 @@ pub struct Period {
 
 impl Period {
     /// True if the activity belongs to it.
-    pub fn holds(&self, activity: &Activity) -> bool {
+    pub fn holds(&self, activity: &PastActivity) -> bool {
         let past = self
             .past
             .as_ref()
@@ -52,7 +52,7 @@ impl Period {
     }
 
     /// Leaves only what comes after this one.
-    pub fn go_on_after(&mut self, activity: &Activity) {
+    pub fn go_on_after(&mut self, activity: &PastActivity) {
         self.from = self.from.max(activity.at);
         self.past = Some((activity.at, activity.id.to_string()));
     }
@@ -105,7 +105,7 @@ impl Mark {
     }
 
     /// Everything up to this activity is told.
-    pub fn reach(&mut self, place: String, activity: &Activity) {
+    pub fn reach(&mut self, place: String, activity: &PastActivity) {
         self.place = place;
         self.within = Some((activity.at, activity.id.to_string()));
     }

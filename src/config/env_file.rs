@@ -5,7 +5,7 @@
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Lines {
+pub struct EnvLines {
     /// Variables, in the order of the file.
     pub variables: Vec<Variable>,
     /// Lines that cannot be read.
@@ -37,9 +37,9 @@ pub struct Unreadable {
 /// `export` is read over, and so is a comment: a line that begins with `#`, or what follows a blank
 /// and `#`. One pair of quotes around a value is taken off. Of a name that comes twice the last
 /// counts.
-pub fn parse(text: &[u8]) -> Lines {
+pub fn parse(text: &[u8]) -> EnvLines {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut found = Lines::default();
+    let mut found = EnvLines::default();
     for (number, bytes) in (1..).zip(text.split(|byte| *byte == b'\n')) {
         let line = String::from_utf8_lossy(bytes);
         let line = line.trim();

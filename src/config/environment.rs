@@ -11,7 +11,7 @@ use crate::cli::Args;
 use crate::domain::failure::Failure;
 use crate::files;
 
-use super::env_file::{self, Lines, Variable};
+use super::env_file::{self, EnvLines, Variable};
 use super::{DIR, distrusted};
 use crate::services::settings::joined;
 
@@ -122,7 +122,7 @@ impl Environment {
         }
     }
 
-    fn read_file(&mut self, args: Option<&Args>) -> Result<Lines, Failure> {
+    fn read_file(&mut self, args: Option<&Args>) -> Result<EnvLines, Failure> {
         let folder = args.and_then(|args| args.dir.clone());
         let env_file = args.and_then(|args| args.env_file.as_ref());
         let folder = folder.or_else(|| self.get(&["QUOTION_DIR"]).map(PathBuf::from));
@@ -161,10 +161,10 @@ impl Environment {
             self.path = Some(path);
             return Ok(lines);
         }
-        Ok(Lines::default())
+        Ok(EnvLines::default())
     }
 
-    fn take_file(&mut self, lines: Lines) -> Vec<Failure> {
+    fn take_file(&mut self, lines: EnvLines) -> Vec<Failure> {
         let mut refused = Vec::new();
         for unreadable in lines.unreadable {
             let failure = Failure::config(

@@ -25,7 +25,7 @@ pub use self::numbers::OwnNumber;
 pub use self::refusal::{Error, QuoRefusal};
 
 use self::conversations::Conversation;
-use self::history::{Activity, Query};
+use self::history::{PastActivity, Query};
 use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
 use crate::domain::id::{ActivityId, ContactId, NumberId, UserId};
 use crate::domain::message::Message;
@@ -126,7 +126,7 @@ impl<'a> Quo<'a> {
         &self,
         query: &Query,
         token: Option<&str>,
-    ) -> Result<paging::Page<Activity>, Error> {
+    ) -> Result<paging::Page<PastActivity>, Error> {
         history::parse_calls(&self.send(Surface::V1, query.calls(token))?)
     }
 
@@ -135,7 +135,7 @@ impl<'a> Quo<'a> {
         &self,
         query: &Query,
         token: Option<&str>,
-    ) -> Result<paging::Page<Activity>, Error> {
+    ) -> Result<paging::Page<PastActivity>, Error> {
         history::parse_messages(&self.send(Surface::V1, query.messages(token))?)
     }
 

@@ -14,7 +14,7 @@ use crate::domain::id::DatabaseId;
 use crate::http::{BaseUrl, Proxies, Window};
 use crate::secret::Secret;
 use crate::signature::{Headers, Secrets, Tolerance};
-use crate::store::{Patience, Place};
+use crate::store::{Place, RetryPolicy};
 use crate::time::Deadline;
 
 /// Most failures that are told as one.
@@ -53,7 +53,7 @@ pub struct Settings {
     /// Which lines and numbers are wanted.
     pub choice: Choice,
     /// When to try again what has failed.
-    pub patience: Patience,
+    pub patience: RetryPolicy,
     /// How long finished events are kept whole.
     pub keep_done: Duration,
     /// Where alerts go.

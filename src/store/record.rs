@@ -96,7 +96,7 @@ pub struct Arrival {
 
 /// How far an event has got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum EventState {
     /// Received, not finished.
     Waiting {
         /// How often it has failed.
@@ -167,14 +167,14 @@ pub struct Trouble {
 
 /// When to try again what has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// After so many attempts an event is dead.
     pub attempts: u32,
     /// Wait after the first failure; four times as long after each further one.
     pub first_retry: Duration,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// Longest wait between two attempts.
     const LONGEST: Duration = Duration::from_hours(12);
 
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn waits_grow_up_to_half_a_day_and_span_an_outage_of_most_of_a_day() {
-        let patience = Patience {
+        let patience = RetryPolicy {
             attempts: 8,
             first_retry: Duration::from_secs(30),
         };
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(waits, [30, 120, 480, 1920, 7680, 30_720, 43_200]);
         assert!(waits.iter().sum::<u64>() > 23 * 3600);
         assert_eq!(
-            Patience {
+            RetryPolicy {
                 attempts: 99,
                 ..patience
             }

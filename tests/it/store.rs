@@ -19,8 +19,8 @@ use quotion::domain::phone::Phone;
 use quotion::http::Window;
 use quotion::secret::Secret;
 use quotion::store::{
-    self, Arrival, EntryRecord, Fault, Finish, HistoryLine, IndexedContact, KnownPage, Lock, Mode,
-    Patience, Place, Selection, Standing, Store, Trouble,
+    self, Arrival, EntryRecord, EventState, Fault, Finish, HistoryLine, IndexedContact, KnownPage,
+    Lock, Mode, Place, RetryPolicy, Selection, Store, Trouble,
 };
 use quotion::time::{self, Deadline};
 use serde_json::json;
@@ -238,7 +238,7 @@ fn rosa() -> Phone {
 }
 
 /// Receives one event.
-fn receive(store: &Store, arrival: &Arrival) -> quotion::store::Result<Standing> {
+fn receive(store: &Store, arrival: &Arrival) -> quotion::store::Result<EventState> {
     Ok(store.receive(&mut [arrival.clone()])?.remove(0))
 }
 
@@ -453,7 +453,7 @@ fn text_may_hold_anything(ground: &Ground) {
         .postpone(
             &event("EV1"),
             &trouble(),
-            Patience {
+            RetryPolicy {
                 attempts: 2,
                 first_retry: HOUR,
             },
@@ -481,7 +481,7 @@ fn text_may_hold_anything(ground: &Ground) {
     same(&store.entries(&activity("AC1")).expect("read")[0].line);
     assert_eq!(
         store.standing(&event("EV1")).expect("read"),
-        Some(Standing::Done(vec![(rosa(), None, text.into())]))
+        Some(EventState::Done(vec![(rosa(), None, text.into())]))
     );
 }
 
@@ -595,7 +595,7 @@ fn event_is_received_once(ground: &Ground) {
         };
         assert_eq!(
             receive(&store, &arrival).expect("receive"),
-            Standing::Waiting { attempts: 0 }
+            EventState::Waiting { attempts: 0 }
         );
     }
     let loaded = store
@@ -603,14 +603,14 @@ fn event_is_received_once(ground: &Ground) {
         .expect("read")
         .expect("it is there");
     assert_eq!(loaded.payload, b"first");
-    let others: Vec<Standing> = thread::scope(|scope| {
+    let others: Vec<EventState> = thread::scope(|scope| {
         let one = || receive(&ground.open(), &arrival("EV2", Duration::ZERO)).expect("receive");
         let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
         all.into_iter()
             .map(|one| one.join().expect("it ends"))
             .collect()
     });
-    assert_eq!(others, vec![Standing::Waiting { attempts: 0 }; 8]);
+    assert_eq!(others, vec![EventState::Waiting { attempts: 0 }; 8]);
     assert_eq!(names(&store, &Selection::Due), ["EV1", "EV2"]);
 }
 
@@ -621,12 +621,12 @@ fn events_received_together_keep_their_order_and_tell_how_far_each_has_got(groun
     let mut arrivals =
         ["EV9", "EV5", "EV1", "EV9", "EV4"].map(|name| arrival(name, Duration::ZERO));
     let found = store.receive(&mut arrivals).expect("receive");
-    let waiting = || Standing::Waiting { attempts: 0 };
+    let waiting = || EventState::Waiting { attempts: 0 };
     assert_eq!(
         found,
         [
             waiting(),
-            Standing::Done(vec![]),
+            EventState::Done(vec![]),
             waiting(),
             waiting(),
             waiting()
@@ -661,7 +661,7 @@ fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
     store
         .finish(&event("EV1"), &finish(&pages))
         .expect("finish");
-    let done = Standing::Done(pages);
+    let done = EventState::Done(pages);
     assert_eq!(
         store.standing(&event("EV1")).expect("read"),
         Some(done.clone())
@@ -674,7 +674,7 @@ fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
         .postpone(
             &event("EV1"),
             &trouble(),
-            Patience {
+            RetryPolicy {
                 attempts: 8,
                 first_retry: HOUR,
             },
@@ -726,7 +726,7 @@ fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
 
 fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
     let store = ground.open();
-    let patience = Patience {
+    let patience = RetryPolicy {
         attempts: 3,
         first_retry: HOUR,
     };
@@ -739,7 +739,7 @@ fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
         );
         assert_eq!(
             store.standing(&event("EV1")).expect("read"),
-            Some(Standing::Waiting { attempts })
+            Some(EventState::Waiting { attempts })
         );
         assert!(names(&store, &Selection::Due).is_empty());
     }
@@ -757,10 +757,10 @@ fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
     );
     assert_eq!(
         store.standing(&event("EV1")).expect("read"),
-        Some(Standing::Dead)
+        Some(EventState::Dead)
     );
     assert_eq!(names(&store, &Selection::Dead), ["EV1"]);
-    let now = Patience {
+    let now = RetryPolicy {
         attempts: 9,
         first_retry: Duration::ZERO,
     };
@@ -787,7 +787,7 @@ fn selections_take_what_they_name(ground: &Ground) {
         .postpone(
             &event("EV4"),
             &trouble(),
-            Patience {
+            RetryPolicy {
                 attempts: 1,
                 first_retry: HOUR,
             },
@@ -833,7 +833,7 @@ fn expired_event_keeps_its_key(ground: &Ground) {
     assert_eq!(store.expire(MS).expect("expire"), 0);
     assert_eq!(
         receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive"),
-        Standing::Done(vec![])
+        EventState::Done(vec![])
     );
     assert_eq!(names(&store, &Selection::All), ["EV2"]);
 }
@@ -908,7 +908,7 @@ fn discarded_event_is_gone_unless_it_is_done(ground: &Ground) {
     store.discard(&event("EV2")).expect("discard");
     assert_eq!(
         store.standing(&event("EV1")).expect("read"),
-        Some(Standing::Done(vec![]))
+        Some(EventState::Done(vec![]))
     );
     assert_eq!(store.standing(&event("EV2")).expect("read"), None);
 }
@@ -933,7 +933,7 @@ fn dry_run_changes_nothing(ground: &Ground) {
             .expect("save");
         assert_eq!(
             receive(store, &arrival("EV1", HOUR)).expect("receive"),
-            Standing::Waiting { attempts: 0 }
+            EventState::Waiting { attempts: 0 }
         );
         store.finish(&event("EV1"), &finish(&[])).expect("finish");
         let window = Window {
@@ -1545,7 +1545,7 @@ fn strange_tables_of_a_predecessor_hold_nothing_up(ground: &Ground) {
     store
         .finish(&event("EV1"), &finish(&[(rosa(), None, "Rosa".into())]))
         .expect("finish");
-    let done = Standing::Done(vec![(rosa(), None, "Rosa".into())]);
+    let done = EventState::Done(vec![(rosa(), None, "Rosa".into())]);
     assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done));
     assert_eq!(ground.count("SELECT count(*) FROM sync_history"), 1);
 }
@@ -1615,7 +1615,7 @@ fn older_store_is_brought_up_to_date(ground: &Ground) {
     );
     assert_eq!(
         receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive"),
-        Standing::Done(vec![])
+        EventState::Done(vec![])
     );
 }
 

@@ -4,7 +4,7 @@
 //! Reads the files as text, so it needs neither git nor the network. Where it fails, mend the code
 //! or the README; the tables here change only together with the code map in `src/lib.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -303,6 +303,34 @@ fn pure_parts_name_nothing_that_does_io() {
         wrong.extend(words.map(|word| format!("src/{} names {word}", source.path)));
     }
     expect_none("not pure", &wrong);
+}
+
+/// Names that mean the same in every module: its errors, and what a vendor sends.
+const EVERYWHERE: &[&str] = &["Error", "Result", "Wire"];
+
+#[test]
+fn one_type_one_name() {
+    let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        for line in source.code.lines() {
+            let line = line.strip_prefix("pub ").unwrap_or(line);
+            let line = line.strip_prefix("pub(super) ").unwrap_or(line);
+            let named = ["struct ", "enum ", "type ", "trait "]
+                .iter()
+                .find_map(|word| line.strip_prefix(word));
+            if let Some(rest) = named {
+                let name = rest.split(|c: char| !c.is_alphanumeric()).next();
+                let name = name.unwrap_or_default().to_owned();
+                homes.entry(name).or_default().push(source.path.clone());
+            }
+        }
+    }
+    assert!(homes.len() > 100, "the types are found");
+    let twice: Vec<_> = homes
+        .iter()
+        .filter(|(name, homes)| homes.len() > 1 && !EVERYWHERE.contains(&name.as_str()))
+        .collect();
+    assert!(twice.is_empty(), "{twice:#?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::history::{Activity, State, Thread};
+use super::history::{ActivityState, PastActivity, Thread};
 use crate::domain::call::ArtifactKind;
 use crate::domain::id::EventId;
 use crate::domain::parties::Direction;
@@ -18,16 +18,18 @@ use crate::quo::words::{each_entry, each_item};
 
 /// The event of a call or text, as one line of JSON; `None` for one that is not over or did not get
 /// through.
-pub fn activity(thread: &Thread, activity: &Activity) -> Option<String> {
+pub fn activity(thread: &Thread, activity: &PastActivity) -> Option<String> {
     let event_type = match (activity.state, activity.direction) {
-        (State::Open, _) => return None,
-        (State::Answered | State::Unanswered, _) => "call.completed",
-        (State::Text, Direction::Incoming) => "message.received",
-        (State::Text, Direction::Outgoing) => "message.delivered",
+        (ActivityState::Open, _) => return None,
+        (ActivityState::Answered | ActivityState::Unanswered, _) => "call.completed",
+        (ActivityState::Text, Direction::Incoming) => "message.received",
+        (ActivityState::Text, Direction::Outgoing) => "message.delivered",
     };
     let object = match activity.state {
-        State::Text => put_in(&activity.record, &[("object", &text("message"))]),
-        State::Open | State::Answered | State::Unanswered => call(thread, activity, "null"),
+        ActivityState::Text => put_in(&activity.record, &[("object", &text("message"))]),
+        ActivityState::Open | ActivityState::Answered | ActivityState::Unanswered => {
+            call(thread, activity, "null")
+        }
     };
     Some(event(thread, activity, event_type, &object))
 }
@@ -36,7 +38,7 @@ pub fn activity(thread: &Thread, activity: &Activity) -> Option<String> {
 /// it, on one line too. `None` for a voicemail, which v4 does not announce.
 pub fn artifact(
     thread: &Thread,
-    activity: &Activity,
+    activity: &PastActivity,
     kind: ArtifactKind,
     data: &str,
 ) -> Option<String> {
@@ -79,7 +81,7 @@ struct About<'a> {
 
 /// The id has what the type is about: `call` of `call.completed`, `summary` of
 /// `call.summary.completed`. `object` is JSON.
-fn event(thread: &Thread, activity: &Activity, event_type: &str, object: &str) -> String {
+fn event(thread: &Thread, activity: &PastActivity, event_type: &str, object: &str) -> String {
     let (number, conversation, id) = (&thread.number, &thread.id, &activity.id);
     let word = event_type.rsplit('.').nth(1).unwrap_or_default();
     let ended = field(&activity.record, "completedAt")
@@ -98,7 +100,7 @@ fn event(thread: &Thread, activity: &Activity, event_type: &str, object: &str) -
 }
 
 /// The call as v4 has it: the caller first, and no recordings but in an event of their own.
-fn call(thread: &Thread, activity: &Activity, recordings: &str) -> String {
+fn call(thread: &Thread, activity: &PastActivity, recordings: &str) -> String {
     let mut others = Vec::new();
     each_item(
         field(&activity.record, "participants").unwrap_or("[]"),
@@ -130,7 +132,7 @@ fn call(thread: &Thread, activity: &Activity, recordings: &str) -> String {
 }
 
 /// What belongs to a call, as v4 has it.
-fn part(data: &str, word: &str, activity: &Activity) -> String {
+fn part(data: &str, word: &str, activity: &PastActivity) -> String {
     let call_id = text(activity.id.as_str());
     put_in(data, &[("object", &text(word)), ("callId", &call_id)])
 }
@@ -223,11 +225,11 @@ mod tests {
     }
 
     /// The event of a listed call or text.
-    fn activity(thread: &Thread, listed: &Activity) -> Option<Value> {
+    fn activity(thread: &Thread, listed: &PastActivity) -> Option<Value> {
         super::activity(thread, listed).map(|line| json_of(&line))
     }
 
-    fn artifact(listed: &Activity, kind: ArtifactKind, data: &str) -> Option<Value> {
+    fn artifact(listed: &PastActivity, kind: ArtifactKind, data: &str) -> Option<Value> {
         super::artifact(&rosa(), listed, kind, data).map(|line| json_of(&line))
     }
 
@@ -349,19 +351,20 @@ mod tests {
 
     #[test]
     fn what_is_not_over_or_did_not_get_through_is_not_told() {
-        let told =
-            |page: Value,
-             parse: fn(
-                &[u8],
-            )
-                -> Result<super::super::paging::Page<Activity>, super::super::Error>| {
-                let page = json!({"data": [page]}).to_string();
-                let records = parse(page.as_bytes()).expect("readable").records;
-                records
-                    .first()
-                    .and_then(|record| activity(&rosa(), record))
-                    .map(|event| event["type"].clone())
-            };
+        let told = |page: Value,
+                    parse: fn(
+            &[u8],
+        ) -> Result<
+            super::super::paging::Page<PastActivity>,
+            super::super::Error,
+        >| {
+            let page = json!({"data": [page]}).to_string();
+            let records = parse(page.as_bytes()).expect("readable").records;
+            records
+                .first()
+                .and_then(|record| activity(&rosa(), record))
+                .map(|event| event["type"].clone())
+        };
         let call = |status: &str| {
             told(
                 json!({"id": "AC1", "direction": "incoming", "status": status,

@@ -52,7 +52,7 @@ pub struct Query<'a> {
 
 /// A call or text as listed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Activity {
+pub struct PastActivity {
     /// Its id.
     pub id: ActivityId,
     /// When it was made.
@@ -60,12 +60,12 @@ pub struct Activity {
     /// Who began it.
     pub direction: Direction,
     /// What it is, and how far it has got.
-    pub state: State,
+    pub state: ActivityState,
     /// The record as Quo gave it: a JSON object, on one line.
     pub(super) record: String,
 }
 
-impl Activity {
+impl PastActivity {
     /// Bytes that it takes in memory, about.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.record.len() + self.id.as_str().len()
@@ -74,7 +74,7 @@ impl Activity {
 
 /// What a listed record is, as far as that decides whether it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum ActivityState {
     /// Not over, or never got through: nothing to tell (yet).
     Open,
     /// A call that somebody, or the AI agent, picked up.
@@ -108,12 +108,12 @@ impl Query<'_> {
 }
 
 /// Reads the reply to [`Query::calls`]. A record that cannot be read is left out with a warning.
-pub fn parse_calls(body: &[u8]) -> Result<Page<Activity>, Error> {
+pub fn parse_calls(body: &[u8]) -> Result<Page<PastActivity>, Error> {
     paging::parse("list of calls", body, |raw| parse("call", raw, call_state))
 }
 
 /// Reads the reply to [`Query::messages`]. A record that cannot be read is left out with a warning.
-pub fn parse_messages(body: &[u8]) -> Result<Page<Activity>, Error> {
+pub fn parse_messages(body: &[u8]) -> Result<Page<PastActivity>, Error> {
     paging::parse("list of messages", body, |raw| {
         parse("message", raw, message_state)
     })
@@ -122,8 +122,8 @@ pub fn parse_messages(body: &[u8]) -> Result<Page<Activity>, Error> {
 fn parse(
     what: &'static str,
     raw: &str,
-    state: fn(&Wire, Direction) -> State,
-) -> Result<Activity, Error> {
+    state: fn(&Wire, Direction) -> ActivityState,
+) -> Result<PastActivity, Error> {
     let wire: Wire = wire::value(what, raw.as_bytes())?;
     let bad = |cause: &dyn std::fmt::Display| Error::unreadable(what, cause, raw.as_bytes());
     if !raw.starts_with('{') {
@@ -134,7 +134,7 @@ fn parse(
         .as_deref()
         .and_then(direction)
         .ok_or_else(|| bad(&"no direction"))?;
-    Ok(Activity {
+    Ok(PastActivity {
         id: ActivityId::parse(&wire.id).map_err(|err| bad(&err))?,
         at: wire::time(wire.created_at.as_deref()).ok_or_else(|| bad(&"no time"))?,
         direction,
@@ -143,21 +143,23 @@ fn parse(
     })
 }
 
-fn call_state(wire: &Wire, _: Direction) -> State {
+fn call_state(wire: &Wire, _: Direction) -> ActivityState {
     let by_ai = wire.ai_handled.is_some_and(|by_ai| by_ai.get() != "false");
     match wire.status.as_deref() {
-        Some("queued" | "initiated" | "ringing" | "in-progress") => State::Open,
-        Some(_) | None if wire.answered_at.is_some() || by_ai => State::Answered,
-        Some(_) | None => State::Unanswered,
+        Some("queued" | "initiated" | "ringing" | "in-progress") => ActivityState::Open,
+        Some(_) | None if wire.answered_at.is_some() || by_ai => ActivityState::Answered,
+        Some(_) | None => ActivityState::Unanswered,
     }
 }
 
 /// A status tells nothing of the direction, and of a received text not even that: some are
 /// `delivered`.
-fn message_state(wire: &Wire, direction: Direction) -> State {
+fn message_state(wire: &Wire, direction: Direction) -> ActivityState {
     match (direction, wire.status.as_deref()) {
-        (Direction::Incoming, _) | (Direction::Outgoing, Some("sent" | "delivered")) => State::Text,
-        (Direction::Outgoing, _) => State::Open,
+        (Direction::Incoming, _) | (Direction::Outgoing, Some("sent" | "delivered")) => {
+            ActivityState::Text
+        }
+        (Direction::Outgoing, _) => ActivityState::Open,
     }
 }
 
@@ -220,7 +222,7 @@ mod tests {
             "createdAt":"2026-10-01T15:00:00Z","aiHandled":"ai-agent"}]}"#;
         assert_eq!(
             parse_calls(body).expect("readable").records[0].state,
-            State::Answered
+            ActivityState::Answered
         );
     }
 }

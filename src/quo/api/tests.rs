@@ -345,7 +345,7 @@ fn shown<T: std::fmt::Debug>(read: Result<T, Error>) -> String {
 }
 
 /// Whatever is told of a list, our own parser reads it.
-fn told(page: Result<paging::Page<Activity>, Error>) -> String {
+fn told(page: Result<paging::Page<PastActivity>, Error>) -> String {
     let thread = history::Thread {
         number: NumberId::parse("PNmain0001").expect("valid"),
         own: Phone::parse("+14155550110").expect("valid"),

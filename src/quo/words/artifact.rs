@@ -69,7 +69,7 @@ impl<T> Availability<T> {
 
 /// How far Quo is with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ArtifactState {
     Done,
     Making,
     Gone,
@@ -78,7 +78,7 @@ enum State {
     Unheard,
 }
 
-impl State {
+impl ArtifactState {
     fn of(fields: &Fields) -> Self {
         let status = fields.word("processingStatus");
         let status = status.or_else(|| fields.word("status"));
@@ -133,7 +133,8 @@ pub fn of_call(fields: &Fields) -> Collected {
             }
             let audio = sound(file.word("url").as_deref(), file.seconds("duration"));
             let is_missing = audio.is_none() && spoken.is_empty() && !is_transcript;
-            if name == "recordings" && is_missing && State::of(&file) != State::Gone {
+            if name == "recordings" && is_missing && ArtifactState::of(&file) != ArtifactState::Gone
+            {
                 unfinished = vec![ArtifactKind::Recording];
             }
             parts.extend(audio.filter(|_| !is_transcript));
@@ -166,7 +167,7 @@ pub fn summary(fields: &Fields) -> Availability<Artifact> {
         jobs,
     };
     let nothing = summary == Summary::default();
-    State::of(fields).give((!nothing).then_some(Artifact::Summary(summary)))
+    ArtifactState::of(fields).give((!nothing).then_some(Artifact::Summary(summary)))
 }
 
 /// A transcript.
@@ -181,7 +182,7 @@ pub fn transcript(fields: &Fields) -> Availability<Artifact> {
 /// What was said in one recorded part of a call.
 pub fn segment(fields: &Fields) -> Availability<Vec<Utterance>> {
     let said = dialogue(fields);
-    State::of(fields).give((!said.is_empty()).then_some(said))
+    ArtifactState::of(fields).give((!said.is_empty()).then_some(said))
 }
 
 /// A voicemail. A state says that there is one, even where neither sound nor words are told.
@@ -194,23 +195,27 @@ pub fn voicemail(fields: &Fields) -> Availability<Artifact> {
         lines.join("\n")
     });
     let there = audio.is_some() || transcript.is_some() || fields.raw("status").is_some();
-    State::of(fields).give(there.then_some(Artifact::Voicemail { audio, transcript }))
+    ArtifactState::of(fields).give(there.then_some(Artifact::Voicemail { audio, transcript }))
 }
 
 /// The recordings in a list, in Quo's order, oldest first; while one is still being made, none is
 /// given.
 pub fn recordings(fields: &Fields, list: &str) -> Availability<Artifact> {
     let (mut done, mut making) = (Vec::new(), false);
-    fields.objects(list, FILE, |part| match State::of(&part) {
-        State::Making => making = true,
-        State::Gone => {}
-        state @ (State::Done | State::Unheard) => {
+    fields.objects(list, FILE, |part| match ArtifactState::of(&part) {
+        ArtifactState::Making => making = true,
+        ArtifactState::Gone => {}
+        state @ (ArtifactState::Done | ArtifactState::Unheard) => {
             let audio = sound(part.word("url").as_deref(), part.seconds("duration"));
-            making |= state == State::Unheard && audio.is_none();
+            making |= state == ArtifactState::Unheard && audio.is_none();
             done.extend(audio);
         }
     });
-    let state = if making { State::Making } else { State::Done };
+    let state = if making {
+        ArtifactState::Making
+    } else {
+        ArtifactState::Done
+    };
     state.give((!done.is_empty()).then_some(Artifact::Recording(done)))
 }
 
@@ -226,7 +231,7 @@ fn voicemail_inside(fields: &Fields) -> Availability<Artifact> {
             found = voicemail(&inner);
         } else if json.starts_with('"') {
             let audio = sound(scalar(json).as_deref(), None);
-            found = State::Done.give(audio.map(|audio| Artifact::Voicemail {
+            found = ArtifactState::Done.give(audio.map(|audio| Artifact::Voicemail {
                 audio: Some(audio),
                 transcript: None,
             }));

@@ -11,11 +11,11 @@ use postgres::types::Type;
 use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
-use super::super::{Arrival, Finish, Patience, Result, Selection, Standing, Trouble, Waiting};
+use super::super::{Arrival, EventState, Finish, Result, RetryPolicy, Selection, Trouble, Waiting};
 use super::{Param, Postgres, text};
 
 impl Postgres {
-    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<Standing>> {
+    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
         // Each a moment after the one before, so that their order is kept; and in the order of
         // their ids, so that two processes never wait for each other crosswise.
         let sql = "INSERT INTO quotion_inbox
@@ -66,18 +66,18 @@ impl Postgres {
             } else {
                 self.standing(&arrival.id)?
             };
-            Ok(known.unwrap_or(Standing::Waiting { attempts: 0 }))
+            Ok(known.unwrap_or(EventState::Waiting { attempts: 0 }))
         };
         arrivals.iter().map(standing).collect()
     }
 
-    pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {
+    pub fn standing(&self, id: &EventId) -> Result<Option<EventState>> {
         let sql = "SELECT state, attempts, result FROM quotion_inbox WHERE event_id = $1";
         let rows = self.read(sql, &[(&id.as_str(), Type::TEXT)])?;
         let read = |row: &Row| match row.get::<_, &str>(0) {
-            "done" => Standing::Done(read_pages(row.get(2))),
-            "dead" => Standing::Dead,
-            _ => Standing::Waiting {
+            "done" => EventState::Done(read_pages(row.get(2))),
+            "dead" => EventState::Dead,
+            _ => EventState::Waiting {
                 attempts: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX),
             },
         };
@@ -129,7 +129,7 @@ impl Postgres {
         Ok(())
     }
 
-    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: Patience) -> Result<bool> {
+    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: RetryPolicy) -> Result<bool> {
         let sql = "SELECT attempts FROM quotion_inbox WHERE event_id = $1";
         let rows = self.read(sql, &[(&id.as_str(), Type::TEXT)])?;
         let before = rows.first().map_or(0, |row| {

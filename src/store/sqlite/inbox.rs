@@ -10,12 +10,12 @@ use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
 use super::super::{
-    Arrival, Finish, HistoryLine, Patience, Result, Selection, Standing, Trouble, Waiting,
+    Arrival, EventState, Finish, HistoryLine, Result, RetryPolicy, Selection, Trouble, Waiting,
 };
 use super::Sqlite;
 
 impl Sqlite {
-    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<Standing>> {
+    pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
         let sql = "INSERT INTO inbox (event_id, event_type, activity_id, payload, state, \
             next_try_at, received_at, updated_at)
                    VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?6) ON CONFLICT (event_id) DO NOTHING";
@@ -43,12 +43,12 @@ impl Sqlite {
         let standing = |arrival: &Arrival| {
             Ok(self
                 .standing(&arrival.id)?
-                .unwrap_or(Standing::Waiting { attempts: 0 }))
+                .unwrap_or(EventState::Waiting { attempts: 0 }))
         };
         arrivals.iter().map(standing).collect()
     }
 
-    pub fn standing(&self, id: &EventId) -> Result<Option<Standing>> {
+    pub fn standing(&self, id: &EventId) -> Result<Option<EventState>> {
         let sql = "SELECT state, attempts, result FROM inbox WHERE event_id = ?1";
         let read = |row: &Row| {
             Ok((
@@ -63,9 +63,9 @@ impl Sqlite {
             .query_row([id.as_str()], read)
             .optional()?;
         Ok(found.map(|(state, attempts, result)| match state.as_str() {
-            "done" => Standing::Done(read_pages(result.as_deref())),
-            "dead" => Standing::Dead,
-            _ => Standing::Waiting { attempts },
+            "done" => EventState::Done(read_pages(result.as_deref())),
+            "dead" => EventState::Dead,
+            _ => EventState::Waiting { attempts },
         }))
     }
 
@@ -88,7 +88,7 @@ impl Sqlite {
         })
     }
 
-    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: Patience) -> Result<bool> {
+    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: RetryPolicy) -> Result<bool> {
         let sql = "SELECT attempts FROM inbox WHERE event_id = ?1";
         let before: Option<u32> = self
             .connection

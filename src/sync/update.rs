@@ -12,7 +12,7 @@ use crate::domain::message::Message;
 use crate::domain::parties::Party;
 
 /// What an event tells.
-pub enum News<'a> {
+pub enum Update<'a> {
     /// Something about a call.
     Call(Cow<'a, CallUpdate>),
     /// A message.
@@ -24,7 +24,7 @@ pub enum News<'a> {
 /// A call, message or contact, and the events that speak of it.
 pub struct Topic<'a> {
     /// All that they tell.
-    pub news: News<'a>,
+    pub news: Update<'a>,
     /// The events, the first one first.
     pub tellers: Vec<Teller>,
 }
@@ -39,7 +39,7 @@ pub struct Teller {
 
 /// Sorts news by topic. Left out is what has to be done alone: a contact in company, and news that
 /// do not agree with earlier ones on who took part.
-pub fn topics(told: Vec<(usize, News)>) -> Vec<Topic> {
+pub fn topics(told: Vec<(usize, Update)>) -> Vec<Topic> {
     let alone = told.len() == 1;
     let mut topics: Vec<Topic> = Vec::new();
     for (place, news) in told {
@@ -68,7 +68,7 @@ pub fn topics(told: Vec<(usize, News)>) -> Vec<Topic> {
     topics
 }
 
-impl<'a> News<'a> {
+impl<'a> Update<'a> {
     fn activity(&self) -> Option<&ActivityId> {
         match self {
             Self::Call(news) => Some(&news.context.id),
@@ -79,12 +79,12 @@ impl<'a> News<'a> {
 
     /// Adds what another event tells of the same activity; tells whether that says more. `None`,
     /// and nothing is added, if the two do not go together.
-    fn absorb(&mut self, other: News<'a>) -> Option<bool> {
+    fn absorb(&mut self, other: Update<'a>) -> Option<bool> {
         match (self, other) {
-            (Self::Call(news), News::Call(other)) if agree(&news.context, &other.context) => {
+            (Self::Call(news), Update::Call(other)) if agree(&news.context, &other.context) => {
                 Some(absorb_call(news.to_mut(), &other))
             }
-            (Self::Message(message), News::Message(other))
+            (Self::Message(message), Update::Message(other))
                 if agree(&message.context, &other.context) =>
             {
                 Some(absorb_message(message.to_mut(), &other))
@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn sorted(calls: &[CallUpdate]) -> Vec<Topic<'_>> {
-        let news = |(place, call)| (place, News::Call(Cow::Borrowed(call)));
+        let news = |(place, call)| (place, Update::Call(Cow::Borrowed(call)));
         topics(calls.iter().enumerate().map(news).collect())
     }
 
@@ -213,7 +213,7 @@ mod tests {
             tellers(&topics[0]),
             [(0, true), (1, true), (2, false), (3, true)]
         );
-        let News::Call(news) = &topics[0].news else {
+        let Update::Call(news) = &topics[0].news else {
             panic!("a call")
         };
         assert_eq!(
