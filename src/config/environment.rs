@@ -98,6 +98,13 @@ impl Environment {
         refused
     }
 
+    /// An environment that holds these variables and no file.
+    pub fn given(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut environment = Self::default();
+        environment.process.extend(variables);
+        environment
+    }
+
     /// Reads the environment alone: for what is to be said of a file that cannot be read.
     pub fn without_file() -> Self {
         Self::of_process().0

@@ -47,3 +47,4 @@ mod timers;
 mod trouble;
 mod trust;
 mod verdict;
+mod world;

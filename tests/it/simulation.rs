@@ -142,7 +142,8 @@ impl Simulation for Place {
     }
 
     fn timestamp(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH + self.scheduler.state().passed
+        let began: Timestamp = BEGAN.parse().expect("a time");
+        began + self.scheduler.state().passed
     }
 
     fn sleep(&self, duration: Duration) {
@@ -168,6 +169,9 @@ impl Simulation for Place {
         usize::try_from((mixed ^ (mixed >> 31)) % count as u64).expect("below count")
     }
 }
+
+/// When every history begins, by the wall clock.
+const BEGAN: &str = "2026-10-03T12:00:00Z";
 
 const MS: Duration = Duration::from_millis(1);
 

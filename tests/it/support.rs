@@ -276,7 +276,11 @@ pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
 
 /// What stands in "Notion", whatever the order in which it came there.
 pub fn canonical(user: &User) -> String {
-    let text = user.notion();
+    canonical_text(&user.notion())
+}
+
+/// The same of a text that shows it.
+pub fn canonical_text(text: &str) -> String {
     sorted(&text.lines().collect::<Vec<_>>(), "")
 }
 

@@ -50,7 +50,7 @@ pub mod fault;
 pub mod http;
 pub mod notion;
 pub mod quo;
-mod render;
+pub mod render;
 mod serve;
 pub mod world;
 

@@ -2,7 +2,7 @@
 //! nothing of HTTP.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -119,7 +119,8 @@ pub struct Page {
     pub children: Vec<String>,
     /// Of `unique_id` columns.
     pub number: u64,
-    pub born: Option<Instant>,
+    /// When it was made, if by a request.
+    pub born: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -220,6 +221,14 @@ impl NotionState {
     /// The server's time.
     pub fn now(&self) -> Timestamp {
         self.clock.unwrap_or_else(Timestamp::now)
+    }
+
+    /// True for a page that is too young to be found by a query.
+    pub fn hides(&self, page: &Page) -> bool {
+        let age = page
+            .born
+            .map(|born| self.now().duration_since(born).unsigned_abs());
+        age.is_some_and(|age| age < self.hide_new_pages)
     }
 
     /// A fresh id that looks like a version 4 UUID and is the same in every run.

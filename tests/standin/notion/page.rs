@@ -1,7 +1,6 @@
 //! Pages: create, retrieve, update, one property, and the page object.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
@@ -396,7 +395,7 @@ fn insert(
         values: values.clone(),
         children: vec![],
         number,
-        born: Some(Instant::now()),
+        born: Some(now),
     });
     mirror_relations(notion, (&id, &source), &values);
     id

@@ -64,7 +64,7 @@ fn run(notion: &mut NotionState, call: &Call<'_>, source: &str) -> Answer {
         // Without sorts nothing is promised: newest first, so that nobody relies on the oldest.
         .rev()
         .filter(|p| p.source == source && !p.in_trash && !p.unshared)
-        .filter(|p| p.born.is_none_or(|b| b.elapsed() >= notion.hide_new_pages))
+        .filter(|p| !notion.hides(p))
         .filter(|p| filter.as_ref().is_none_or(|f| f.accepts(p)))
         .collect();
     rows.sort_by(|a, b| {
