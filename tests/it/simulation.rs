@@ -142,8 +142,7 @@ impl Simulation for Place {
     }
 
     fn timestamp(&self) -> Timestamp {
-        let began: Timestamp = BEGAN.parse().expect("a time");
-        began + self.scheduler.state().passed
+        began() + self.scheduler.state().passed
     }
 
     fn sleep(&self, duration: Duration) {
@@ -171,7 +170,9 @@ impl Simulation for Place {
 }
 
 /// When every history begins, by the wall clock.
-const BEGAN: &str = "2026-10-03T12:00:00Z";
+pub fn began() -> Timestamp {
+    "2026-10-03T12:00:00Z".parse().expect("a time")
+}
 
 const MS: Duration = Duration::from_millis(1);
 

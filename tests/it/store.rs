@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use postgres::{Client, NoTls};
 use quotion::domain::call::ArtifactKind;
 use quotion::domain::id::{ActivityId, BlockId, ContactId, EventId, NumberId, PageId};
@@ -1071,7 +1071,7 @@ fn simulated_processes_wait_for_each_others_locks(ground: &Ground) {
         let held = store.lock(&Lock::Client(rosa()), deadline).expect("lock");
         held.is_some().then(|| {
             time::sleep(20 * SECOND);
-            time::timestamp().as_second()
+            time::timestamp()
         })
     };
     let (first, second, third) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
@@ -1085,7 +1085,8 @@ fn simulated_processes_wait_for_each_others_locks(ground: &Ground) {
     ];
     let passed = simulation::run(1, processes);
     let ended = [first, second, third].map(|at| at.into_inner().expect("alone"));
-    assert_eq!(ended, [Some(20), Some(40), None]);
+    let after = |seconds: i64| Some(simulation::began() + SignedDuration::from_secs(seconds));
+    assert_eq!(ended, [after(20), after(40), None]);
     assert_eq!(passed.as_secs(), 40);
 }
 
