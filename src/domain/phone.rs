@@ -3,6 +3,7 @@
 //! The numbering plans come from libphonenumber's data (`rlibphonenumber`), loaded on first use
 //! (about 5 ms), so [`Phone::parse`] and a plain comparison do without.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
@@ -91,6 +92,22 @@ impl Phone {
         theirs == self.0[1..] || self.parses_to_self(written)
     }
 
+    /// True if this number stands in a cell, which may hold more: other numbers, a name or label, an
+    /// extension. A number is cut at letters and at `/ , ; | #` and line ends; one that is written
+    /// with a slash (`030/23125123`) is whole again.
+    pub fn is_in(&self, cell: &str) -> bool {
+        if self.matches(cell) {
+            return true;
+        }
+        let ends = |c: char| c.is_alphabetic() || ",;|#\n\r\u{2028}\u{2029}".contains(c);
+        cell.split(ends).any(|part| {
+            let pieces: Vec<&str> = part.split('/').collect();
+            let joined = pieces.windows(2).map(<[&str]>::concat);
+            pieces.iter().any(|piece| self.matches(piece))
+                || joined.into_iter().any(|number| self.matches(&number))
+        })
+    }
+
     /// Every likely spelling, without repeats: E.164, digits, national and international with
     /// brackets, dashes, dots and blanks. At most 30.
     pub fn spellings(&self) -> Vec<String> {
@@ -148,7 +165,19 @@ impl Phone {
         let region = PHONE_NUMBER_UTIL.get_region_for_country_code(mine.country_code);
         PHONE_NUMBER_UTIL
             .parse(written, region)
-            .is_ok_and(|theirs| theirs.format_as(PhoneNumberFormat::E164) == self.0)
+            .is_ok_and(|theirs| {
+                let theirs = theirs.format_as(PhoneNumberFormat::E164);
+                current(&theirs) == current(&self.0)
+            })
+    }
+}
+
+/// The same number as it is dialled today: Mexico's mobile numbers had a 1 before them until 2019.
+/// <https://www.itu.int/oth/T020200008A/en>
+fn current(e164: &str) -> Cow<'_, str> {
+    match e164.strip_prefix("+521") {
+        Some(rest) if rest.len() == 10 => format!("+52{rest}").into(),
+        Some(_) | None => e164.into(),
     }
 }
 
@@ -396,5 +425,43 @@ mod tests {
             assert!(rosa.matches(same), "{same}");
         }
         assert!(phone("+33123456789").matches("0033 1 23 45 67 89"));
+    }
+
+    #[test]
+    fn number_is_found_in_a_cell_that_holds_more() {
+        let rosa = phone("+12025550147");
+        for cell in [
+            "+12025550147, +12025550199",
+            "202-555-0147 / 202-555-0199",
+            "+12025550199; +12025550147",
+            "202.555.0199 | 202.555.0147",
+            "+12025550199\n(202) 555-0147",
+            "202-555-0147 (wife)",
+            "Mobile: 202-555-0147",
+            "(202) 555-0147 - Rosa",
+            "home 202 555 0199, cell 202 555 0147",
+            "tel:+12025550147",
+            "202-555-0147 ext. 5",
+            "(202) 555-0147 x12",
+            "(202) 555-0147 #12",
+            "\u{202a}+1 (202) 555-0147\u{202c}",
+            "202\u{2011}555\u{2011}0147",
+        ] {
+            assert!(rosa.is_in(cell), "{cell}");
+        }
+        for cell in [
+            "+13125550147, 3125550199",
+            "+12025550199 x0147",
+            "1202555014733",
+            "",
+            "Rosa",
+        ] {
+            assert!(!rosa.is_in(cell), "{cell}");
+        }
+        assert!(phone("+493023125123").is_in("030/23125123 (Praxis)"));
+        let lupe = phone("+525512345678");
+        assert!(lupe.is_in("+5215512345678") && lupe.is_in("+52 1 55 1234 5678"));
+        assert!(phone("+5215512345678").is_in("+52 55 1234 5678"));
+        assert!(!lupe.is_in("+5215512345679"));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::phone::Phone;
-use crate::domain::table::Row;
+use crate::domain::table::{Column, Row};
 use crate::notion::{self, Notion, ReadRow, page};
 use crate::store::KnownPage;
 use crate::time::Deadline;
@@ -51,7 +51,10 @@ impl PageSearch<'_> {
                 });
             }
             let read = self.notion.fetch_page(&known.id, self.deadline)?;
-            if let Some((row, json)) = read.filter(|(row, _)| !row.trashed) {
+            // A person may have given the number to another page.
+            let columns = &self.table.phones;
+            let is_theirs = |row: &Row| !row.trashed && holds(row, phone, columns);
+            if let Some((row, json)) = read.filter(|(row, _)| is_theirs(row)) {
                 return Ok(Found {
                     page: PageFact::Known { row, fresh: true },
                     read: Some(json),
@@ -67,10 +70,7 @@ impl PageSearch<'_> {
         let rows = self
             .notion
             .find_by_phone(&self.table.table, phone, columns, self.deadline)?;
-        let matches = |(row, _): &ReadRow| {
-            let mut cells = columns.iter().filter_map(|column| row.cell(column));
-            cells.any(|cell| phone.matches(&cell.text))
-        };
+        let matches = |(row, _): &ReadRow| holds(row, phone, columns);
         let mut rows: Vec<ReadRow> = rows.into_iter().filter(matches).collect();
         rows.sort_by_key(|(row, _)| (row.created_at, row.id.clone()));
         rows.dedup_by_key(|(row, _)| row.id.clone());
@@ -102,6 +102,12 @@ impl PageSearch<'_> {
             warnings,
         })
     }
+}
+
+/// True if the number stands in one of the columns.
+fn holds(row: &Row, phone: &Phone, columns: &[Column]) -> bool {
+    let mut cells = columns.iter().filter_map(|column| row.cell(column));
+    cells.any(|cell| phone.is_in(&cell.text))
 }
 
 /// Keeps what a look found.
