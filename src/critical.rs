@@ -75,6 +75,7 @@ pub fn alert(agent: &Agent, url: BaseUrl, dir: &Path, kind: &str) {
         api: CHAT,
         base: url,
         headers: Vec::new(),
+        secrets: Vec::new(),
         window: Window {
             requests: 1,
             period: Duration::from_secs(1),

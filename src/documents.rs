@@ -28,6 +28,9 @@ const LARGE: usize = 1024 * 1024;
 /// keeps some when it is freed, and the next document comes on top of that.
 const LARGE_BUFFER: usize = 33 * 1024 * 1024;
 
+/// Most bytes that are left out in search of the end of what is broken.
+pub const MOST_SKIPPED: usize = 256 * 1024 * 1024;
+
 /// What cannot be a document.
 #[derive(Debug)]
 pub enum Broken {
@@ -41,6 +44,8 @@ pub enum Broken {
     TooLarge,
     /// So many were broken that the rest is not read.
     TooMany,
+    /// More than [`MOST_SKIPPED`] bytes are no document.
+    Endless,
     /// The input itself could not be read.
     Io(io::Error),
 }
@@ -73,6 +78,14 @@ impl From<Broken> for Failure {
                 format!("{MOST_BROKEN} documents were broken; what follows was not read"),
                 "no delivery is written like that; check what is piped in",
             ),
+            Broken::Endless => Self::new(
+                Kind::Payload,
+                format!(
+                    "more than {} MiB of the input are no document; what follows was not read",
+                    MOST_SKIPPED >> 20
+                ),
+                "check what is piped in",
+            ),
             Broken::Io(err) if err.kind() == std::io::ErrorKind::TimedOut => Self::new(
                 Kind::Deadline,
                 format!("cannot read the input: {err}"),
@@ -98,6 +111,8 @@ pub struct Documents<R> {
     at_end: bool,
     failed: bool,
     broken: usize,
+    /// Bytes that were left out while the end of something broken was looked for.
+    skipped: usize,
     /// True until something has been given out.
     first: bool,
 }
@@ -113,6 +128,7 @@ impl<R: Read> Documents<R> {
             at_end: false,
             failed: false,
             broken: 0,
+            skipped: 0,
             first: true,
         }
     }
@@ -190,7 +206,7 @@ impl<R: Read> Documents<R> {
             } else {
                 self.skip_line(|_| false).map(drop)
             };
-            skipped.map_err(Broken::Io)?;
+            skipped?;
             return Err(Broken::Utf16);
         }
         let (mut tried, mut seen) = (0, 0);
@@ -217,7 +233,7 @@ impl<R: Read> Documents<R> {
                         return Ok(Some(document));
                     }
                     Scan::Broken(why) => {
-                        self.skip_broken().map_err(Broken::Io)?;
+                        self.skip_broken()?;
                         return Err(Broken::NotJson(why));
                     }
                     Scan::Whole(_) | Scan::Unfinished => {}
@@ -229,7 +245,7 @@ impl<R: Read> Documents<R> {
                 } else {
                     self.skip_line(|_| false).map(drop)
                 };
-                skipped.map_err(Broken::Io)?;
+                skipped?;
                 return Err(Broken::TooLarge);
             }
             self.fill().map_err(Broken::Io)?;
@@ -265,10 +281,20 @@ impl<R: Read> Documents<R> {
         })
     }
 
-    fn skip_all(&mut self) -> io::Result<()> {
+    /// Reads some more of what is left out.
+    fn skip_on(&mut self) -> Result<(), Broken> {
+        self.fill().map_err(Broken::Io)?;
+        self.skipped += self.rest().len();
+        if self.skipped > MOST_SKIPPED {
+            return Err(Broken::Endless);
+        }
+        Ok(())
+    }
+
+    fn skip_all(&mut self) -> Result<(), Broken> {
         while !self.at_end {
             self.start = self.buffer.len();
-            self.fill()?;
+            self.skip_on()?;
         }
         self.start = self.buffer.len();
         Ok(())
@@ -276,7 +302,7 @@ impl<R: Read> Documents<R> {
 
     /// Leaves the line that the broken document begins on, and, while its brackets are not closed,
     /// the lines that seem to belong to it: indented, or closing brackets.
-    fn skip_broken(&mut self) -> io::Result<()> {
+    fn skip_broken(&mut self) -> Result<(), Broken> {
         let mut brackets = Brackets::default();
         loop {
             let closed = self.skip_line(|byte| brackets.close(byte))?;
@@ -285,7 +311,7 @@ impl<R: Read> Documents<R> {
             }
             brackets.end_line();
             if self.rest().is_empty() && !self.at_end {
-                self.fill()?;
+                self.skip_on()?;
             }
             match self.rest().first() {
                 Some(b' ' | b'\t' | b'\r' | b'\n' | b'}' | b']') => {}
@@ -295,7 +321,7 @@ impl<R: Read> Documents<R> {
     }
 
     /// Leaves a line; true if `look` has found something in it.
-    fn skip_line(&mut self, mut look: impl FnMut(u8) -> bool) -> io::Result<bool> {
+    fn skip_line(&mut self, mut look: impl FnMut(u8) -> bool) -> Result<bool, Broken> {
         let mut found = false;
         loop {
             let end = self.rest().iter().position(|byte| *byte == b'\n');
@@ -307,13 +333,13 @@ impl<R: Read> Documents<R> {
             if end.is_some() || self.at_end {
                 return Ok(found);
             }
-            self.fill()?;
+            self.skip_on()?;
         }
     }
 
     /// Leaves a document that is too large, without keeping it: up to where its brackets are
     /// closed.
-    fn skip_large(&mut self) -> io::Result<()> {
+    fn skip_large(&mut self) -> Result<(), Broken> {
         let mut brackets = Brackets::default();
         loop {
             if let Some(end) = self.rest().iter().position(|byte| brackets.close(*byte)) {
@@ -324,7 +350,7 @@ impl<R: Read> Documents<R> {
             if self.at_end {
                 return Ok(());
             }
-            self.fill()?;
+            self.skip_on()?;
         }
     }
 }
@@ -342,7 +368,10 @@ impl<R: Read> Iterator for Documents<R> {
             self.read().transpose().map(|_| Err(Broken::TooMany))
         };
         self.broken += usize::from(matches!(item, Some(Err(_))));
-        self.failed = matches!(item, Some(Err(Broken::Io(_) | Broken::TooMany)));
+        self.failed = matches!(
+            item,
+            Some(Err(Broken::Io(_) | Broken::TooMany | Broken::Endless))
+        );
         self.first = false;
         item
     }
@@ -456,6 +485,7 @@ mod tests {
             Err(Broken::Utf16) => "utf-16".into(),
             Err(Broken::List) => "list".into(),
             Err(Broken::TooLarge) => "too large".into(),
+            Err(Broken::Endless) => "endless".to_owned(),
             Err(Broken::TooMany) => "too many".into(),
             Err(Broken::Io(_)) => "io".into(),
         }

@@ -118,6 +118,8 @@ pub struct VendorSpec {
     pub base: BaseUrl,
     /// Headers of every call; the key is among them.
     pub headers: Vec<(&'static str, Secret)>,
+    /// What else must never be shown, whoever says it: the keys of other vendors.
+    pub secrets: Vec<Secret>,
     /// Its rate limit.
     pub window: Window,
     /// The same limit counted together with other processes, where there is something to count in.
@@ -177,7 +179,7 @@ impl Vendor {
     /// Puts an API together; sends nothing.
     pub fn new(agent: &Agent, spec: VendorSpec) -> Self {
         let (scrub, gate) = (
-            Arc::new(Scrub::new(&spec.headers)),
+            Arc::new(Scrub::new(&spec.headers, &spec.secrets)),
             Gate::new(spec.api.name, spec.window, spec.shared.clone()),
         );
         Self {
@@ -233,11 +235,11 @@ impl Vendor {
         }
     }
 
-    fn prepare(&self, request: &Request) -> Result<Prepared, String> {
+    fn prepare(&self, request: &Request) -> Result<Arc<Prepared>, String> {
         let base = request.base.as_ref().unwrap_or(&self.spec.base);
         let url = url::join(base, &request.path, &request.query)
             .ok_or("the path is not one of plain segments")?;
-        Prepared::new(request, &url, &self.spec.headers)
+        Prepared::new(request, &url, &self.spec.headers).map(Arc::new)
     }
 
     fn pass_gate(&self, origin: &Origin, deadline: Deadline) -> Result<(), Error> {
@@ -261,7 +263,7 @@ impl Vendor {
         })
     }
 
-    fn attempt(&self, prepared: &Prepared, origin: &Origin, deadline: Deadline) -> Judged {
+    fn attempt(&self, prepared: &Arc<Prepared>, origin: &Origin, deadline: Deadline) -> Judged {
         let time = deadline
             .left()
             .map_or(self.tuning.attempt, |left| left.min(self.tuning.attempt));

@@ -43,6 +43,8 @@ const DATA_SOURCES: &str = "2025-09-03";
 const QUERY_PAGES: usize = 100;
 /// Most requests of one walk through the blocks of a page (20,000 blocks).
 const BLOCK_PAGES: usize = 200;
+/// Most text of the blocks of a page that is held, in bytes.
+const LISTED_BYTES: usize = 16 * 1024 * 1024;
 /// Most data sources of one database that are looked into.
 const SOURCES: usize = 20;
 
@@ -278,14 +280,12 @@ impl Notion {
     ) -> Result<Vec<BlockId>> {
         let path = format!("/blocks/{parent}/children");
         let request = request(Method::Patch, &path, Some(json!({"children": blocks})));
-        // A plain append answers with exactly the new blocks; were there more, ours come first.
+        // A plain append answers with exactly the new blocks.
         let read = |body: Json| {
-            let made = blocks::read_all(list::results(&body)?)?;
-            if made.len() < blocks.len() {
-                return Err("fewer blocks than were sent");
-            }
-            let ids = made.into_iter().map(|block| block.id);
-            Ok(ids.take(blocks.len()).collect())
+            let made = list::results(&body)?.iter();
+            let ids: Option<Vec<BlockId>> = made.map(blocks::id).collect();
+            ids.filter(|ids| ids.len() == blocks.len())
+                .ok_or("not as many blocks as were sent")
         };
         match self.ask(&request, &self.version, deadline, read) {
             Ok(ids) => Ok(ids),
@@ -300,8 +300,8 @@ impl Notion {
             &format!("/blocks/{block}"),
             Some(blocks::reword(text)),
         );
-        let read = |body: Json| match blocks::read(&body) {
-            Some(read) if read.id == *block => Ok(()),
+        let read = |body: Json| match blocks::id(&body) {
+            Some(id) if id == *block => Ok(()),
             Some(_) | None => Err("not the block that was written"),
         };
         match self.ask(&request, &self.version, deadline, read) {
@@ -314,7 +314,7 @@ impl Notion {
     /// All blocks directly inside a page or block, in order.
     pub fn list(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
         let path = format!("/blocks/{parent}/children");
-        let mut all = Vec::new();
+        let (mut all, mut bytes) = (Vec::new(), 0);
         let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
         for _ in 0..BLOCK_PAGES {
             let mut request = get(&path);
@@ -336,6 +336,14 @@ impl Notion {
                 }
                 answer => answer?,
             };
+            bytes += blocks.iter().map(|block| block.text.len()).sum::<usize>();
+            if bytes > LISTED_BYTES {
+                let more = format!(
+                    "{parent} holds more than {} MiB of text",
+                    LISTED_BYTES >> 20
+                );
+                return Err(Error::Unreadable(more));
+            }
             all.extend(blocks);
             match next {
                 Some(next) => cursor = Some(next),

@@ -5,6 +5,7 @@ pub mod settings;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::failure::Failure;
 use crate::http::{Agent, Api, SharedWindow, Vendor, VendorSpec};
@@ -30,6 +31,7 @@ pub struct Services {
 impl Services {
     /// Nothing is opened or asked yet.
     pub fn new(settings: Settings, agent: Agent) -> Self {
+        store::wait_at_most(settings.deadline.unwrap_or(Duration::MAX));
         Self {
             settings,
             agent,
@@ -87,10 +89,13 @@ impl Services {
         authorization: Secret,
         shared: Arc<dyn SharedWindow>,
     ) -> Vendor {
+        let keys = [&self.settings.notion, &self.settings.quo];
+        let keys = keys.into_iter().flatten();
         let spec = VendorSpec {
             api,
             base: access.base.clone(),
             headers: vec![("Authorization", authorization)],
+            secrets: keys.map(|access| access.key.clone()).collect(),
             window: access.window,
             shared: Some(shared),
         };

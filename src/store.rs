@@ -14,6 +14,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,20 @@ const EXPIRED: &str = "expired";
 const EXPIRED_AT_ONCE: usize = 10_000;
 /// Until payloads are looked for again.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// How long this process waits for a database that does not answer or is locked, in milliseconds.
+static LONGEST_WAIT: AtomicU64 = AtomicU64::new(10_000);
+
+/// From now on this process waits no longer than that for a database that does not answer or is
+/// locked; never longer than 10 s.
+pub fn wait_at_most(limit: Duration) {
+    let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    LONGEST_WAIT.fetch_min(limit, Ordering::Relaxed);
+}
+
+fn longest_wait() -> Duration {
+    Duration::from_millis(LONGEST_WAIT.load(Ordering::Relaxed))
+}
 
 /// How many of the `newest` migrations a store has seen whose version is `found`.
 fn migrations_made(found: i64, newest: usize) -> Result<usize> {

@@ -12,6 +12,7 @@ pub(crate) mod virtual_time;
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::resume_unwind;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -183,6 +184,42 @@ fn in_picked_order<T, R>(
     }
     done.sort_unstable_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Does the work in a thread of its own and waits for it at most so long, or for `grace` from when
+/// the program was told to stop. `None` if it has not ended by then: it goes on, and nobody waits
+/// for it. A simulated process just does it.
+///
+/// # Panics
+/// When the work does: a panic goes on in the caller.
+pub fn within<T: Send + 'static>(
+    limit: Duration,
+    grace: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    if is_simulated() {
+        return Some(work());
+    }
+    let (sender, done) = mpsc::channel();
+    let thread = thread::spawn(move || drop(sender.send(work())));
+    let mut left = limit;
+    loop {
+        let step = stop::LOOK.min(left);
+        match done.recv_timeout(step) {
+            Ok(done) => return Some(done),
+            Err(RecvTimeoutError::Disconnected) => match thread.join() {
+                Err(panic) => resume_unwind(panic),
+                Ok(()) => return None,
+            },
+            Err(RecvTimeoutError::Timeout) => left = left.saturating_sub(step),
+        }
+        if stop::is_told() {
+            left = left.min(grace.saturating_sub(stop::since()));
+        }
+        if left.is_zero() {
+            return None;
+        }
+    }
 }
 
 /// Does two things at once, of which neither needs the other's answer. A simulated process does one

@@ -13,8 +13,8 @@ use super::console::Console;
 
 /// Prints the events.
 pub fn run(services: &Services, args: &BackfillArgs, console: &mut Console) -> Result<(), Failure> {
-    let options = options(services, args)?;
     stop::watch(exit::NOT_NOW);
+    let options = options(services, args)?;
     let progress = console.progress();
     let found = backfill::run(services, &options, &mut |happening| match happening {
         Happening::Threads(count) => {

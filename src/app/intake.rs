@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
-use crate::documents::Broken;
+use crate::documents::{Broken, MOST_BROKEN};
 use crate::domain::failure::{Failure, Kind};
 use crate::domain::outcome::{Of, Outcome, Verdict, Warning, WarningCode};
 use crate::domain::work::Work;
@@ -36,6 +36,8 @@ pub struct Intake<'a, 'c> {
     console: &'c mut Console<'a>,
     drain: Drain<'a>,
     treatment: Treatment,
+    /// Documents so far that are no events.
+    broken: usize,
     /// Documents so far.
     pub documents: usize,
 }
@@ -48,6 +50,7 @@ impl<'a, 'c> Intake<'a, 'c> {
             console,
             drain: Drain::new(services, Claim::Wait),
             treatment,
+            broken: 0,
             documents: 0,
         }
     }
@@ -63,25 +66,47 @@ impl<'a, 'c> Intake<'a, 'c> {
                 stream::windows(document, documents, is_over, |window| self.take(window));
                 return;
             }
-            self.take(vec![document]);
+            if self.take(vec![document]).is_break() {
+                return;
+            }
         }
     }
 
-    /// Takes documents that have come at once. What comes when the run is over is only kept.
-    pub fn take(&mut self, mut window: Vec<Document>) {
+    /// Takes documents that have come at once, and says whether to go on. What comes when the run is
+    /// over is only kept.
+    pub fn take(&mut self, mut window: Vec<Document>) -> ControlFlow<()> {
+        let flow = self.count_broken(&mut window);
         if self.console.is_over() {
             // A document that was cut off there is none.
             let is_cut = |document: &Document| matches!(document, Err(outcome) if outcome.failure().is_some());
             window.retain(|document| !is_cut(document));
         }
         self.documents += window.len();
-        let admitted = self.admit(window);
-        if admitted.iter().any(Result::is_ok) {
+        if window.iter().any(Result::is_ok) {
             stop::watch(exit::NOT_NOW);
         }
+        let admitted = self.admit(window);
         let console = &mut *self.console;
         self.drain
             .work(admitted, &mut |outcome| tell(console, &outcome));
+        flow
+    }
+
+    /// After so many documents that are no events the rest is not read: it can be only a mistake.
+    fn count_broken(&mut self, window: &mut Vec<Document>) -> ControlFlow<()> {
+        for (place, document) in window.iter_mut().enumerate() {
+            let Err(outcome) = document else { continue };
+            if outcome.of.document.is_none() {
+                continue;
+            }
+            self.broken += 1;
+            if self.broken > MOST_BROKEN {
+                outcome.verdict = Verdict::Failed(Broken::TooMany.into());
+                window.truncate(place + 1);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Keeps the events with which there is work to do.

@@ -34,6 +34,7 @@ pub fn run<'a>(
     console: &mut Console<'a>,
     input: Input,
 ) -> Result<(), Failure> {
+    stop::watch(exit::NOT_NOW);
     if !args.files.is_empty() {
         sync_files(services, args, console, input);
         return Ok(());
@@ -42,7 +43,6 @@ pub fn run<'a>(
     let store = services.store()?;
     let selection = selection(args)?;
     expect_known(store, &selection)?;
-    stop::watch(exit::NOT_NOW);
     let mut round = Round {
         store,
         console,
@@ -93,7 +93,8 @@ fn sync_files<'a>(
         }
         let opened = match input.take_if(|_| path.as_os_str() == "-") {
             Some(input) => Ok(input),
-            None => Input::open(path.clone(), console.gone()),
+            // A pipe that nobody writes to waits here.
+            None => stop::idle(|| Input::open(path.clone(), console.gone())),
         };
         match opened {
             Ok(input) => Intake::new(services, console, Treatment::Sync).take_all(input),

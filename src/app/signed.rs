@@ -28,7 +28,7 @@ pub fn take(services: &Services, intake: &mut Intake, mut input: Input) -> Resul
     if let Some(document) = only {
         let document = read(document, 1);
         let document = unless_skipped(of_signer(services, document, &verified));
-        intake.take(vec![document]);
+        let _ = intake.take(vec![document]);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! one: memory that a thread has taken stays its own when others free it, and would come on top.
 
 use std::iter;
+use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -46,11 +47,11 @@ pub fn windows(
     first: Document,
     rest: impl Iterator<Item = Unread> + Send + 'static,
     is_over: impl Fn() -> bool,
-    mut take: impl FnMut(Vec<Document>),
+    mut take: impl FnMut(Vec<Document>) -> ControlFlow<()>,
 ) {
     if time::is_simulated() {
         // All of it is there, and a thread that reads ahead would live in real time.
-        take(iter::once(first).chain(rest.map(Unread::read)).collect());
+        let _ = take(iter::once(first).chain(rest.map(Unread::read)).collect());
         return;
     }
     let (sender, documents) = mpsc::sync_channel(AHEAD);
@@ -80,8 +81,8 @@ pub fn windows(
     while let Some(first) = next {
         let window = window(first, &documents);
         let was_held = window.last().is_some_and(|last| size(last) >= LARGE);
-        take(window);
-        if was_held && done.send(()).is_err() {
+        let flow = take(window);
+        if flow.is_break() || was_held && done.send(()).is_err() {
             return;
         }
         next = following(&documents, &is_over);

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::time::{self, stop};
+
 use super::Method;
 use super::verdict::REFUSAL_BYTES;
 use super::wire::{Pool, Prepared, Proxies};
@@ -112,6 +114,9 @@ pub(super) struct Limit {
     pub(super) body_bytes: u64,
 }
 
+/// What an exchange may take beyond its time, which it keeps by itself.
+const SPARE: Duration = Duration::from_secs(1);
+
 /// Bytes of an answer's body that are read: who refuses is brief.
 pub(super) fn limit(status: u16, body_bytes: u64) -> u64 {
     if status < 400 {
@@ -124,11 +129,17 @@ pub(super) fn limit(status: u16, body_bytes: u64) -> u64 {
 /// Sends a request and takes its answer.
 pub(super) fn exchange(
     agent: &Agent,
-    prepared: &Prepared,
+    prepared: &Arc<Prepared>,
     limit: Limit,
 ) -> Result<Received, NoAnswer> {
     match &agent.0 {
-        Exchanger::Real(pool) => pool.exchange(prepared, limit),
+        Exchanger::Real(pool) => {
+            let (pool, prepared) = (pool.clone(), Arc::clone(prepared));
+            let done = time::within(limit.time + SPARE, stop::GRACE, move || {
+                pool.exchange(&prepared, limit)
+            });
+            done.unwrap_or_else(|| Err(NoAnswer::Sent("no answer when it was let go".into())))
+        }
         Exchanger::Simulated(answer) => {
             let answer = answer(&prepared.outgoing(limit.time));
             answer.map(|received| received.within(limit.body_bytes))

@@ -12,6 +12,8 @@ use crate::time::simulation::Installed;
 use crate::time::virtual_time::Virtual;
 
 pub(super) const KEY: &str = "ntn_very_secret_key_0123456789";
+/// Another vendor's key.
+const OTHER_KEY: &str = "quo_very_secret_key_9876543210";
 pub(super) const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -159,6 +161,7 @@ pub(super) fn vendor(agent: &Agent, base: &str) -> Vendor {
             is_refusal: |_, body| body["code"].is_string() || body["error"].is_object(),
         },
         base: BaseUrl::parse(base).unwrap(),
+        secrets: vec![Secret::new(OTHER_KEY)],
         headers: vec![
             ("Authorization", Secret::new(&format!("Bearer {KEY}"))),
             ("Notion-Version", Secret::new("2022-06-28")),

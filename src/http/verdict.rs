@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::error::{Error, kept, one_line};
 use super::exchange::{Flaw, NoAnswer, Received};
 use super::{Answer, Api, Effect};
+use crate::bounded;
 use crate::secret::Secret;
 use crate::surrogate;
 
@@ -36,17 +37,19 @@ pub(super) struct Origin {
     pub(super) scrub: Arc<Scrub>,
 }
 
-/// Takes a vendor's own keys out of texts that came back from it.
+/// Takes keys out of texts that came back from a vendor.
 #[derive(Debug)]
 pub(super) struct Scrub(Vec<Secret>);
 
 impl Scrub {
-    pub(super) fn new(headers: &[(&'static str, Secret)]) -> Self {
-        let whole = headers.iter().map(|(_, secret)| secret.clone());
+    pub(super) fn new(headers: &[(&'static str, Secret)], others: &[Secret]) -> Self {
+        let whole = headers.iter().map(|(_, secret)| secret).chain(others);
         let last_words = headers
             .iter()
             .filter_map(|(_, secret)| secret.expose().rsplit_once(' '));
-        let secrets = whole.chain(last_words.map(|(_, word)| Secret::new(word)));
+        let secrets = whole
+            .cloned()
+            .chain(last_words.map(|(_, word)| Secret::new(word)));
         Self(
             secrets
                 .filter(|secret| secret.expose().len() >= SECRET_LEN)
@@ -55,7 +58,11 @@ impl Scrub {
     }
 
     pub(super) fn clean(&self, bytes: &[u8]) -> String {
-        let mut text = String::from_utf8_lossy(bytes).into_owned();
+        // In JSON a key may stand in escapes, which end when it is read.
+        let mut text = match bounded::value(bytes) {
+            Ok(json) => json.to_string(),
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        };
         for secret in &self.0 {
             text = text.replace(secret.expose(), "…");
         }

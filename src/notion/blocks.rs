@@ -141,22 +141,32 @@ pub fn read_all(blocks: &[Json]) -> Result<Vec<ListedBlock>, &'static str> {
     blocks.iter().map(read).collect()
 }
 
-/// Reads one block; `None` for what is none, or has no usable id.
+/// Reads one block; `None` for what is none, or not all of one: it may hold the text that is looked
+/// for. Only kinds that are never ours may have no text.
 pub fn read(block: &Json) -> Option<ListedBlock> {
-    let block = Some(block).filter(|block| block["object"] == "block")?;
-    let kind = block["type"].as_str().unwrap_or_default();
-    let segments = block[kind]["rich_text"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let kind = block["type"].as_str()?;
+    let body = block[kind].as_object()?;
+    let is_ours = matches!(kind, "paragraph" | "toggle");
+    let text = match body.get("rich_text") {
+        Some(texts) => {
+            let texts = texts.as_array()?.iter();
+            let read: Option<String> = texts.map(|text| text["plain_text"].as_str()).collect();
+            read?
+        }
+        None if is_ours => return None,
+        None => String::new(),
+    };
     Some(ListedBlock {
-        id: BlockId::parse(block["id"].as_str()?).ok()?,
-        text: segments
-            .iter()
-            .filter_map(|segment| segment["plain_text"].as_str())
-            .collect(),
-        has_children: block["has_children"] == true,
+        id: id(block)?,
+        text,
+        has_children: block["has_children"].as_bool()?,
     })
+}
+
+/// Reads the id of a block; `None` for what is none.
+pub fn id(block: &Json) -> Option<BlockId> {
+    let block = Some(block).filter(|block| block["object"] == "block")?;
+    BlockId::parse(block["id"].as_str()?).ok()
 }
 
 fn segments(block: &Block) -> (&'static str, Vec<Json>) {

@@ -56,7 +56,7 @@ impl Error {
 
     /// True if an id is not that of what was asked for.
     pub(super) fn is_no_such_thing(&self) -> bool {
-        let of_the_id = |body: &Json| !rejection::message(body).contains("Notion-Version");
+        let of_the_id = |body: &Json| !rejection::says_version(body);
         self.refusal(404).is_some() || self.refusal(400).is_some_and(of_the_id)
     }
 
@@ -119,6 +119,14 @@ fn of_http(err: http::Error) -> Failure {
             Whose::Operator,
             "share the database with the integration (its menu ··· > Connections), and check its \
                 id",
+        ),
+        http::Error::Refused {
+            status: 400, body, ..
+        } if rejection::says_version(body) => (
+            Kind::Config,
+            Whose::Operator,
+            "set NOTION_VERSION to a version that Notion has, or remove it; the default is \
+                2022-06-28",
         ),
         http::Error::Blocked { .. } => (
             Kind::Refused,

@@ -87,8 +87,8 @@ pub fn read(answer: &Json, columns: &[Column]) -> Result<Rows, &'static str> {
         if row.trashed {
             continue;
         }
-        if !columns.iter().all(|column| holds_phone(hit, column)) {
-            return Err("a hit without the column that was searched");
+        if holds_number(hit, columns) != Some(true) {
+            return Err("a hit without what was searched for");
         }
         rows.push((row, hit.clone()));
     }
@@ -100,15 +100,29 @@ pub fn read(answer: &Json, columns: &[Column]) -> Result<Rows, &'static str> {
 }
 
 /// True if the page has a value in that column which a number can be read from.
-fn holds_phone(page: &Json, column: &Column) -> bool {
-    let values = page["properties"].as_object();
-    let value = values.and_then(|values| {
-        values
+/// True if a hit has a value in one of the columns; `None` if one of them cannot be read. Without a
+/// value it is no hit.
+fn holds_number(page: &Json, columns: &[Column]) -> Option<bool> {
+    let values = page["properties"].as_object()?;
+    let mut holds = false;
+    for column in columns {
+        let value = values
             .values()
-            .find(|value| value["id"] == column.id.as_str())
-    });
-    let kind = value.and_then(|value| value["type"].as_str());
-    kind.is_some_and(|kind| can_hold_phone(property::kind_of(kind)))
+            .find(|value| value["id"] == column.id.as_str())?;
+        let kind = value["type"].as_str()?;
+        if !can_hold_phone(property::kind_of(kind)) {
+            return None;
+        }
+        holds |= if kind == "phone_number" {
+            let number = value.get(kind)?;
+            !number.is_null() && !number.as_str()?.is_empty()
+        } else {
+            let read = |text: &Json| Some(!text["plain_text"].as_str()?.is_empty());
+            let texts: Option<Vec<bool>> = value[kind].as_array()?.iter().map(read).collect();
+            texts?.contains(&true)
+        };
+    }
+    Some(holds)
 }
 
 #[cfg(test)]

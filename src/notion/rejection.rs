@@ -37,16 +37,23 @@ pub fn blame(message: &str, sent: &[Property]) -> Blame {
     let body = ["body.children", "body.parent"]
         .iter()
         .any(|part| message.contains(part));
-    if body || says_bad_link(message) {
+    if body || message.contains("Invalid URL for link") {
         Blame::Body
     } else {
         Blame::Nobody
     }
 }
 
-/// True for the refusal of an address that some text was to lead to. Which one is not said.
-pub fn says_bad_link(message: &str) -> bool {
-    message.contains("Invalid URL for link")
+/// True for what may be the refusal of an address that some text was to lead to, in whatever words.
+/// Which one is not said.
+pub fn may_be_a_link(message: &str) -> bool {
+    let said = message.to_ascii_lowercase();
+    (said.contains("url") || said.contains("link")) && !said.contains("body.properties")
+}
+
+/// True for the refusal of the API version that was asked for.
+pub fn says_version(body: &Json) -> bool {
+    body["code"] == "missing_version" || message(body).contains("Notion-Version")
 }
 
 /// The message of an error body.

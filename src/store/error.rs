@@ -89,7 +89,9 @@ impl std::error::Error for Error {}
 impl From<Error> for Failure {
     fn from(err: Error) -> Self {
         let hint = match err.fault {
-            Fault::Busy => "another process holds the store; run again",
+            Fault::Busy => {
+                "another process holds the store, or its server has too much to do; run again"
+            }
             Fault::Unreachable => {
                 "check that the database's server runs and can be reached from here; run again"
             }

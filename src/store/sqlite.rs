@@ -17,13 +17,15 @@ use rusqlite::{Connection, OpenFlags, Params, TransactionBehavior};
 
 use crate::files;
 
-use super::{Error, Fault, Mode, Result, migrations_made};
+use crate::time::{self, stop};
+
+use super::{Error, Fault, Mode, Result, longest_wait, migrations_made};
 
 pub use lock::{LockFile, place_of};
 pub use rate::own_rates;
 
-/// How long a statement waits for another process.
-const BUSY: Duration = Duration::from_secs(10);
+/// How often a statement that waits for another process is tried again.
+const TRY: Duration = Duration::from_millis(10);
 /// Bytes of a page of a new file: in pages of 4 KiB a row of an event leaves more room unused.
 const PAGE: u32 = 8192;
 /// The migrations, in order; the number of those that were made is the file's `user_version`.
@@ -130,9 +132,19 @@ fn open_writable(path: &Path) -> Result<Connection> {
     begin(path).map_err(|err| with_file_system(err, path))
 }
 
+/// Waits before a statement is tried again, if it is to be.
+fn wait_for_others(tries: i32) -> bool {
+    let waited = TRY * u32::try_from(tries).unwrap_or(u32::MAX);
+    let goes_on = waited < longest_wait() && !stop::is_told();
+    if goes_on {
+        time::sleep(TRY);
+    }
+    goes_on
+}
+
 fn begin(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_handler(Some(wait_for_others))?;
     if known_version(&connection)? < MIGRATIONS.len() {
         migrate(&mut connection, path)?;
     }
@@ -183,8 +195,8 @@ fn cannot(what: &str, path: &Path, err: &io::Error) -> Error {
 /// For a dry run: the file as it is, or an empty store in memory.
 fn open_untouched(path: &Path) -> Result<Connection> {
     if path.exists() {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.busy_timeout(BUSY)?;
+        let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_handler(Some(wait_for_others))?;
         if known_version(&connection)? == MIGRATIONS.len() {
             return Ok(connection);
         }

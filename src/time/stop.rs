@@ -5,14 +5,17 @@
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Once};
+use std::sync::{Arc, LazyLock, Once, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::simulation;
 
-/// What is being sent has so long to come to its end, of the 5 s in which the program must.
-const GRACE: Duration = Duration::from_millis(4_500);
+/// What is being sent has so long to come to its end, of the 5 s in which the program must. Then it
+/// is let go, and told of.
+pub const GRACE: Duration = Duration::from_millis(3_500);
+/// After so long the program ends, whatever it is at.
+const END: Duration = Duration::from_millis(4_700);
 /// How often waits look whether to go on.
 pub const LOOK: Duration = Duration::from_millis(50);
 
@@ -38,6 +41,16 @@ pub fn is_told() -> bool {
     }
 }
 
+/// How long ago the program was first seen to be told to stop; zero if it was not.
+pub fn since() -> Duration {
+    static SEEN: OnceLock<Instant> = OnceLock::new();
+    if is_told() {
+        super::since(*SEEN.get_or_init(super::now))
+    } else {
+        Duration::ZERO
+    }
+}
+
 /// Does what may be cut off at any moment without loss: a wait for input.
 pub fn idle<T>(wait: impl FnOnce() -> T) -> T {
     IDLE.store(true, Ordering::SeqCst);
@@ -58,7 +71,7 @@ pub fn watch(code: u8) {
             while !is_told() {
                 super::nap(LOOK);
             }
-            super::nap(GRACE);
+            super::nap(END);
             process::exit(i32::from(code));
         });
     });

@@ -62,6 +62,45 @@ fn peak_of_documents(make: fn(usize, usize) -> Vec<u8>, mib: usize) -> usize {
     peak
 }
 
+/// What is JSON and no event is broken too; and so is a device that never ends.
+#[test]
+fn documents_that_are_no_events_are_bounded_as_broken_ones_are() {
+    for document in ["{}\n", "5\n", "null\n", "\"x\"\n"] {
+        let user = User::new();
+        let run = user.run::<&str>(&[], document.repeat(5_000).as_bytes());
+        assert_eq!((run.code, run.lines.len()), (65, 1001), "{document}");
+        let last = run.lines[1000]["error"]["message"].to_string();
+        assert!(last.contains("what follows was not read"), "{last}");
+    }
+    let user = User::new();
+    let run = user.run(&["replay", "/dev/zero"], b"");
+    run.expect_error(65, "payload");
+    assert!(run.stdout.contains("are no document"), "{}", run.stdout);
+}
+
+/// A text message has ten attachments at most, and nobody is with a thousand others.
+#[test]
+fn lists_without_end_in_a_payload_take_little_memory() {
+    let media = json!(vec![
+        json!({"url": "https://a.example/x", "type": "image/png"});
+        100_000
+    ]);
+    let user = User::new();
+    let mut event = sample_json(MESSAGE);
+    event["data"]["object"]["media"] = media;
+    let input = event.to_string().into_bytes();
+    let (run, peak) = measured(&user, &[], &input);
+    run.expect(0, "success", "created");
+    assert_eq!(run.warnings(), ["odd_payload"]);
+    assert!(peak <= EVENT_KB + 3 * input.len() / 1024, "{peak} kB");
+    let mut event = sample_json("legacy-v3.message.received");
+    event["data"]["object"]["to"] = json!("1,".repeat(3_000_000));
+    let input = event.to_string().into_bytes();
+    let (run, peak) = measured(&User::new(), &[], &input);
+    assert!(matches!(run.code, 0 | 69), "{}", run.stdout);
+    assert!(peak <= EVENT_KB + 3 * input.len() / 1024, "{peak} kB");
+}
+
 /// 64 MiB for a stream, or 32 MiB and three times its largest document.
 #[test]
 fn large_documents_one_after_another_take_no_more_than_one() {

@@ -401,6 +401,35 @@ fn next_line(child: &mut Child) -> Json {
 }
 
 #[test]
+fn stop_while_a_vendor_hangs_has_its_line_all_the_same() {
+    let user = User::new();
+    let hang = Fault::new(Vendor::Notion, Act::Hang(Duration::from_mins(1)));
+    user.fault(hang.path("/query"));
+    let input = [sample(MESSAGE), texts(1)[0].clone()].concat();
+    let (mut child, stdin) = begin(&user, &[], &input);
+    drop(stdin);
+    while user.vendors.count(Vendor::Notion) < 2 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let began = Instant::now();
+    signal(&child, "TERM");
+    for _ in 0..2 {
+        let line = next_line(&mut child);
+        assert_eq!(line["status"], "error", "{line}");
+        assert_eq!(line["error"]["retryable"], true, "{line}");
+    }
+    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    user.vendors.clear_faults();
+    assert_eq!(user.run(&["replay", "--now"], b"").code, 0);
+    assert_eq!(user.times_in_notion("Is my quote ready?"), 1);
+}
+
+#[test]
 fn reader_that_closes_the_pipe_ends_the_run_and_what_was_read_is_kept() {
     let user = User::new();
     user.without_rate_limits();

@@ -1027,10 +1027,10 @@ fn newer_versions_of_the_api_work_too() {
 }
 
 #[test]
-fn version_that_notion_does_not_know_is_refused() {
+fn version_that_notion_does_not_know_is_a_wrong_setting() {
     let mut user = User::new();
     user.set("NOTION_VERSION", "2021-01-01");
-    user.sync(MESSAGE).expect_error(69, "refused");
+    user.sync(MESSAGE).expect_error(78, "config");
     assert_eq!(user.client_pages(), 0);
 }
 

@@ -200,6 +200,7 @@ fn vendor(seen: &Arc<Mutex<Vec<String>>>) -> Vendor {
         },
         base: BaseUrl::parse("https://vendor.example").expect("an address"),
         headers: Vec::new(),
+        secrets: Vec::new(),
         window: Window {
             requests: 3,
             period: 1000 * MS,

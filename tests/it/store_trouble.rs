@@ -618,3 +618,48 @@ fn store_that_is_a_folder_is_told_so_and_a_missing_folder_is_made() {
         assert_eq!(done, 1);
     }
 }
+
+#[test]
+fn store_that_is_locked_or_silent_is_waited_for_within_the_deadline() {
+    let user = User::new();
+    user.run(&["--enqueue"], &sample("legacy-v4.message.received"));
+    let path = user.path(".tmp/quotion.db");
+    let holder = Connection::open(&path).expect("a store");
+    holder.execute_batch("BEGIN EXCLUSIVE").expect("it is free");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let mut remote = User::new();
+    remote.set(
+        "DATABASE_URL",
+        &format!("postgres://u:p@127.0.0.1:{port}/db"),
+    );
+    for user in [&user, &remote] {
+        for args in [
+            &["--deadline", "1s"][..],
+            &["--enqueue", "--deadline", "1s"],
+        ] {
+            let began = Instant::now();
+            let run = user.run(args, &sample("legacy-v4.message.delivered"));
+            run.expect_error(75, "store");
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(4), "{args:?}: {took:?}");
+        }
+        let mut child = user.command::<&str>(&[]).spawn().expect("it starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut stdin, &sample("legacy-v4.message.delivered"))
+            .expect("written");
+        drop(stdin);
+        std::thread::sleep(Duration::from_millis(500));
+        let pid = child.id().to_string();
+        let told = Command::new("kill").args(["-s", "TERM", &pid]).status();
+        assert!(told.expect("kill").success());
+        let began = Instant::now();
+        let done = Run::of(child.wait_with_output().expect("it ends"));
+        assert_eq!(done.code, 75, "{}", done.stdout);
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}

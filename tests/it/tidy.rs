@@ -45,7 +45,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("io::stdout", &["main.rs"]),
     ("RandomState", &["time.rs"]),
     // The input is read in a thread of its own, and a read of it cannot be simulated.
-    ("recv_timeout", &["app/input.rs", "app/stream.rs"]),
+    (
+        "recv_timeout",
+        &["app/input.rs", "app/stream.rs", "time.rs"],
+    ),
     ("rlibphonenumber::", &["domain/phone.rs"]),
     ("rusqlite::", &["store/"]),
     ("signal_hook::", &["main.rs"]),
@@ -54,7 +57,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("thread::sleep", &["time.rs"]),
     (
         "thread::spawn",
-        &["app/input.rs", "app/stream.rs", "time/stop.rs"],
+        &["app/input.rs", "app/stream.rs", "time.rs", "time/"],
     ),
     ("Timestamp::now", &["time.rs"]),
     ("toml::", &["config/file.rs"]),

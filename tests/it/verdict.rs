@@ -65,6 +65,10 @@ fn what_stands_in_between_gives_no_verdict() {
 fn write_is_done_when_its_answer_shows_it() {
     let page = json!({"object": "page", "id": "0f0f0f0f-0000-4000-8000-000000000000",
         "properties": {}});
+    let block = |number: u32| {
+        json!({"object": "block",
+        "id": format!("0f0f0f0f-0000-4000-8000-00000000000{number}")})
+    };
     let empty = json!({"object": "list", "results": [], "has_more": false, "next_cursor": null});
     let bodies = [
         "{}".to_owned(),
@@ -74,6 +78,9 @@ fn write_is_done_when_its_answer_shows_it() {
         json!({"error": "maintenance"}).to_string(),
         json!({"object": "list", "results": null}).to_string(),
         empty.to_string(),
+        json!({"object": "list", "results": [block(1), block(2), block(3)], "has_more": false,
+            "next_cursor": null})
+        .to_string(),
         page.to_string(),
     ];
     let mut cases = Vec::new();
@@ -142,6 +149,25 @@ fn search_that_cannot_be_judged_makes_no_page() {
             hit(&|page| page["properties"]["Phone"]["type"] = json!("unsupported")).to_string(),
         ),
         (200, hit(&|page| page["id"] = json!("x")).to_string()),
+        (200, hit(&|page| page["properties"]["Phone"]["phone_number"] = json!(12_025_550_147_u64)).to_string()),
+        (200, hit(&|page| page["properties"]["Phone"]["phone_number"] = json!({"x": 1})).to_string()),
+        (200, hit(&|page| page["properties"]["Phone"]["phone_number"] = Json::Null).to_string()),
+        (
+            200,
+            hit(&|page| page["properties"]["Phone"] = json!({"id": "%3DpHn", "type": "phone_number"})).to_string(),
+        ),
+        (
+            200,
+            hit(&|page| page["properties"]["Phone"] = json!({"id": "%3DpHn", "type": "rich_text"})).to_string(),
+        ),
+        (
+            200,
+            hit(&|page| page["properties"]["Phone"] = json!({"id": "%3DpHn", "type": "rich_text", "rich_text": ROSA})).to_string(),
+        ),
+        (
+            200,
+            hit(&|page| page["properties"]["Phone"] = json!({"id": "%3DpHn", "type": "rich_text", "rich_text": [{"text": {"content": ROSA}}]})).to_string(),
+        ),
         (202, list(json!(false), Json::Null)),
         (203, list(json!(false), Json::Null)),
         (206, list(json!(false), Json::Null)),
@@ -156,6 +182,74 @@ fn search_that_cannot_be_judged_makes_no_page() {
     }
     user.vendors.clear_faults();
     user.deliver(&event).expect(0, "success", "updated");
+}
+
+#[test]
+fn look_that_cannot_be_judged_writes_no_second_entry() {
+    let text = json!({"type": "text", "plain_text": "x", "text": {"content": "x"}});
+    let block = |more: Json| {
+        let mut block = json!({"object": "block", "id": "0f0f0f0f-0000-4000-8000-000000000001"});
+        for (name, value) in more.as_object().expect("an object") {
+            block[name] = value.clone();
+        }
+        block
+    };
+    let typed = |texts: Json| {
+        block(
+            json!({"type": "paragraph", "has_children": false, "paragraph": {"rich_text": texts}}),
+        )
+    };
+    let cases = [
+        block(json!({})),
+        block(json!({"has_children": false, "paragraph": {"rich_text": [text]}})),
+        block(json!({"type": "paragraph", "has_children": false})),
+        block(json!({"type": "toggle", "has_children": false, "toggle": {}})),
+        typed(json!("x")),
+        typed(Json::Null),
+        typed(json!([{"type": "text"}])),
+        json!({"object": "user", "id": "0f0f0f0f-0000-4000-8000-000000000001", "type": "bot"}),
+    ];
+    in_parallel(&cases, |odd| {
+        let (user, event) = about_to("/children");
+        let list = json!({"object": "list", "results": [odd], "has_more": false,
+            "next_cursor": null});
+        let cut_off = Fault::new(Vendor::Notion, Act::DropConnection);
+        user.fault(cut_off.method("PATCH").path("/children").nth(1).after());
+        let blind = Fault::new(Vendor::Notion, status(200, &list.to_string()));
+        user.fault(blind.method("GET").path("/children"));
+        let run = user.run(&["--deadline", "20s"], event.to_string().as_bytes());
+        assert_eq!(run.code, 75, "{odd}: {}", run.stdout);
+        finished(&user, &event, &odd.to_string());
+    });
+}
+
+#[test]
+fn refusals_of_the_request_itself_drop_no_property() {
+    let cases = [
+        "missing_version",
+        "invalid_json",
+        "invalid_request_url",
+        "invalid_request",
+    ];
+    in_parallel(&cases, |code| {
+        let (user, event) = about_to("/v1/pages/");
+        let refused = notion_error(400, code, "Something is not right.");
+        user.fault(
+            Fault::new(Vendor::Notion, refused)
+                .method("PATCH")
+                .path("/v1/pages/"),
+        );
+        let run = user.deliver(&event);
+        let is_setting = *code == "missing_version";
+        assert_eq!(
+            run.code,
+            if is_setting { 78 } else { 69 },
+            "{code}: {}",
+            run.stdout
+        );
+        assert_eq!(run.warnings(), [""; 0], "{code}");
+        finished(&user, &event, code);
+    });
 }
 
 #[test]
@@ -195,9 +289,18 @@ fn list_that_is_too_long_for_notion_is_asked_for_in_smaller_parts() {
 fn address_that_notion_refuses_as_a_link_stands_as_text() {
     let url = "https://storage.example.com/mms/0153-1";
     let event = sample_json("legacy-v4.message.received.media");
-    for known in [false, true] {
+    let words = [
+        "Invalid URL for link.",
+        "invalid url for link",
+        "body.children[0].paragraph.rich_text[4].text.link.url should be a valid URL.",
+        "Invalid URL.",
+    ];
+    for (known, words) in words
+        .iter()
+        .flat_map(|words| [(false, words), (true, words)])
+    {
         let (user, _) = about_to(if known { "/children" } else { "/v1/pages" });
-        let refused = notion_error(400, "validation_error", "Invalid URL for link.");
+        let refused = notion_error(400, "validation_error", words);
         let fault = Fault::new(Vendor::Notion, refused);
         user.fault(fault.body(&format!("\"link\":{{\"url\":\"{url}\"")));
         let run = user.deliver(&event);

@@ -6,12 +6,23 @@ use crate::domain::context::Context;
 use crate::domain::link::Address;
 use crate::domain::message::{Media, Message};
 
+/// Most attachments of one message that are written; a text message has at most ten.
+const MOST_MEDIA: usize = 100;
 const MEDIA: &[&str] = &["url", "type"];
 
 /// Reads it.
 pub fn read(context: Context, fields: &Fields) -> Message {
-    let mut media = Vec::new();
-    fields.each("media", |json| media.extend(attachment(json, fields)));
+    let (mut media, mut count) = (Vec::new(), 0);
+    fields.each("media", |json| {
+        count += 1;
+        if count <= MOST_MEDIA {
+            media.extend(attachment(json, fields));
+        }
+    });
+    if count > MOST_MEDIA {
+        let message = format!("{count} attachments, of which the first {MOST_MEDIA} are written");
+        fields.notes().odd(message);
+    }
     // v2 and v3 call the text `body`.
     let text = fields.text("text").filter(|text| !text.is_empty());
     Message {

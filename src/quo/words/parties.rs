@@ -107,7 +107,8 @@ fn members(fields: &Fields, name: &str) -> Vec<(Party, bool)> {
             let text = scalar(json).unwrap_or_default();
             let pieces = text.split(',').map(str::trim);
             let pieces = pieces.filter(|piece| !piece.is_empty());
-            members.extend(pieces.map(|piece| (Party::parse(piece), false)));
+            let room = MOST + 1 - members.len();
+            members.extend(pieces.take(room).map(|piece| (Party::parse(piece), false)));
             return;
         }
         if let Some(number) = scalar(json).filter(|number| number.len() >= SHORTEST) {

@@ -18,6 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::secret::Secret;
+use crate::time;
 
 use super::super::{Error, Fault, Result};
 use super::error;
@@ -104,18 +105,25 @@ impl Server {
     fn connect(&self) -> Result<Client> {
         let mut config = self.config.clone();
         config.options(&self.options);
-        let connected = match self.connect_as(&config) {
-            Err(err) if refuses_options(&err) => self.connect_as(&self.config),
+        let connected = match self.connect_as(&config)? {
+            Err(err) if refuses_options(&err) => self.connect_as(&self.config)?,
             connected => connected,
         };
         connected.map_err(|err| self.error(&err))
     }
 
-    fn connect_as(&self, config: &Config) -> std::result::Result<Client, postgres::Error> {
-        match &self.tls {
-            Some(tls) => config.connect(tls.clone()),
+    /// The library's own limit ends with the first byte of a server, which may then be silent.
+    fn connect_as(&self, config: &Config) -> Result<std::result::Result<Client, postgres::Error>> {
+        let (config, tls) = (config.clone(), self.tls.clone());
+        let limit = super::super::longest_wait().min(CONNECT);
+        let connected = time::within(limit, Duration::ZERO, move || match tls {
+            Some(tls) => config.connect(tls),
             None => config.connect(NoTls),
-        }
+        });
+        connected.ok_or_else(|| {
+            let what = format!("{self}: no answer within {limit:.0?}");
+            Error::new(Fault::Unreachable, what)
+        })
     }
 }
 

@@ -20,6 +20,8 @@ fn fault(err: &postgres::Error) -> Fault {
         None if err.is_closed() || network(err) || err.to_string().starts_with("timeout") => {
             Fault::Unreachable
         }
+        // Whether it is encrypted, and whom it trusts, says the address.
+        None if err.to_string().contains("TLS") => Fault::Address,
         None => Fault::Other,
     }
 }
@@ -80,6 +82,7 @@ fn fault_of(code: &str, message: &str) -> Fault {
         // Starting up or going down.
         "57P01" | "57P02" | "57P03" | "57P05" => Fault::Unreachable,
         "3D000" => Fault::Login,
+        "3F000" => Fault::Address,
         "42501" | "25006" => Fault::Rights,
         "53100" => Fault::Full,
         _ if code.starts_with("08") => Fault::Unreachable,
@@ -120,6 +123,7 @@ mod tests {
             ("08P01", "query_wait_timeout", Fault::Unreachable),
             ("28P01", "", Fault::Login),
             ("3D000", "", Fault::Login),
+            ("3F000", "no schema has been selected", Fault::Address),
             ("XX000", "Tenant or user not found", Fault::Login),
             ("42501", "", Fault::Rights),
             ("25006", "", Fault::Rights),

@@ -16,7 +16,7 @@ use rusqlite::{
 use crate::http::{SharedWindow, Window};
 
 use super::super::{Mode, Result};
-use super::{BUSY, Sqlite};
+use super::{Sqlite, wait_for_others};
 
 struct SqliteRates {
     connection: Mutex<Connection>,
@@ -35,9 +35,9 @@ impl Sqlite {
     }
 
     fn another_connection(&self) -> Result<Connection> {
-        let connection =
+        let mut connection =
             Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(BUSY)?;
+        connection.busy_handler(Some(wait_for_others))?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(connection)
     }

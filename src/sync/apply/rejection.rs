@@ -11,7 +11,7 @@ use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::table::Property;
 use crate::notion;
 use crate::notion::blocks::without_links;
-use crate::notion::rejection::{Blame, blame, message, says_bad_link};
+use crate::notion::rejection::{Blame, blame, may_be_a_link, message, says_version};
 
 /// After so many that were refused all that are not essential are left out.
 const MOST_GUILTY: usize = 3;
@@ -63,7 +63,11 @@ pub fn without_refused<T>(
                 search.taken();
             }
             Err(err) => {
-                let Some(said) = err.refusal(400).map(|body| message(body).to_owned()) else {
+                // Texts may change, codes do not: only this one is about what was sent.
+                let about_values = err
+                    .refusal(400)
+                    .filter(|body| body["code"] == "validation_error" && !says_version(body));
+                let Some(said) = about_values.map(|body| message(body).to_owned()) else {
                     return Err(err);
                 };
                 if !search.refused(trial, &said) {
@@ -161,7 +165,7 @@ pub fn with_links_or_without<T>(
     activities: usize,
     send: impl Fn(&[Json]) -> notion::Result<T>,
 ) -> notion::Result<T> {
-    let says = |body: &Json| says_bad_link(message(body));
+    let says = |body: &Json| body["code"] == "validation_error" && may_be_a_link(message(body));
     let answer = send(blocks);
     match &answer {
         Err(err) if activities < 2 && err.refusal(400).is_some_and(says) => {
