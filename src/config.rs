@@ -56,6 +56,9 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         let all = refused.into_iter().chain(wrong.clone()).collect();
         joined(all).unwrap_or_else(|| Failure::config("nothing may begin", "report it"))
     })?;
+    if let Some(uid) = environment.stranger {
+        place::owned_by(&door.dir, uid)?;
+    }
     place::go_on_as_owner(&door.dir, &door.store)?;
     let by_variable = environment.get(&["TZ"]).is_some();
     let notion_window = Window {
@@ -91,6 +94,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         keep_done: file.keep_done.unsigned_abs(),
         alert: values.alert,
         proxies: values.proxies,
+        missing: values.missing,
         wrong: joined(wrong),
     })
 }
@@ -114,12 +118,8 @@ impl Door {
         let deadline = noted(&mut refused, deadline(args.deadline.as_deref()));
         let signature = noted(&mut refused, signature(&args.sync, environment));
         let folder = noted(&mut refused, place::folder(dir));
-        let state = args.state.as_deref().or_else(|| {
-            let shared = environment.get(&["DATABASE_URL", "SUPABASE_DB_URL"]);
-            environment.get(&["QUOTION_STATE"]).or(shared)
-        });
         let path = folder.as_ref().map_or(dir, |folder| &folder.path);
-        let store = noted(&mut refused, place::store(state, path));
+        let store = noted(&mut refused, store(args, environment, path));
         match (deadline, signature, folder, store) {
             (Some(deadline), Some(signature), Some(dir), Some(store)) => Ok(Self {
                 dir,
@@ -129,6 +129,21 @@ impl Door {
             }),
             _ => Err(refused),
         }
+    }
+}
+
+/// Where the store lies: as one says who runs Quotion, else on the server that all programs are
+/// told of, else in the folder.
+fn store(args: &Args, environment: &Environment, dir: &Path) -> Result<Place, Failure> {
+    if let Some(state) = &args.state {
+        return place::store("--state", state, dir);
+    }
+    if let Some((told, state)) = environment.setting(&["QUOTION_STATE"]) {
+        return place::store(&told, state, dir);
+    }
+    match environment.setting(&["DATABASE_URL", "SUPABASE_DB_URL"]) {
+        Some((told, url)) => place::server(&told, url),
+        None => Ok(place::own_store(dir)),
     }
 }
 
@@ -147,7 +162,8 @@ fn distrusted(path: &Path, contents: &Contents, owners: &[u32]) -> Option<Failur
         let owner = files::name_of(contents.uid);
         Failure::config(
             format!("{shown} belongs to {owner}, and is not believed"),
-            "settings belong to the user who runs quotion, or to root",
+            "settings belong to the user who runs quotion, or to root; run by root, those of the \
+                owner of the folder count if --dir or QUOTION_DIR in the environment names it",
         )
     })
 }

@@ -59,13 +59,18 @@ pub struct Contents {
 }
 
 /// Reads a regular file (or a link to one) of at most so many bytes. Waits for nobody: a pipe or a
-/// device is refused unread.
+/// device is refused unread. A link whose aim is missing is not a file that is missing.
 pub fn read(path: &Path, most: u64) -> io::Result<Contents> {
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY))
         .open(path);
-    let file = opened.map_err(|err| explain(err, path))?;
+    let file = opened.map_err(|err| {
+        if is_missing(&err) && fs::symlink_metadata(path).is_ok() {
+            return io::Error::other("it is a link to nothing");
+        }
+        explain(err, path)
+    })?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
@@ -82,6 +87,14 @@ pub fn read(path: &Path, most: u64) -> io::Result<Contents> {
         others_write: metadata.mode() & OTHERS_WRITE != 0,
         others_read: metadata.mode() & OTHERS_READ != 0,
     })
+}
+
+/// True for what is not there. A folder that is none has no files either.
+pub fn is_missing(err: &io::Error) -> bool {
+    matches!(
+        err.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn flags(flags: OFlags) -> i32 {
@@ -258,6 +271,14 @@ mod tests {
         for refused in [path("aim"), dir.path().to_owned(), "/dev/zero".into()] {
             assert!(read(&refused, 3).is_err(), "{}", refused.display());
         }
+        for aim in ["nothing", "aim/below"] {
+            symlink(path(aim), path("dangling")).expect("linked");
+            let err = read(&path("dangling"), 4).expect_err("dangling");
+            assert_eq!(err.kind(), io::ErrorKind::Other, "{aim}");
+            fs::remove_file(path("dangling")).expect("removed");
+        }
+        let missing = read(&path("missing"), 4).expect_err("missing");
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -27,6 +27,26 @@ impl Secret {
     }
 }
 
+/// How vendors' keys and secrets begin.
+const BEGINNINGS: [&str; 4] = ["ntn_", "secret_", "whsec_", "sk_"];
+/// From so many signs on a word is a key rather than a name; with this many digits, from fewer.
+const LONG_WORD: usize = 40;
+const LONG_WITH_DIGITS: usize = 30;
+const DIGITS: usize = 3;
+
+/// True for a text that may be a key that stands in the wrong place: it is not to be shown.
+pub fn looks_like_secret(text: &str) -> bool {
+    let text = text.trim();
+    let begins = BEGINNINGS.iter().any(|known| {
+        let beginning = text.get(..known.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(known))
+    });
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_word = text.bytes().all(|sign| sign.is_ascii_graphic());
+    let is_long = text.len() >= LONG_WORD || (text.len() >= LONG_WITH_DIGITS && digits >= DIGITS);
+    begins || (is_word && is_long)
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -42,6 +62,32 @@ impl fmt::Display for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn key_in_the_wrong_place_is_known_by_its_look_and_names_are_not_taken_for_one() {
+        for key in [
+            "ntn_x",
+            " Secret_hunter2 ",
+            "whsec_MfKQ9r8GKYqrTwjU",
+            "0123456789abcdef0123456789abcdef",
+            "kR9vTq2LmWxYz7BnCdEfGhJkPsUa4oIe",
+            "abcdefghijklmnopqrstuvwxyzabcdefghijklmn",
+        ] {
+            assert!(looks_like_secret(key), "{key}");
+        }
+        for name in [
+            "",
+            "Phone",
+            "Secret note",
+            "Notion",
+            "Letzte Nachricht von unserem Kunden, wie sie in Quo steht 2024",
+            "Donaudampfschifffahrtsgesellschaft",
+            "Rechtsschutzversicherungsgesellschaftskapitän",
+            "電話番号電話番号電話番号電話番号電話番号",
+        ] {
+            assert!(!looks_like_secret(name), "{name}");
+        }
+    }
 
     #[test]
     fn secret_never_prints_its_value() {

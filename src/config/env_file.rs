@@ -35,12 +35,12 @@ pub struct Unreadable {
 /// Reads a whole file.
 ///
 /// `export` is read over, and so is a comment: a line that begins with `#`, or what follows a blank
-/// and `#`. One pair of quotes around a value is taken off. Of a name that comes twice the last
-/// counts.
+/// and `#`. One pair of quotes around a value is taken off. Lines end as on any system: a lone
+/// carriage return hides nothing behind it.
 pub fn parse(text: &[u8]) -> EnvLines {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut found = EnvLines::default();
-    for (number, bytes) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+    for (number, bytes) in (1..).zip(lines(text)) {
         let line = String::from_utf8_lossy(bytes);
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -62,6 +62,15 @@ pub fn parse(text: &[u8]) -> EnvLines {
         }
     }
     found
+}
+
+/// Parts `text` at each `\n`, `\r\n` and `\r`.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let whole = text.split(|byte| *byte == b'\n');
+    whole.flat_map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        line.split(|byte| *byte == b'\r')
+    })
 }
 
 fn name_of(line: &str) -> Option<String> {
@@ -162,6 +171,25 @@ mod tests {
         }
         check_unreadable(b"A=1\n\nB=\xff\nC=3", Some("B"));
         check_unreadable(b"A=1\n\n\xff=b\nC=3", None);
+    }
+
+    #[test]
+    fn lines_end_as_on_any_system() {
+        for text in [
+            "A=1\nB=2\nC=3\n",
+            "A=1\r\nB=2\r\nC=3\r\n",
+            "A=1\rB=2\rC=3\r",
+        ] {
+            let found = parse(text.as_bytes()).variables;
+            let lines: Vec<_> = found
+                .iter()
+                .map(|found| (found.line, &*found.value))
+                .collect();
+            assert_eq!(lines, [(1, "1"), (2, "2"), (3, "3")], "{text:?}");
+        }
+        let found = parse(b"# note\rA=1\nB='x\rC=3\n");
+        let names: Vec<_> = found.variables.iter().map(|found| &*found.name).collect();
+        assert_eq!((names, found.unreadable.len()), (vec!["A", "C"], 1));
     }
 
     #[test]

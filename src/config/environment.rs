@@ -2,9 +2,8 @@
 //!
 //! The only reader of the environment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Args;
@@ -50,9 +49,14 @@ const DOOR: [&str; 9] = [
 #[derive(Debug, Default)]
 pub struct Environment {
     process: HashMap<String, String>,
-    file: HashMap<String, Variable>,
+    /// All lines of the file that set something, in their order: a name may come twice.
+    file: Vec<Variable>,
     /// The file `.env`, if there is one.
     path: Option<PathBuf>,
+    /// Who wrote it, where that is neither this user nor root.
+    pub(super) stranger: Option<u32>,
+    /// Names that are set to what cannot be read.
+    unreadable: HashSet<String>,
     /// What is wrong with what was read, without harm to what is kept.
     pub(super) failures: Vec<Failure>,
     /// What is odd; there are no logs yet when it is found.
@@ -122,6 +126,7 @@ impl Environment {
 
     /// Sorts out whether nothing may begin, or events can be kept all the same.
     fn note(&mut self, refused: &mut Vec<Failure>, name: Option<&str>, failure: Failure) {
+        self.unreadable.extend(name.map(str::to_owned));
         if name.is_none_or(|name| DOOR.contains(&name)) {
             refused.push(failure);
         } else {
@@ -133,16 +138,16 @@ impl Environment {
         let folder = args.and_then(|args| args.dir.clone());
         let env_file = args.and_then(|args| args.env_file.as_ref());
         let folder = folder.or_else(|| self.get(&["QUOTION_DIR"]).map(PathBuf::from));
-        let named = folder.clone().unwrap_or_else(|| PathBuf::from(DIR));
+        let folder = folder.unwrap_or_else(|| PathBuf::from(DIR));
         let candidates = match env_file {
             Some(path) => vec![path.clone()],
-            None => vec![ENV_FILE.into(), named.join(ENV_FILE)],
+            None => vec![ENV_FILE.into(), folder.join(ENV_FILE)],
         };
         for path in candidates {
             let path = std::path::absolute(&path).unwrap_or(path);
             let contents = match files::read(&path, MOST_BYTES) {
                 Ok(contents) => contents,
-                Err(err) if is_missing(&err) && env_file.is_none() => continue,
+                Err(err) if files::is_missing(&err) && env_file.is_none() => continue,
                 Err(err) => {
                     let message = format!("cannot read {}: {err}", path.display());
                     return Err(Failure::config(
@@ -151,11 +156,7 @@ impl Environment {
                     ));
                 }
             };
-            let lines = env_file::parse(&contents.bytes);
-            let says = |found: &&Variable| found.name == "QUOTION_DIR" && !found.value.is_empty();
-            let said = lines.variables.iter().rev().find(says);
-            let said = said.map(|found| PathBuf::from(&found.value));
-            let folder = folder.clone().or(said).unwrap_or(named);
+            // Not the folder that the file itself names: whoever can write one could name theirs.
             if let Some(failure) = distrusted(&path, &contents, &owners(&folder)) {
                 return Err(failure);
             }
@@ -166,7 +167,8 @@ impl Environment {
                 ));
             }
             self.path = Some(path);
-            return Ok(lines);
+            self.stranger = Some(contents.uid).filter(|uid| ![0, files::user()].contains(uid));
+            return Ok(env_file::parse(&contents.bytes));
         }
         Ok(EnvLines::default())
     }
@@ -180,9 +182,7 @@ impl Environment {
             );
             self.note(&mut refused, unreadable.name.as_deref(), failure);
         }
-        for variable in lines.variables {
-            self.file.insert(variable.name.clone(), variable);
-        }
+        self.file.extend(lines.variables);
         refused
     }
 
@@ -196,27 +196,39 @@ impl Environment {
         self.setting(names).map(|setting| setting.1)
     }
 
+    /// True if none of `names` is set, not even to something that cannot be read.
+    pub(super) fn lacks(&self, names: &[&str]) -> bool {
+        let is_set = |name: &&str| self.unreadable.contains(*name);
+        self.get(names).is_none() && !names.iter().any(is_set)
+    }
+
+    /// The lines of `.env` that set `name`, the last one first.
+    fn filed(&self, name: &str) -> impl Iterator<Item = &Variable> {
+        let lines = self.file.iter().rev();
+        lines.filter(move |variable| variable.name == name)
+    }
+
     /// The same, with the name under which it was found, and how it is told.
     pub(super) fn setting(&self, names: &[&str]) -> Option<(String, &str)> {
         let here = names.iter().filter_map(|name| {
             let value = self.process.get(*name)?.trim();
             (!value.is_empty()).then(|| ((*name).to_owned(), value))
         });
-        let filed = names.iter().filter_map(|name| {
-            let variable = self.file.get(*name)?;
+        let filed = names.iter().flat_map(|name| self.filed(name));
+        let filed = filed.filter_map(|variable| {
             let value = variable.value.trim();
-            let shown = || format!("{}: {name}", self.place(variable.line));
+            let shown = || format!("{}: {}", self.place(variable.line), variable.name);
             (!value.is_empty()).then(|| (shown(), value))
         });
         here.chain(filed).next()
     }
 
-    /// Whether a switch that protects is on: the stricter of all sources counts.
+    /// Whether a switch that protects is on: the strictest of all sources and lines counts.
     pub(super) fn protects(&self, name: &str) -> Result<bool, Failure> {
         let here = self.process.get(name).map(String::as_str);
-        let filed = self.file.get(name).map(|variable| variable.value.as_str());
+        let filed = self.filed(name).map(|variable| variable.value.as_str());
         let mut on = false;
-        for value in [here, filed].into_iter().flatten() {
+        for value in here.into_iter().chain(filed) {
             on |= match value.trim().to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => true,
                 "" | "0" | "false" | "no" | "off" => false,
@@ -247,14 +259,6 @@ impl Environment {
     pub fn log_format(&self) -> Option<(&'static str, &str)> {
         Some(("QUOTION_LOG_FORMAT", self.get(&["QUOTION_LOG_FORMAT"])?))
     }
-}
-
-/// A folder that is none has no files either.
-fn is_missing(err: &io::Error) -> bool {
-    matches!(
-        err.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }
 
 /// Who may have written settings: this user, root, and where root runs it the folder's owner.
@@ -312,6 +316,33 @@ mod tests {
             (Some(false), Some(false))
         );
         assert_eq!((is_on("maybe", "1"), is_on("1", "maybe")), (None, None));
+    }
+
+    #[test]
+    fn of_lines_that_set_a_name_the_strictest_counts_for_a_switch_and_the_last_set_else() {
+        for lines in [
+            "S=1\nS=\n",
+            "S=1\nS=0\n",
+            "S=0\nS=1\nS=off\n",
+            "S=\nS=yes\n",
+        ] {
+            let switch = environment(&[], lines).protects("S");
+            assert_eq!(switch, Ok(true), "{lines}");
+        }
+        assert_eq!(environment(&[], "S=0\nS=\n").protects("S"), Ok(false));
+        assert!(environment(&[], "S=maybe\nS=1\n").protects("S").is_err());
+        let get = |lines: &str| environment(&[], lines).get(&["A"]).map(str::to_owned);
+        assert_eq!(get("A=1\nA=2\n"), Some("2".into()));
+        assert_eq!(get("A=1\nA=\n"), Some("1".into()));
+    }
+
+    #[test]
+    fn variable_that_cannot_be_read_is_not_lacking() {
+        let mut read = environment(&[("A", "here"), ("D", " ")], "B=filed\n");
+        let _ = read.take_file(env_file::parse(b"C='x\n"));
+        let lacks = ["A", "B", "C", "D", "E"].map(|name| read.lacks(&[name]));
+        assert_eq!(lacks, [false, false, false, true, true]);
+        assert!(!read.lacks(&["E", "C"]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::domain::failure::Failure;
 use crate::domain::id::NumberId;
 use crate::domain::phone::{NumberPattern, Phone};
 use crate::files;
+use crate::secret::looks_like_secret;
 
 use super::span::duration;
 use super::zone;
@@ -83,7 +84,7 @@ pub fn load(path: Option<&Path>, owners: &[u32], failures: &mut Vec<Failure>) ->
         Err(err) => {
             failures.push(Failure::config(
                 format!("cannot read {}: {err}", named.display()),
-                "check the path in --config",
+                "check the path in --config, or the file quotion.toml here",
             ));
             return File::default();
         }
@@ -263,7 +264,7 @@ impl<'a> Reader<'a> {
         };
         let mut lines = Vec::new();
         for written in self.texts_of(&found) {
-            if Phone::parse(&written.text).is_some() || NumberId::parse(&written.text).is_ok() {
+            if Phone::parse(&written.text).is_some() || is_line_id(&written.text) {
                 lines.push(written.text);
             } else {
                 self.wrong_at(
@@ -311,9 +312,23 @@ impl<'a> Reader<'a> {
     fn string(&mut self, section: &mut Section<'a>, key: &str, into: &mut String) {
         if let Some(found) = self.take(section, key)
             && let Some(text) = self.text_of(&found)
+            && self.is_name(&found, &text)
         {
             *into = text;
         }
+    }
+
+    /// Names are shown where they are not found: a key in such a place is no name.
+    fn is_name(&mut self, found: &Setting, text: &str) -> bool {
+        let is_secret = looks_like_secret(text);
+        if is_secret {
+            self.wrong(
+                found,
+                "holds what looks like a key",
+                "write the name as it stands in Notion or Quo; keys belong in the environment",
+            );
+        }
+        !is_secret
     }
 
     /// The first of several, or the only one.
@@ -328,7 +343,9 @@ impl<'a> Reader<'a> {
             self.text_of(&found).into_iter().collect()
         };
         if !names.is_empty() {
-            *into = names;
+            if names.iter().all(|name| self.is_name(&found, name)) {
+                *into = names;
+            }
         } else if matches!(&found.value, DeValue::Array(all) if all.is_empty()) {
             self.wrong(&found, "names nothing", "name one column or more");
         }
@@ -405,7 +422,7 @@ impl<'a> Reader<'a> {
             let plain = shown
                 .bytes()
                 .all(|sign| sign.is_ascii_lowercase() || sign == b'_');
-            let message = if plain && shown.len() <= MOST_SHOWN {
+            let message = if plain && shown.len() <= MOST_SHOWN && !looks_like_secret(shown) {
                 format!("unknown key `{shown}`")
             } else {
                 "unknown key".to_owned()
@@ -450,6 +467,14 @@ impl<'a> Reader<'a> {
         let message = format!("{} line {line}: {message}", self.path.display());
         self.wrong.push((line, Failure::config(message, hint)));
     }
+}
+
+/// True for an id as Quo gives it to a line. Any other word would be no line's, and nothing would
+/// ever be synced.
+fn is_line_id(text: &str) -> bool {
+    let rest = text.strip_prefix("PN").unwrap_or_default();
+    let plain = rest.bytes().all(|sign| sign.is_ascii_alphanumeric());
+    !rest.is_empty() && plain && NumberId::parse(text).is_ok()
 }
 
 /// A text of a list.
@@ -505,6 +530,50 @@ mod tests {
                 told.iter().all(|message| !message.contains("secret")),
                 "{told:?}"
             );
+        }
+    }
+
+    #[test]
+    fn lines_are_numbers_or_ids_of_quo() {
+        let read_lines = |line: &str| read(&format!("[quo]\nnumbers = [\"{line}\"]\n"));
+        for line in ["+14155550110", "+1 (415) 555-0110", "PNa1B2c3"] {
+            let (file, told) = read_lines(line);
+            assert_eq!((file.choice.lines, told), (vec![line.to_owned()], vec![]));
+        }
+        for line in [
+            "main",
+            "Main",
+            "sk_secret",
+            "ntn_secret",
+            "PN",
+            "PN_secret",
+            "pn1",
+            "4155",
+        ] {
+            let (file, told) = read_lines(line);
+            assert_eq!(file.choice.lines, Vec::<String>::new(), "{line}");
+            assert_eq!(told, ["q.toml line 2: [quo] numbers holds what is no line"]);
+        }
+    }
+
+    #[test]
+    fn key_is_no_name() {
+        let default = File::default();
+        for text in [
+            "[clients]\ncompany = \"ntn_secret\"\n",
+            "[clients]\nphone = \"ntn_secret\"\n",
+            "[clients]\nphone = [\"Phone\",\"secret_secret\"]\n",
+            "[clients]\nnew_status = \"secret789012345678901234567890123456789\"\n",
+            "[quo]\ntags_field = \"ntn_secret\"\n",
+            "[quo]\nntn_secret = 1\n",
+        ] {
+            let (file, told) = read(text);
+            assert_eq!(file.columns, default.columns, "{text}");
+            assert!(
+                told.len() == 1 && told[0].starts_with("q.toml line 2: "),
+                "{told:?}"
+            );
+            assert!(!told[0].contains("secret"), "{told:?}");
         }
     }
 

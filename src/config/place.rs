@@ -8,14 +8,32 @@ use crate::store::Place;
 
 const STORE: &str = "quotion.db";
 /// What lies in the folder by these names is of our making, or it is refused.
-const OURS: [&str; 7] = [
+const OURS: [&str; 10] = [
     STORE,
+    "quotion.db-journal",
     "quotion.db-wal",
     "quotion.db-shm",
     "quotion.lock",
     "quotion.locks",
     "sync_errors.log",
     "critical_errors.log",
+    "spool",
+    "notion-token",
+];
+/// How words of an address begin that is written as `host=… password=…`, or behind its `?`.
+const ADDRESS_WORDS: [&str; 12] = [
+    "host",
+    "hostaddr",
+    "port",
+    "user",
+    "username",
+    "password",
+    "pgpassword",
+    "passfile",
+    "dbname",
+    "database",
+    "service",
+    "sslmode",
 ];
 
 /// Resolves the folder once, and refuses one that others can change.
@@ -67,28 +85,67 @@ fn trusted(path: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// Where the store lies. The address of a database holds a password: it is not shown, whatever is
-/// wrong with it.
-pub fn store(state: Option<&str>, dir: &Path) -> Result<Place, Failure> {
-    let Some(state) = state.map(str::trim) else {
-        return Ok(Place::File(dir.join(STORE)));
-    };
-    let scheme = state.to_ascii_lowercase();
-    if state.starts_with("postgres://") || state.starts_with("postgresql://") {
-        return Place::of_database(state).map_err(|err| {
-            let hint = "correct the address (--state, QUOTION_STATE or DATABASE_URL)";
-            Failure::config(err.to_string(), hint)
-        });
+/// Where the store lies when nobody says.
+pub fn own_store(dir: &Path) -> Place {
+    Place::File(dir.join(STORE))
+}
+
+/// Where the store lies by `state`, which is told as `told`. The address of a database holds a
+/// password: it is not shown, whatever is wrong with it, and what may be a misspelt one becomes no
+/// file of that name.
+pub fn store(told: &str, state: &str, dir: &Path) -> Result<Place, Failure> {
+    let state = state.trim();
+    if is_address(state) {
+        return server(told, state);
     }
-    let no_file = scheme.is_empty() || scheme.starts_with("file:") || scheme.starts_with(':');
-    if no_file || scheme.contains("://") {
+    let other = state.is_empty() || state.to_ascii_lowercase().starts_with("file:");
+    if other || looks_like_address(state) {
         return Err(Failure::config(
-            "the store can be a file or a PostgreSQL database, and is set to something else",
-            "pass a path or postgres://… as --state or QUOTION_STATE; without them DATABASE_URL \
-                counts",
+            format!(
+                "{told}: the store can be a file or a PostgreSQL database, and is set to \
+                    something else"
+            ),
+            "write the address as postgres://user:password@host/database, a path that looks like \
+                one with ./ before it",
         ));
     }
     file(Path::new(state), dir).map(Place::File)
+}
+
+/// A store that can only be a server: the variable is shared with other programs.
+pub fn server(told: &str, url: &str) -> Result<Place, Failure> {
+    let url = url.trim();
+    if !is_address(url) {
+        return Err(Failure::config(
+            format!("{told} is no address of a PostgreSQL database"),
+            "write it as postgres://user:password@host/database, or set QUOTION_STATE (or \
+                --state) to the path of a file",
+        ));
+    }
+    Place::of_database(url).map_err(|err| {
+        let message = format!("{told}: {err}");
+        Failure::config(message, "correct the address")
+    })
+}
+
+fn is_address(text: &str) -> bool {
+    text.starts_with("postgres://") || text.starts_with("postgresql://")
+}
+
+/// True for what is no plain path: an address of any scheme, also where slashes, the scheme or all
+/// but its words are lost.
+fn looks_like_address(text: &str) -> bool {
+    let (first, _) = text.split_once('/').unwrap_or((text, ""));
+    let password = text
+        .split_once(':')
+        .is_some_and(|(_, rest)| rest.contains('@'));
+    let words = text.match_indices('=').any(|(at, _)| {
+        let before = text[..at].trim_end();
+        let word = before.rsplit([' ', '\t', '\n', '?', '&', ';']).next();
+        word.is_some_and(|word| ADDRESS_WORDS.contains(&word.to_ascii_lowercase().as_str()))
+    });
+    let parts = text.contains("://") || text.starts_with("//") || first.contains([':', '@']);
+    parts || password || words
 }
 
 /// A path that the user has given is resolved once, links in it too, but for what lies in the
@@ -106,6 +163,21 @@ fn file(path: &Path, dir: &Path) -> Result<PathBuf, Failure> {
         return Ok(inside);
     }
     Ok(files::resolve(&inside).map_or(inside, |site| site.path))
+}
+
+/// Fails unless the folder is that user's, whose `.env` was believed: it must not send root to a
+/// place that is not theirs.
+pub fn owned_by(dir: &Site, uid: u32) -> Result<(), Failure> {
+    if dir.uid == uid {
+        return Ok(());
+    }
+    let message = format!(
+        ".env belongs to {}, the folder {} to {}: it is not believed",
+        files::name_of(uid),
+        dir.path.display(),
+        files::name_of(dir.uid)
+    );
+    Err(Failure::config(message, "name the folder by --dir"))
 }
 
 /// Root in another user's folder goes on as that user: what it made would lock them out.
@@ -139,32 +211,98 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_refused(state: &str) {
-        let failure = store(Some(state), Path::new("d")).expect_err(state);
+    fn check_refused(place: Result<Place, Failure>, told: &str) {
+        let failure = place.map(|_| ()).expect_err(told);
         assert_eq!(failure.kind, Kind::Config);
-        assert!(!failure.message.contains("hunter2"));
+        let words = format!("{} {}", failure.message, failure.hint);
+        assert!(
+            failure.message.starts_with("NAME") && !words.contains("hunter2"),
+            "{words}"
+        );
+    }
+
+    /// What becomes no file, however it is given.
+    const NO_FILES: [&str; 31] = [
+        "",
+        ":memory:",
+        " :MEMORY: ",
+        "file:hunter2.db",
+        "FILE::memory:?cache=shared",
+        "file:///x.db",
+        "mysql://hunter2@host/db",
+        "sqlite://x.db",
+        "postgres:u:hunter2@host/db",
+        "postgresql:/u:hunter2@host/db",
+        "postgres:/hunter2",
+        "Postgres:hunter2",
+        "postgresql//u:hunter2@host/db",
+        "POSTGRES://u:hunter2@host/db",
+        "//u:hunter2@host/db",
+        "//hunter2",
+        "/u:hunter2@host/db",
+        "u:hunter2@host:5432/db",
+        "u:hunter2/with/slash@host/db",
+        "hunter2@host/db",
+        "host:5432/hunter2",
+        "user=u password=hunter2 host=h",
+        "user = u password = hunter2",
+        "dbname=hunter2",
+        "PGPASSWORD=hunter2",
+        "host/db?user=u&password=hunter2",
+        "/db?password=hunter2",
+        "jdbc:postgresql:hunter2",
+        "./u:hunter2@host/db",
+        "./x password=hunter2",
+        "postgres://u:hunter2@[x/d",
+    ];
+
+    #[test]
+    fn store_is_a_file_or_a_server_and_no_misspelt_address() {
+        for state in NO_FILES {
+            check_refused(store("NAME", state, Path::new("d")), state);
+            check_refused(server("NAME", state), state);
+        }
+        for state in [
+            "a/b/hunter2.db",
+            "/hunter2.db",
+            "./hunter2",
+            "hunter2",
+            "q=1.db",
+        ] {
+            check_refused(server("NAME", state), state);
+        }
+        for state in ["postgres://u:p@h/d", " postgresql://u:p@h/d "] {
+            let place = store("NAME", state, Path::new("d"));
+            assert!(matches!(place, Ok(Place::Postgres(_))), "{state}");
+            assert!(
+                matches!(server("NAME", state), Ok(Place::Postgres(_))),
+                "{state}"
+            );
+        }
+        for state in [
+            "q.db",
+            "a b/q.db",
+            "/a/b:c/q.db",
+            "/a/q@x.db",
+            "./a:b.db",
+            "/user=1/q.db",
+            "x=1",
+        ] {
+            let place = store("NAME", state, Path::new("d"));
+            assert!(matches!(place, Ok(Place::File(_))), "{state}");
+        }
+        let place = own_store(Path::new("/d"));
+        assert!(matches!(place, Place::File(path) if path == Path::new("/d/quotion.db")));
     }
 
     #[test]
-    fn store_is_a_file_or_a_server() {
-        for state in [
-            "",
-            ":memory:",
-            " :MEMORY: ",
-            "file:hunter2.db",
-            "FILE::memory:?cache=shared",
-            "file:///x.db",
-            "mysql://hunter2@host/db",
-            "sqlite://x.db",
-        ] {
-            check_refused(state);
+    fn everything_of_ours_in_the_folder_is_looked_at() {
+        for name in OURS {
+            let home = tempfile::tempdir().expect("dir");
+            symlink("/aim", home.path().join(name)).expect("linked");
+            let failure = folder(home.path()).expect_err(name);
+            assert!(failure.message.contains("is a link"), "{}", failure.message);
         }
-        for state in ["postgres://u:p@h/d", "postgresql://u:p@h/d"] {
-            let place = store(Some(state), Path::new("d"));
-            assert!(matches!(place, Ok(Place::Postgres(_))), "{state}");
-        }
-        let place = store(None, Path::new("/d"));
-        assert!(matches!(place, Ok(Place::File(path)) if path == Path::new("/d/quotion.db")));
     }
 
     #[test]
@@ -178,9 +316,9 @@ mod tests {
         }
         let dir = home.join("d");
         let path = |name: &str| home.join(name).display().to_string();
-        let place = store(Some(&path("outside.db")), &dir);
+        let place = store("NAME", &path("outside.db"), &dir);
         assert!(matches!(place, Ok(Place::File(path)) if path == home.join("aim.db")));
-        assert!(store(Some(&path("d/quotion.db")), &dir).is_err());
+        assert!(store("NAME", &path("d/quotion.db"), &dir).is_err());
         assert!(folder(&dir).is_err());
         fs::remove_file(dir.join("quotion.db")).expect("removed");
         assert!(folder(&dir).is_ok());

@@ -4,6 +4,7 @@ use crate::domain::failure::Failure;
 use crate::domain::id::DatabaseId;
 use crate::http::{BaseUrl, Proxies};
 use crate::secret::Secret;
+use crate::services::settings::Required;
 
 use super::{CLIENTS_DATABASE, Environment, NOTION_KEY, QUO_KEY, noted};
 
@@ -21,6 +22,8 @@ pub struct Variables {
     pub clients_database: Option<DatabaseId>,
     pub alert: Option<BaseUrl>,
     pub proxies: Proxies,
+    /// What is needed and not set.
+    pub missing: Vec<Required>,
 }
 
 impl Variables {
@@ -35,11 +38,19 @@ impl Variables {
             clients_database: noted(wrong, environment.clients_database()).flatten(),
             alert: noted(wrong, environment.alert()).flatten(),
             proxies: noted(wrong, environment.proxies()).unwrap_or_default(),
+            missing: environment.missing(),
         }
     }
 }
 
 impl Environment {
+    fn missing(&self) -> Vec<Required> {
+        let key = self.lacks(&NOTION_KEY).then_some(Required::NotionKey);
+        let database = self.lacks(&CLIENTS_DATABASE);
+        let database = database.then_some(Required::ClientsDatabase);
+        key.into_iter().chain(database).collect()
+    }
+
     fn notion_base(&self) -> Result<BaseUrl, Failure> {
         self.base(&["NOTION_API_BASE"], NOTION_BASE)
     }
@@ -125,7 +136,12 @@ impl Environment {
         let Some((name, url)) = self.setting(&names) else {
             return Ok(Proxies::default());
         };
-        Proxies::parse(url, except.unwrap_or_default()).ok_or_else(|| {
+        // What has no scheme may be anything, a password too.
+        let scheme = url.split_once("://").unwrap_or_default().0;
+        let is_http = ["http", "https"].map(|known| scheme.eq_ignore_ascii_case(known));
+        let usable = is_http.contains(&true).then_some(url);
+        let proxies = usable.and_then(|url| Proxies::parse(url, except.unwrap_or_default()));
+        proxies.ok_or_else(|| {
             Failure::config(
                 format!("{name} is no address of a proxy"),
                 "write it as http://host:port",

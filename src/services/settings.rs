@@ -60,8 +60,19 @@ pub struct Settings {
     pub alert: Option<BaseUrl>,
     /// By which proxy other machines are reached.
     pub proxies: Proxies,
+    /// What the main job needs and is not set at all; what is set and wrong is not among it.
+    pub missing: Vec<Required>,
     /// All that is wrong, and does not keep events from being kept.
     pub wrong: Option<Failure>,
+}
+
+/// A setting without which the main job cannot work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Required {
+    /// The key of Notion.
+    NotionKey,
+    /// The Clients database.
+    ClientsDatabase,
 }
 
 /// How a payload's signature is to be checked.
@@ -94,16 +105,16 @@ impl Settings {
 
     /// The same, and what the main job lacks.
     pub fn check_for_sync(&self) -> Result<(), Failure> {
-        let key = self.notion.is_none().then(no_notion_key);
-        let database = self.clients_database.is_none().then(no_database);
-        let all = self.wrong.clone().into_iter().chain(key).chain(database);
+        let missing = self.missing.iter().map(|one| one.is_not_set());
+        let all = self.wrong.clone().into_iter().chain(missing);
         joined(all.collect()).map_or(Ok(()), Err)
     }
 
     /// Access to Notion.
     pub fn notion(&self) -> Result<&Access, Failure> {
         self.check()?;
-        self.notion.as_ref().ok_or_else(no_notion_key)
+        let access = self.notion.as_ref();
+        access.ok_or_else(|| Required::NotionKey.is_not_set())
     }
 
     /// Access to Quo; `None` without a key.
@@ -115,7 +126,8 @@ impl Settings {
     /// The Clients database.
     pub fn clients_database(&self) -> Result<&DatabaseId, Failure> {
         self.check()?;
-        self.clients_database.as_ref().ok_or_else(no_database)
+        let database = self.clients_database.as_ref();
+        database.ok_or_else(|| Required::ClientsDatabase.is_not_set())
     }
 
     /// The deadline of so many payloads that begin now.
@@ -126,18 +138,19 @@ impl Settings {
     }
 }
 
-fn no_notion_key() -> Failure {
-    Failure::config(
-        "NOTION_API_KEY is not set",
-        "make an integration at notion.so/my-integrations and set its token",
-    )
-}
-
-fn no_database() -> Failure {
-    Failure::config(
-        "NOTION_CLIENTS_DATABASE_ID is not set",
-        "set it to the Clients database's link or id",
-    )
+impl Required {
+    fn is_not_set(self) -> Failure {
+        match self {
+            Self::NotionKey => Failure::config(
+                "NOTION_API_KEY is not set",
+                "make an integration at notion.so/my-integrations and set its token",
+            ),
+            Self::ClientsDatabase => Failure::config(
+                "NOTION_CLIENTS_DATABASE_ID is not set",
+                "set it to the Clients database's link or id",
+            ),
+        }
+    }
 }
 
 /// Makes one failure of all; `None` when there is none. Its kind is the first one's.

@@ -153,6 +153,98 @@ fn what_concerns_folder_store_or_signature_refuses_before_anything_is_read() {
 }
 
 #[test]
+fn address_of_the_store_that_is_misspelt_becomes_no_file() {
+    let misspelt = [
+        "postgres:u:hunter2@127.0.0.1/d",
+        "postgresql:/u:hunter2@127.0.0.1/d",
+        "user=u password=hunter2 host=127.0.0.1",
+        "u:hunter2@127.0.0.1:5432/d",
+        "//u:hunter2@127.0.0.1/d",
+    ];
+    let plain = ["a/b/hunter2.db", "/tmp/hunter2.db", "hunter2"];
+    let both = || misspelt.into_iter().chain(plain);
+    let shared = ["DATABASE_URL", "SUPABASE_DB_URL"].map(|name| (name, both().collect()));
+    let own = ("QUOTION_STATE", misspelt.to_vec());
+    for (name, values) in shared.into_iter().chain([own]) {
+        for value in values {
+            let mut user = User::new();
+            let before = user.files();
+            for args in [&[][..], &["--enqueue"], &["replay"]] {
+                check_hidden(&check_refused(user.set(name, value), args, &[name]));
+                assert_eq!(user.files(), before, "{name}={value}");
+            }
+        }
+    }
+    for value in misspelt {
+        let user = User::new();
+        let before = user.files();
+        check_hidden(&check_refused(&user, &["--state", value], &["--state"]));
+        assert_eq!(user.files(), before, "{value}");
+    }
+    let user = User::new();
+    write_private(&user.path(".env"), "A=1\nDATABASE_URL=u:hunter2@h/d\n");
+    check_hidden(&check_refused(&user, &[], &[".env line 2: DATABASE_URL"]));
+}
+
+#[test]
+fn what_is_wrong_is_not_called_missing() {
+    for (name, value) in [
+        ("NOTION_API_BASE", "hunter2"),
+        ("NOTION_CLIENTS_DATABASE_ID", "hunter2"),
+        ("NOTION_API_KEY", "hunter2\u{200b}"),
+    ] {
+        let mut user = User::new();
+        let run = check_refused(user.set(name, value), &[], &[name]);
+        assert!(!run.stdout.contains("not set"), "{}", run.stdout);
+    }
+    // What cannot be read is there.
+    let mut user = User::new();
+    user.set("NOTION_API_KEY", "");
+    write_private(&user.path(".env"), "NOTION_API_TOKEN='x\n");
+    let run = check_refused(&user, &[], &[".env line 1"]);
+    assert!(!run.stdout.contains("not set"), "{}", run.stdout);
+    // And what is missing is told beside it.
+    let mut user = User::new();
+    user.set("NOTION_API_BASE", "x").set("NOTION_API_KEY", "");
+    check_refused(
+        &user,
+        &[],
+        &["NOTION_API_BASE", "NOTION_API_KEY is not set"],
+    );
+}
+
+#[test]
+fn line_that_is_none_holds_the_event() {
+    for line in ["main", "ntn_hunter2", "PN"] {
+        let user = User::new();
+        let good = fs::read(user.path("quotion.toml")).expect("settings");
+        let toml = format!("[quo]\nnumbers = [\"{line}\"]\n");
+        fs::write(user.path("quotion.toml"), toml).expect("written");
+        check_hidden(&check_refused(&user, &[], &["line 2: [quo] numbers"]));
+        fs::write(user.path("quotion.toml"), good).expect("written");
+        let run = user.run(&["replay"], b"");
+        assert_eq!((run.code, user.client_pages()), (0, 1), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn key_in_the_place_of_a_name_is_never_shown() {
+    for toml in [
+        "[clients]\ncompany = \"ntn_hunter2\"\n",
+        "[clients]\nphone = [\"secret_hunter2\"]\n",
+        "[clients]\nlast_call = \"hunter2-4567890123456789012345678901234567890\"\n",
+        "[quo]\ntags_field = \"ntn_hunter2\"\n",
+    ] {
+        let user = User::new();
+        fs::write(user.path("quotion.toml"), toml).expect("written");
+        check_hidden(&check_refused(&user, &[], &["line 2", "like a key"]));
+    }
+    let mut user = User::new();
+    user.set("HTTPS_PROXY", "hunter2hunter2");
+    check_hidden(&check_refused(&user, &[], &["HTTPS_PROXY"]));
+}
+
+#[test]
 fn wrong_value_of_a_flag_is_not_shown() {
     for args in [
         &["--deadline", "hunter2"][..],
@@ -186,6 +278,13 @@ fn no_source_lifts_the_demand_for_a_signature() {
         user.set("QUOTION_REQUIRE_SIGNATURE", here);
         let text = format!("QUOTION_REQUIRE_SIGNATURE={filed}\n");
         write_private(&user.path(".env"), &text);
+        user.sync(MESSAGE).expect_error(77, "signature");
+    }
+    // Nor does another line, however lines end.
+    for lines in ["1\nX=", "1\nX=0", "0\nX=1\nX=off", "1\rX=0\r"] {
+        let user = User::new();
+        let lines = format!("A=1\rX={lines}\n").replace('X', "QUOTION_REQUIRE_SIGNATURE");
+        write_private(&user.path(".env"), &lines);
         user.sync(MESSAGE).expect_error(77, "signature");
     }
     let user = User::new();
@@ -268,6 +367,12 @@ fn file_of_settings_that_is_no_file_or_endless_is_refused_at_once() {
         clear();
         write_private(&path, &"#".repeat(2 << 20));
         check_refused(&user, &[], &[name, "larger than"]);
+        for aim in ["nothing", "nothing/below", "other.toml/below"] {
+            clear();
+            write_private(&user.path("other.toml"), "");
+            symlink(aim, &path).expect("linked");
+            check_refused(&user, &[], &[name, "link to nothing"]);
+        }
         clear();
         write_private(&user.path("aim"), "");
         symlink("aim", &path).expect("linked");
@@ -303,7 +408,10 @@ fn link_inside_the_folder_is_refused() {
     for name in [
         "quotion.db",
         "quotion.db-wal",
+        "quotion.db-journal",
         "quotion.locks",
+        "spool",
+        "notion-token",
         "critical_errors.log",
     ] {
         let user = User::new();
@@ -383,6 +491,50 @@ fn what_somebody_else_owns_is_refused() {
     let run = run(command, MESSAGE);
     run.expect_error(78, "config");
     assert!(run.stdout.contains("belongs to root"), "{}", run.stdout);
+}
+
+/// A home of root's, with a `.env` and a folder of somebody else's; `None` where only root may make
+/// it.
+fn home_with_strange_settings(text: &str) -> Option<User> {
+    let user = User::new();
+    write_private(&user.path(".env"), text);
+    fs::create_dir(user.path("theirs")).expect("made");
+    set_mode(&user.path("theirs"), 0o700);
+    hand_over(&user.path(".env"))?;
+    hand_over(&user.path("theirs"))?;
+    Some(user)
+}
+
+#[test]
+fn dotenv_does_not_lend_trust_to_itself() {
+    let Some(mut user) = home_with_strange_settings("QUOTION_DIR=theirs\n") else {
+        return;
+    };
+    let told = [".env", "belongs to", "--dir"];
+    check_refused(&user, &[], &told);
+    check_refused(&user, &["--env-file", ".env"], &told);
+    // Whoever runs it names the folder, and goes on as its owner.
+    user.run(&["--dir", "theirs"], &sample(MESSAGE))
+        .expect(0, "success", "created");
+    user.set("QUOTION_DIR", "theirs");
+    user.sync(CALL).expect(0, "success", "updated");
+    let owner = |path: &str| fs::metadata(user.path(path)).expect("metadata").uid();
+    assert_eq!(owner("theirs/quotion.db"), SOMEBODY);
+}
+
+#[test]
+fn believed_dotenv_does_not_send_root_elsewhere() {
+    let Some(user) = home_with_strange_settings("QUOTION_DIR=ours\n") else {
+        return;
+    };
+    fs::create_dir(user.path(".tmp")).expect("made");
+    hand_over(&user.path(".tmp")).expect("root");
+    fs::create_dir(user.path("ours")).expect("made");
+    check_refused(&user, &[], &[".env belongs to", "/ours", "--dir"]);
+    assert!(!user.path("ours/quotion.db").exists());
+    write_private(&user.path(".env"), "QUOTION_DIR=theirs\n");
+    user.sync(MESSAGE).expect(0, "success", "created");
+    assert!(user.path("theirs/quotion.db").exists());
 }
 
 #[test]
