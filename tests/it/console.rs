@@ -426,7 +426,10 @@ fn stop_while_a_vendor_hangs_has_its_line_all_the_same() {
     );
     user.vendors.clear_faults();
     assert_eq!(user.run(&["replay", "--now"], b"").code, 0);
-    assert_eq!(user.times_in_notion("Is my quote ready?"), 1);
+    assert_eq!(
+        user.times_in_notion(" · AC00000000000000000000000000000150\n"),
+        1
+    );
 }
 
 #[test]
