@@ -372,8 +372,17 @@ fn strangers_word_holds_up_nobody_else() {
 
 #[test]
 fn echoed_key_is_taken_out() {
-    let echo =
-        format!(r#"{{"message":"header was Bearer {KEY}","code":"{KEY}","request_id":"{KEY}"}}"#);
+    let escaped = |key: &str| -> String {
+        let signs = key
+            .chars()
+            .map(|sign| format!("\\u{:04x}", u32::from(sign)));
+        signs.collect::<Vec<_>>().concat()
+    };
+    let (own, other) = (escaped(KEY), escaped(OTHER_KEY));
+    let echo = format!(
+        r#"{{"message":"header was Bearer {KEY}, {own}, {OTHER_KEY}, {other}","code":"{KEY}",
+        "request_id":"{own}"}}"#
+    );
     for status in [200, 400, 429, 500, 503] {
         let (text, header) = (
             echo.replace("request_id", "id"),

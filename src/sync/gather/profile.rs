@@ -64,6 +64,9 @@ struct IndexRead {
     next: Option<String>,
 }
 
+/// Most bytes of contacts that one event reads for the index; the next one reads on.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
 /// Decides what to ask.
 pub fn wanted(run: &Run, audiences: &[Audience]) -> Result<Wanted, Error> {
     let mut wanted = Wanted::default();
@@ -127,11 +130,16 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answered {
             from_the_start: from.is_none(),
             next: from.clone(),
         };
+        let mut bytes = 0;
         for page in quo.fetch_contacts(from.clone()) {
             match page {
                 Ok(page) => {
+                    bytes += page.records.iter().map(|it| it.raw.len()).sum::<usize>();
                     read.records.extend(page.records);
                     read.next = page.next;
+                    if bytes > MOST_BYTES {
+                        break;
+                    }
                 }
                 Err(err) => answer.failure = Some(err),
             }
@@ -143,7 +151,9 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answered {
 
 /// True if there are no other contacts than those of the index and of the answer.
 pub fn has_seen_all(run: &Run, answer: &Answered) -> Result<bool, Error> {
-    Ok(answer.failure.is_none() && (answer.index.is_some() || is_fresh(run)?))
+    let is_whole = |read: &IndexRead| read.next.is_none();
+    let all_read = answer.index.as_ref().is_some_and(is_whole);
+    Ok(answer.failure.is_none() && (all_read || is_fresh(run)?))
 }
 
 fn is_fresh(run: &Run) -> Result<bool, Error> {
@@ -186,7 +196,7 @@ pub fn settle(
 fn keep(run: &Run, read: &IndexRead, failure: Option<&quo::Error>) -> Result<(), Error> {
     let contacts: Vec<IndexedContact> = read.records.iter().map(indexable).collect();
     match (failure, &read.next) {
-        (None, _) => {
+        (None, None) => {
             if read.from_the_start {
                 run.store.replace_contacts(&contacts)?;
             } else {
@@ -198,6 +208,11 @@ fn keep(run: &Run, read: &IndexRead, failure: Option<&quo::Error>) -> Result<(),
         }
         // Nothing was read; the next event begins anew.
         (Some(_), None) => {}
+        (None, Some(next)) => {
+            run.store.save_contacts(&contacts)?;
+            run.store
+                .save_snapshot(NEXT, &serde_json::Value::from(next.as_str()).to_string())?;
+        }
         (Some(failure), Some(next)) => {
             run.store.save_contacts(&contacts)?;
             // Perhaps it is the token that Quo refuses.
