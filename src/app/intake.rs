@@ -33,10 +33,11 @@ pub type Document = Result<Arrived, Box<Outcome>>;
 /// Takes documents in, and tells what came of each in their order.
 pub struct Intake<'a, 'c> {
     services: &'a Services,
-    console: &'c mut Console<'a>,
+    /// Who tells of them.
+    pub console: &'c mut Console<'a>,
     drain: Drain<'a>,
     treatment: Treatment,
-    /// Documents so far that are no events.
+    /// Documents of this input so far that are no events.
     broken: usize,
     /// Documents so far.
     pub documents: usize,
@@ -57,6 +58,7 @@ impl<'a, 'c> Intake<'a, 'c> {
 
     /// Takes all documents of an input, those at once that come at once.
     pub fn take_all(&mut self, input: Input) {
+        self.broken = 0;
         let mut documents = unread::documents(input);
         // What needs no work needs no company, and so no thread that looks for it.
         while let Some(document) = stop::idle(|| documents.next().map(Unread::read)) {
@@ -72,14 +74,16 @@ impl<'a, 'c> Intake<'a, 'c> {
         }
     }
 
-    /// Takes documents that have come at once, and says whether to go on. What comes when the run is
-    /// over is only kept.
+    /// Takes documents that have come at once, and says whether to go on. What comes when the run
+    /// is over is only kept.
     pub fn take(&mut self, mut window: Vec<Document>) -> ControlFlow<()> {
         let flow = self.count_broken(&mut window);
         if self.console.is_over() {
             // A document that was cut off there is none.
-            let is_cut = |document: &Document| matches!(document, Err(outcome) if outcome.failure().is_some());
-            window.retain(|document| !is_cut(document));
+            window.retain(|document| match document {
+                Ok(_) => true,
+                Err(outcome) => outcome.failure().is_none(),
+            });
         }
         self.documents += window.len();
         if window.iter().any(Result::is_ok) {

@@ -87,20 +87,23 @@ fn sync_files<'a>(
     input: Input,
 ) {
     let mut input = Some(input);
+    // One for all of them: what is told once a run is told once.
+    let mut intake = Intake::new(services, console, Treatment::Sync);
     for path in &args.files {
-        if console.is_over() {
+        if intake.console.is_over() {
             return;
         }
         let opened = match input.take_if(|_| path.as_os_str() == "-") {
             Some(input) => Ok(input),
             // A pipe that nobody writes to waits here.
-            None => stop::idle(|| Input::open(path.clone(), console.gone())),
+            None => stop::idle(|| Input::open(path.clone(), intake.console.gone())),
         };
         match opened {
-            Ok(input) => Intake::new(services, console, Treatment::Sync).take_all(input),
+            Ok(input) => intake.take_all(input),
             Err(err) => {
                 let message = format!("cannot read {}: {err}", path.display());
-                console.fail(Failure::new(Kind::Store, message, "check the path"));
+                let failure = Failure::new(Kind::Store, message, "check the path");
+                intake.console.fail(failure);
             }
         }
     }

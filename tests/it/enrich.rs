@@ -504,6 +504,14 @@ fn without_a_key_for_quo_events_are_synced_without_names() {
         .expect(0, "success", "updated");
     assert_eq!((user.quo_log(), user.critical_lines().len()), (vec![], 0));
     assert_eq!(user.property("Phone"), ROSA);
+    // Once a run, however many files it reads.
+    for number in ["1", "2"] {
+        let event = altered(MESSAGE, &[("/id", json!(format!("EV{number}")))]);
+        std::fs::write(user.path(number), event.to_string()).expect("a file");
+    }
+    let run = user.run(&["replay", "1", "2"], b"");
+    let told = run.stdout.matches("quo_key_missing").count();
+    assert_eq!((run.lines.len(), told), (2, 1), "{}", run.stdout);
 }
 
 #[test]
