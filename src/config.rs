@@ -87,7 +87,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
             .unwrap_or_else(|| zone::of_machine(by_variable)),
         settle: file.settle.unsigned_abs(),
         choice: file.choice,
-        patience: RetryPolicy {
+        retry_policy: RetryPolicy {
             attempts: file.attempts,
             first_retry: file.first_retry.unsigned_abs(),
         },

@@ -44,8 +44,7 @@ pub struct Arrived {
 /// The work that there is with something, or its outcome where there is none.
 pub type Admitted = Result<Work, Box<Outcome>>;
 
-/// Keeps events durably, before anything is done about them. Their order
-/// stays.
+/// Keeps events durably, before anything is done about them. Their order stays.
 pub fn admit(services: &Services, arrived: Vec<Arrived>) -> Vec<Admitted> {
     let (events, mut arrivals): (Vec<Box<Event>>, Vec<Arrival>) = arrived
         .into_iter()
@@ -192,7 +191,7 @@ impl<'a> Drain<'a> {
     pub fn put_off(&self, id: &EventId, outcome: Outcome) -> Outcome {
         match self.services.store() {
             Ok(store) if !self.services.settings.dry_run => {
-                postpone(store, id, outcome, self.services.settings.patience)
+                postpone(store, id, outcome, self.services.settings.retry_policy)
             }
             Ok(_) | Err(_) => outcome,
         }
@@ -301,17 +300,17 @@ impl<'a> Drain<'a> {
     /// Says once a run that names cannot be looked up, because there is no key for Quo.
     fn tell_of_key(&mut self, outcomes: &mut [Outcome]) {
         let settings = &self.services.settings;
-        let is_missing = settings.quo.is_none() && settings.check_for_sync().is_ok();
-        let Some(first) = outcomes.first_mut().filter(|_| is_missing) else {
+        if self.told_of_key || settings.quo.is_some() || settings.check_for_sync().is_err() {
+            return;
+        }
+        let Some(first) = outcomes.first_mut() else {
             return;
         };
-        if !self.told_of_key {
-            self.told_of_key = true;
-            let message = "OPENPHONE_API_KEY is not set, so nothing is asked of quo: no names, and \
-                nothing of what a delivery leaves out";
-            let warning = Warning::new(WarningCode::QuoKeyMissing, message);
-            first.notes.warnings.push(warning);
-        }
+        self.told_of_key = true;
+        let message = "OPENPHONE_API_KEY is not set, so nothing is asked of quo: no names, and \
+            nothing of what a delivery leaves out";
+        let warning = Warning::new(WarningCode::QuoKeyMissing, message);
+        first.notes.warnings.push(warning);
     }
 }
 
@@ -340,18 +339,23 @@ fn conclude(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome
     let Some(failure) = outcome.failure() else {
         return finish(run, work, outcome, took);
     };
-    let patience = match failure.hope {
+    let retry_policy = match failure.hope {
         Hope::Never => RetryPolicy {
             attempts: 1,
-            ..run.settings.patience
+            ..run.settings.retry_policy
         },
-        Hope::Later | Hope::Mended => run.settings.patience,
+        Hope::Later | Hope::Mended => run.settings.retry_policy,
     };
-    postpone(run.store, &work.event_id(), outcome, patience)
+    postpone(run.store, &work.event_id(), outcome, retry_policy)
 }
 
 /// Notes why an event could not be finished.
-fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, patience: RetryPolicy) -> Outcome {
+fn postpone(
+    store: &Store,
+    id: &EventId,
+    mut outcome: Outcome,
+    retry_policy: RetryPolicy,
+) -> Outcome {
     let Verdict::Failed(failure) = &mut outcome.verdict else {
         return outcome;
     };
@@ -359,7 +363,7 @@ fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, patience: RetryPo
         kind: failure.kind.name().to_owned(),
         message: failure.message.clone(),
     };
-    match store.postpone(id, &trouble, patience) {
+    match store.postpone(id, &trouble, retry_policy) {
         Ok(dead) => failure
             .hint
             .push_str(if dead { LAST_ATTEMPT } else { KEPT }),

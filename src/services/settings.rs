@@ -53,7 +53,7 @@ pub struct Settings {
     /// Which lines and numbers are wanted.
     pub choice: Choice,
     /// When to try again what has failed.
-    pub patience: RetryPolicy,
+    pub retry_policy: RetryPolicy,
     /// How long finished events are kept whole.
     pub keep_done: Duration,
     /// Where alerts go.
