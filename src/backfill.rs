@@ -14,7 +14,6 @@ mod listed;
 mod mark;
 
 use std::fmt;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,8 +24,8 @@ use crate::quo;
 use crate::quo::api::history::{ActivityState, PastActivity, Query, Thread};
 use crate::quo::api::{OwnNumber, Quo, announcement, paging};
 use crate::services::Services;
+use crate::services::settings::Settings;
 use crate::store::{self, Store};
-use crate::time::Deadline;
 
 use held::OldestFirst;
 use listed::ListedThread;
@@ -188,7 +187,7 @@ pub fn run(
     let mut walk = Walk {
         store: services.store()?,
         vendor,
-        patience: services.settings.deadline,
+        settings: &services.settings,
         options,
         listener,
         tally: Tally::default(),
@@ -202,8 +201,7 @@ pub fn run(
 struct Walk<'a> {
     store: &'a Store,
     vendor: &'a Vendor,
-    /// Longest time for one request, retries included.
-    patience: Option<Duration>,
+    settings: &'a Settings,
     options: &'a Options,
     listener: Listener<'a>,
     tally: Tally,
@@ -391,8 +389,7 @@ impl Walk<'_> {
 
     /// Quo, for one request.
     fn quo(&self) -> Quo<'_> {
-        let deadline = self.patience.map_or_else(Deadline::none, Deadline::within);
-        Quo::new(self.vendor, deadline)
+        Quo::new(self.vendor, self.settings.deadline_for(1))
     }
 }
 
