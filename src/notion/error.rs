@@ -150,3 +150,49 @@ fn of_http(err: http::Error) -> Failure {
         ..failure
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, body: Json, kind: Kind, whose: Whose) {
+        let err = http::Error::Refused {
+            what: "notion: POST /pages".into(),
+            status,
+            body,
+            text: String::new(),
+            request_id: None,
+        };
+        let failure = Failure::from(Error::Http(err));
+        assert_eq!((failure.kind, failure.whose), (kind, whose), "{status}");
+        assert!(failure.is_critical() && !failure.is_retryable(), "{status}");
+    }
+
+    #[test]
+    fn each_refusal_is_somebodys() {
+        let full = json!({"code": "restricted_resource",
+            "additional_data": {"block_limit": {"current": 1001}}});
+        let version = json!({"code": "validation_error",
+            "message": "The Notion-Version header is not supported."});
+        check(401, json!({}), Kind::Unauthorized, Whose::Operator);
+        check(403, json!({}), Kind::Unauthorized, Whose::Operator);
+        check(403, full, Kind::Refused, Whose::Operator);
+        check(404, json!({}), Kind::NotFound, Whose::Operator);
+        check(400, version, Kind::Config, Whose::Operator);
+        check(400, json!({}), Kind::Refused, Whose::Event);
+        check(413, json!({}), Kind::Refused, Whose::Event);
+        let unusable = Failure::from(Error::Unusable("a page".into()));
+        assert_eq!(
+            (unusable.kind, unusable.whose),
+            (Kind::Config, Whose::Operator)
+        );
+        let unreadable = Failure::from(Error::Unreadable("no list".into()));
+        assert_eq!(
+            (unreadable.whose, unreadable.is_retryable()),
+            (Whose::Vendor, true)
+        );
+    }
+}
