@@ -92,9 +92,9 @@ impl Phone {
         theirs == self.0[1..] || self.parses_to_self(written)
     }
 
-    /// True if this number stands in a cell, which may hold more: other numbers, a name or label, an
-    /// extension. A number is cut at letters and at `/ , ; | #` and line ends; one that is written
-    /// with a slash (`030/23125123`) is whole again.
+    /// True if this number stands in a cell, which may hold more: other numbers, a name or label,
+    /// an extension. A number is cut at letters and at `/ , ; | #` and line ends; one that is
+    /// written with a slash (`030/23125123`) is whole again.
     pub fn is_in(&self, cell: &str) -> bool {
         if self.matches(cell) {
             return true;

@@ -106,9 +106,9 @@ impl From<Error> for Failure {
             }
             Fault::Full => "make room where the store lies; nothing that is in it is lost",
             Fault::Damaged => {
-                "check the path (--dir, --state); if it is the store, put a copy back, or it can be \
-                    moved away: a new one is made, and what stands in Notion is looked at before \
-                    anything is written"
+                "check the path (--dir, --state); if it is the store, put a copy back, or it can \
+                    be moved away: a new one is made, and what stands in Notion is looked at \
+                    before anything is written"
             }
             Fault::NoLocks => {
                 "choose a folder on a local disk (--dir), or a PostgreSQL database (--state)"

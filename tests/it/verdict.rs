@@ -111,17 +111,27 @@ fn write_is_done_when_its_answer_shows_it() {
     });
 }
 
+/// An answer to a search that holds Rosa's page, changed.
+fn hit(id: &str, change: &dyn Fn(&mut Json)) -> Json {
+    let mut page = json!({"object": "page", "id": id,
+        "created_time": "2026-01-01T00:00:00.000Z", "archived": false, "in_trash": false,
+        "properties": {"Phone": {
+            "id": "%3DpHn", "type": "phone_number", "phone_number": ROSA}}});
+    change(&mut page);
+    json!({"object": "list", "results": [page], "has_more": false, "next_cursor": null})
+}
+
 #[test]
 fn search_that_cannot_be_judged_makes_no_page() {
     let (user, event) = about_to("/v1/pages/");
     let id = user.add_client("202-555-0147");
-    let hit = |change: &dyn Fn(&mut Json)| {
-        let mut page = json!({"object": "page", "id": id,
-            "created_time": "2026-01-01T00:00:00.000Z", "archived": false, "in_trash": false,
-            "properties": {"Phone": {
-                "id": "%3DpHn", "type": "phone_number", "phone_number": ROSA}}});
-        change(&mut page);
-        json!({"object": "list", "results": [page], "has_more": false, "next_cursor": null})
+    let hit = |change: &dyn Fn(&mut Json)| hit(&id, change);
+    let cell = |value: Json| {
+        hit(&|page| {
+            page["properties"]["Phone"] = value.clone();
+            page["properties"]["Phone"]["id"] = json!("%3DpHn");
+        })
+        .to_string()
     };
     let list = |more: Json, next: Json| {
         json!({"object": "list", "results": [], "has_more": more, "next_cursor": next}).to_string()
@@ -149,24 +159,24 @@ fn search_that_cannot_be_judged_makes_no_page() {
             hit(&|page| page["properties"]["Phone"]["type"] = json!("unsupported")).to_string(),
         ),
         (200, hit(&|page| page["id"] = json!("x")).to_string()),
-        (200, hit(&|page| page["properties"]["Phone"]["phone_number"] = json!(12_025_550_147_u64)).to_string()),
-        (200, hit(&|page| page["properties"]["Phone"]["phone_number"] = json!({"x": 1})).to_string()),
-        (200, hit(&|page| page["properties"]["Phone"]["phone_number"] = Json::Null).to_string()),
         (
             200,
-            hit(&|page| page["properties"]["Phone"] = json!({"id": "%3DpHn", "type": "phone_number"})).to_string(),
+            cell(json!({"type": "phone_number", "phone_number": 12_025_550_147_u64})),
         ),
         (
             200,
-            hit(&|page| page["properties"]["Phone"] = json!({"id": "%3DpHn", "type": "rich_text"})).to_string(),
+            cell(json!({"type": "phone_number", "phone_number": {"x": 1}})),
         ),
         (
             200,
-            hit(&|page| page["properties"]["Phone"] = json!({"id": "%3DpHn", "type": "rich_text", "rich_text": ROSA})).to_string(),
+            cell(json!({"type": "phone_number", "phone_number": null})),
         ),
+        (200, cell(json!({"type": "phone_number"}))),
+        (200, cell(json!({"type": "rich_text"}))),
+        (200, cell(json!({"type": "rich_text", "rich_text": ROSA}))),
         (
             200,
-            hit(&|page| page["properties"]["Phone"] = json!({"id": "%3DpHn", "type": "rich_text", "rich_text": [{"text": {"content": ROSA}}]})).to_string(),
+            cell(json!({"type": "rich_text", "rich_text": [{"text": {"content": ROSA}}]})),
         ),
         (202, list(json!(false), Json::Null)),
         (203, list(json!(false), Json::Null)),

@@ -1,6 +1,6 @@
 //! A small simulated world: whole programs, each a simulated process with the real store on a disk,
-//! against the stand-in's own vendors behind a network that is late, loses and repeats nothing, but
-//! drops answers, lets something in between answer, and kills. Every history is given by its seed.
+//! against the stand-in's own vendors behind a network that is late, loses requests, drops answers,
+//! and lets something in between answer; and they are killed. Every history is given by its seed.
 //!
 //! What must come out is what an undisturbed run gives: nothing lost, nothing twice.
 
