@@ -219,7 +219,7 @@ impl Walk<'_> {
             .as_ref()
             .map_or(self.options.from, |mark| mark.from.min(self.options.from));
         let mut mark = Mark::at_outset(from, self.options.to);
-        let (own, _) = self.quo().fetch_numbers()?;
+        let own = self.quo().fetch_numbers()?;
         let threads = self.threads(&own, before.as_ref())?;
         self.tell(Happening::Threads(threads.len()))?;
         for listed in &threads {

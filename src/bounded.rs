@@ -9,16 +9,24 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Most values of one answer, those inside others counted too: some 10 MiB when unfolded. A list of
-/// 100 pages with 25 columns each has a quarter of it.
-pub const VALUES: usize = 100_000;
+/// Most memory of one value when it is unfolded, in bytes: of an answer, or of one item of a list. A
+/// page with 500 columns has a fifth of it.
+pub const UNFOLDED: usize = 8 * 1024 * 1024;
+
+/// What a value takes; in a list, which grows by doubling, up to twice as much.
+const VALUE: usize = 2 * size_of::<Value>();
+/// What the fields of an object lie in, [`FIELDS`] or more of them in each, if there are as many.
+const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 24;
+const FIELDS: usize = 6;
+/// What a text takes besides itself.
+const TEXT: usize = 16;
 
 /// Said of what has more.
 const TOO_MANY: &str = "more values than are read";
 
-/// Reads a JSON text of at most [`VALUES`] values.
+/// Reads a JSON text that takes at most [`UNFOLDED`] as a value.
 pub fn value(json: &[u8]) -> serde_json::Result<Value> {
-    let left = Cell::new(VALUES);
+    let left = Cell::new(UNFOLDED);
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = Values(&left).deserialize(&mut reader)?;
     reader.end()?;
@@ -61,16 +69,23 @@ impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Items<T, N> {
     }
 }
 
-/// Reads a value; counts down what is left.
+/// Reads a value; counts down the bytes that are left.
 #[derive(Clone, Copy)]
 struct Values<'a>(&'a Cell<usize>);
+
+impl Values<'_> {
+    fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(left.ok_or_else(|| E::custom(TOO_MANY))?);
+        Ok(())
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Values<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
-        let left = self.0.get().checked_sub(1);
-        self.0.set(left.ok_or_else(|| D::Error::custom(TOO_MANY))?);
+        self.take(VALUE)?;
         reader.deserialize_any(self)
     }
 }
@@ -102,11 +117,13 @@ impl<'de> Visitor<'de> for Values<'_> {
         Ok(value.into())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.take(TEXT + value.len())?;
         Ok(value.into())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        self.take(TEXT + value.capacity())?;
         Ok(Value::String(value))
     }
 
@@ -121,6 +138,12 @@ impl<'de> Visitor<'de> for Values<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(name) = fields.next_key::<String>()? {
+            let node = if map.len().is_multiple_of(FIELDS) {
+                NODE
+            } else {
+                0
+            };
+            self.take(node + TEXT + name.len())?;
             map.insert(name, fields.next_value_seed(self)?);
         }
         Ok(Value::Object(map))
@@ -147,14 +170,19 @@ mod tests {
 
     #[test]
     fn too_many_values_are_not_unfolded() {
-        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
-        assert!(value(list(VALUES - 1).as_bytes()).is_ok());
-        let err = value(list(VALUES).as_bytes()).expect_err("too many");
-        assert!(is_too_much(&err), "{err}");
-        let nested = format!("[{}{{}}]", "{\"a\":[]},".repeat(VALUES));
-        assert!(is_too_much(
-            &value(nested.as_bytes()).expect_err("too many")
-        ));
+        let list = |item: &str, count: usize| format!("[{}0]", format!("{item},").repeat(count));
+        let most = UNFOLDED / VALUE - 2;
+        assert!(value(list("0", most).as_bytes()).is_ok());
+        for json in [
+            list("0", most + 1),
+            list("{\"a\":0}", UNFOLDED / NODE),
+            list("[0]", most),
+            format!("[{:?}]", "x".repeat(UNFOLDED)),
+            format!("{{{:?}:0}}", "x".repeat(UNFOLDED)),
+        ] {
+            let read = value(json.as_bytes());
+            assert!(read.is_err_and(|err| is_too_much(&err)), "{}", &json[..20]);
+        }
         assert!(!is_too_much(&value(b"[").expect_err("cut")));
     }
 

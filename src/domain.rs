@@ -8,6 +8,7 @@ pub mod call;
 pub mod choice;
 pub mod columns;
 pub mod context;
+pub mod dialogue;
 pub mod entry;
 pub mod event;
 pub mod failure;

@@ -62,7 +62,15 @@ impl Answer {
     /// Parses the body. A body with more values than are read is [`Error::TooLarge`] after a read,
     /// and [`Error::Unknown`] after a write.
     pub fn json(&self) -> Result<Value, Error> {
-        bounded::value(&self.body).map_err(|err| {
+        self.parse(bounded::value)
+    }
+
+    /// Parses the body in another way; the same errors.
+    pub fn parse<'a, T>(
+        &'a self,
+        parse: impl FnOnce(&'a [u8]) -> serde_json::Result<T>,
+    ) -> Result<T, Error> {
+        parse(&self.body).map_err(|err| {
             if bounded::is_too_much(&err) && self.origin.effect == Effect::Read {
                 return Error::TooLarge {
                     what: format!("{}: 200, {err}", self.origin.line),

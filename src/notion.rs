@@ -18,13 +18,16 @@ use serde_json::{Value as Json, json};
 use crate::domain::block::Block;
 use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
 use crate::domain::phone::Phone;
-use crate::domain::table::{Column, Property, Row};
+use crate::domain::table::{Column, Property};
 use crate::http::{self, Answer, Api, Effect, Method, Request, Vendor};
 use crate::text as words;
 use crate::time::Deadline;
 
 use blocks::ListedBlock;
 use database::Table;
+use list::{List, WireList};
+use page::ReadRow;
+use query::Hits;
 
 pub use error::Error;
 
@@ -44,7 +47,7 @@ const QUERY_PAGES: usize = 100;
 /// Most requests of one walk through the blocks of a page (20,000 blocks).
 const BLOCK_PAGES: usize = 200;
 /// Most text of the blocks of a page that is held, in bytes.
-const LISTED_BYTES: usize = 16 * 1024 * 1024;
+const LISTED_BYTES: usize = 8 * 1024 * 1024;
 /// Most data sources of one database that are looked into.
 const SOURCES: usize = 20;
 
@@ -56,9 +59,6 @@ fn is_refusal(_status: u16, body: &Json) -> bool {
 
 /// Result of a call to Notion.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// A row with the JSON it was read from, which the store keeps.
-pub type ReadRow = (Row, Json);
 
 /// The API, for one connection (token).
 pub struct Notion {
@@ -168,20 +168,19 @@ impl Notion {
         self.ask(&request, self.source_version(), deadline, database::proven)
     }
 
-    /// Every row of `table` whose `column` may hold `phone`, oldest first. The caller compares
-    /// strictly.
+    /// The pages of `table` on which `phone` stands in one of `columns`.
     pub fn find_by_phone(
         &self,
         table: &Table,
         phone: &Phone,
         columns: &[Column],
         deadline: Deadline,
-    ) -> Result<Vec<ReadRow>> {
+    ) -> Result<Hits> {
         let path = match table {
             Table::Database(id) => format!("/databases/{id}/query"),
             Table::DataSource(id) => format!("/data_sources/{id}/query"),
         };
-        let mut rows = Vec::new();
+        let mut hits = Hits::default();
         let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
         for _ in 0..QUERY_PAGES {
             let body = query::by_phone(phone, columns, size, cursor.as_deref());
@@ -190,8 +189,8 @@ impl Notion {
                 ..request(Method::Post, &path, Some(body))
             };
             let version = self.table_version(table);
-            let read = |body: Json| query::read(&body, columns);
-            let answer = match self.ask(&request, version, deadline, read) {
+            let read = |hit: Json| query::read(&hit, phone, columns);
+            let answer = match self.ask_list(&request, version, deadline, read) {
                 Ok(answer) => answer,
                 Err(err) if err.asks_for_less() && size > 1 => {
                     size /= 2;
@@ -199,14 +198,15 @@ impl Notion {
                 }
                 Err(err) => return Err(err),
             };
-            rows.extend(answer.rows);
+            let found = answer.items.into_iter().flatten();
+            found.for_each(|found| hits.add(found));
             if answer.incomplete {
                 return Err(Error::Unreadable(
                     "a query for one phone number found more than 10,000 rows".into(),
                 ));
             }
             let Some(next) = answer.next else {
-                return Ok(rows);
+                return Ok(hits);
             };
             cursor = Some(next);
         }
@@ -215,9 +215,9 @@ impl Notion {
 
     /// A page; `None` when it is gone or no longer shared.
     pub fn fetch_page(&self, page: &PageId, deadline: Deadline) -> Result<Option<ReadRow>> {
-        let read = |body: Json| match page::read(&body) {
-            Some(row) if row.id == *page => Ok((row, body)),
-            Some(_) | None => Err("not the page, whole"),
+        let read = |body: Json| {
+            let read = page::kept(&body).filter(|read| read.row.id == *page);
+            read.ok_or("not the page, whole")
         };
         let request = get(&format!("/pages/{page}"));
         match self.ask(&request, &self.version, deadline, read) {
@@ -235,12 +235,12 @@ impl Notion {
         properties: &[Property],
         children: &[Json],
         deadline: Deadline,
-    ) -> Result<(PageId, Option<Json>)> {
+    ) -> Result<(PageId, Option<ReadRow>)> {
         let body = page::create(table, properties, children);
         let request = request(Method::Post, "/pages", Some(body));
         let read = |body: Json| {
             let id = page::id(&body).ok_or("not the page that was made")?;
-            Ok((id, Some(body).filter(|body| body["properties"].is_object())))
+            Ok((id, page::kept(&body)))
         };
         match self.ask(&request, self.table_version(table), deadline, read) {
             Ok(made) => Ok(made),
@@ -257,15 +257,15 @@ impl Notion {
         page: &PageId,
         properties: &[Property],
         deadline: Deadline,
-    ) -> Result<Option<Json>> {
+    ) -> Result<Option<ReadRow>> {
         let body = page::update(properties);
         let request = request(Method::Patch, &format!("/pages/{page}"), Some(body));
         let read = |body: Json| match page::id(&body) {
-            Some(id) if id == *page => Ok(body),
+            Some(id) if id == *page => Ok(page::kept(&body)),
             Some(_) | None => Err("not the page that was written"),
         };
         match self.ask(&request, &self.version, deadline, read) {
-            Ok(body) => Ok(Some(body)),
+            Ok(body) => Ok(body),
             Err(err) if saved(&err).is_some() => Ok(None),
             Err(err) => Err(err),
         }
@@ -322,21 +322,17 @@ impl Notion {
             request
                 .query
                 .extend(cursor.clone().map(|cursor| ("start_cursor".into(), cursor)));
-            let read = |body: Json| {
-                let list = list::read(&body)?;
-                Ok((
-                    blocks::read_all(list.results)?,
-                    list.next.map(str::to_owned),
-                ))
-            };
-            let (blocks, next) = match self.ask(&request, &self.version, deadline, read) {
-                Err(err) if err.asks_for_less() && size > 1 => {
-                    size /= 2;
-                    continue;
-                }
-                answer => answer?,
-            };
-            bytes += blocks.iter().map(|block| block.text.len()).sum::<usize>();
+            let read = |block: Json| blocks::read(&block).ok_or("a block that cannot be read");
+            let List { items, next, .. } =
+                match self.ask_list(&request, &self.version, deadline, read) {
+                    Err(err) if err.asks_for_less() && size > 1 => {
+                        size /= 2;
+                        continue;
+                    }
+                    answer => answer?,
+                };
+            let size = |block: &ListedBlock| block.text.len() + size_of::<ListedBlock>() + 64;
+            bytes += items.iter().map(size).sum::<usize>();
             if bytes > LISTED_BYTES {
                 let more = format!(
                     "{parent} holds more than {} MiB of text",
@@ -344,7 +340,7 @@ impl Notion {
                 );
                 return Err(Error::Unreadable(more));
             }
-            all.extend(blocks);
+            all.extend(items);
             match next {
                 Some(next) => cursor = Some(next),
                 None => return Ok(all),
@@ -364,10 +360,27 @@ impl Notion {
         deadline: Deadline,
         read: impl FnOnce(Json) -> std::result::Result<T, &'static str>,
     ) -> Result<T> {
+        let answer = self.send(request, version, deadline)?;
+        read(answer.json()?).map_err(|why| answer.unexpected(why).into())
+    }
+
+    /// Sends a request that is answered with a list, and reads what each of its items says.
+    fn ask_list<T>(
+        &self,
+        request: &Request,
+        version: &str,
+        deadline: Deadline,
+        read: impl Fn(Json) -> std::result::Result<T, &'static str>,
+    ) -> Result<List<T>> {
+        let answer = self.send(request, version, deadline)?;
+        let list: WireList = answer.parse(serde_json::from_slice)?;
+        list.read(read).map_err(|why| answer.unexpected(why).into())
+    }
+
+    fn send(&self, request: &Request, version: &str, deadline: Deadline) -> Result<Answer> {
         let mut request = request.clone();
         request.headers.push(("Notion-Version", version.to_owned()));
-        let answer: Answer = self.vendor.call(&request, deadline)?;
-        read(answer.json()?).map_err(|why| answer.unexpected(why).into())
+        Ok(self.vendor.call(&request, deadline)?)
     }
 
     fn table_version(&self, table: &Table) -> &str {

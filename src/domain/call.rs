@@ -1,6 +1,7 @@
 //! A call: how it went, and what arrives about it later.
 
 use super::context::Context;
+use super::dialogue::Dialogue;
 use super::id::{ActivityId, EventId, UserId};
 use super::link::{Address, Link};
 use super::parties::{Direction, Party};
@@ -161,7 +162,7 @@ pub enum Artifact {
     /// What the call was about.
     Summary(Summary),
     /// What was said.
-    Transcript(Vec<Utterance>),
+    Transcript(Dialogue),
 }
 
 /// Kind of an [`Artifact`], as remembered.
@@ -252,28 +253,6 @@ pub struct Note {
     pub name: String,
     /// What was said of it.
     pub value: String,
-}
-
-/// One piece of a transcript.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Utterance {
-    /// Who spoke.
-    pub speaker: Speaker,
-    /// The words.
-    pub text: String,
-}
-
-/// Who spoke in a transcript.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Speaker {
-    /// A person (or agent) of the workspace.
-    User(UserId),
-    /// A number; own or outside.
-    Party(Party),
-    /// Somebody in a dialogue of whom nothing is said.
-    Unknown,
-    /// Everybody: the transcript is one text without speakers.
-    Undivided,
 }
 
 #[cfg(test)]

@@ -10,10 +10,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::block::{Block, DOT, Span, bold, faint, joined, link, plain};
-use super::call::{
-    Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Note, Speaker, Summary, Utterance,
-};
+use super::call::{Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Note, Summary};
 use super::context::Context;
+use super::dialogue::{Speaker, Utterance};
 use super::id::UserId;
 use super::link::Address;
 use super::message::Message;
@@ -148,12 +147,14 @@ pub fn part(artifact: &Artifact, names: &Names) -> Part {
             spans.extend(transcript.iter().map(|text| plain(format!("\n{text}"))));
         }
         Artifact::Summary(summary) => push_summary(&mut spans, summary),
-        Artifact::Transcript(utterances) => {
-            spans.extend(
-                utterances
-                    .iter()
-                    .map(|utterance| plain(format!("\n{}", spoken(utterance, names)))),
-            );
+        Artifact::Transcript(dialogue) => {
+            // As one text at once: there may be hundreds of thousands.
+            let mut text = String::new();
+            for utterance in dialogue.iter() {
+                text.push('\n');
+                text.push_str(&spoken(utterance, names));
+            }
+            spans.push(plain(text));
         }
     }
     Part {
@@ -275,12 +276,12 @@ fn noted(note: &Note) -> String {
     }
 }
 
-fn spoken(utterance: &Utterance, names: &Names) -> String {
-    let speaker = match &utterance.speaker {
+fn spoken(utterance: Utterance, names: &Names) -> String {
+    let speaker = match utterance.speaker {
         Speaker::User(user) => names.user(user),
         Speaker::Party(party) => names.party(party),
         Speaker::Unknown => "Unknown".to_owned(),
-        Speaker::Undivided => return utterance.text.clone(),
+        Speaker::Undivided => return utterance.text.to_owned(),
     };
     format!("{speaker}: {}", utterance.text)
 }
@@ -441,17 +442,10 @@ mod tests {
 
     #[test]
     fn artifacts_begin_with_their_label_and_are_recognised_by_it() {
-        let transcript = Artifact::Transcript(vec![
-            Utterance {
-                speaker: Speaker::User(UserId::parse("USmarta001").expect("id")),
-                text: "Hello".into(),
-            },
-            Utterance {
-                speaker: Speaker::Party(Party::parse("+12025550147")),
-                text: "Hi".into(),
-            },
-        ]);
-        let part = part(&transcript, &names());
+        let user = Speaker::User(UserId::parse("USmarta001").expect("id"));
+        let party = Speaker::Party(Party::parse("+12025550147"));
+        let said = [(user, "Hello"), (party, "Hi")].into_iter().collect();
+        let part = part(&Artifact::Transcript(said), &names());
         assert_eq!(
             part.blocks[0].plain(),
             "Transcript\nMarta Lindqvist: Hello\nRosa Quint: Hi"

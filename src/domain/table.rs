@@ -7,6 +7,7 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::id::PageId;
 use super::link;
+use super::phone::Phone;
 use super::profile::same;
 
 /// Columns of a database.
@@ -105,6 +106,12 @@ impl Row {
     /// Text of the title.
     pub fn title(&self) -> &str {
         self.cells.get("title").map_or("", |cell| cell.text.trim())
+    }
+
+    /// True if the number stands in one of the columns.
+    pub fn holds(&self, phone: &Phone, columns: &[Column]) -> bool {
+        let mut cells = columns.iter().filter_map(|column| self.cell(column));
+        cells.any(|cell| phone.is_in(&cell.text))
     }
 
     /// The value in `column`, if the row has it.

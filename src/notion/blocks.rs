@@ -134,13 +134,6 @@ fn unlinked(item: &Json) -> Vec<Json> {
     std::iter::once(bare).chain(address).collect()
 }
 
-/// Reads blocks. One that cannot be read may be the one that is looked for, so then it is none of
-/// them, and why.
-pub fn read_all(blocks: &[Json]) -> Result<Vec<ListedBlock>, &'static str> {
-    let read = |block| read(block).ok_or("a block that cannot be read");
-    blocks.iter().map(read).collect()
-}
-
 /// Reads one block; `None` for what is none, or not all of one: it may hold the text that is looked
 /// for. Only kinds that are never ours may have no text.
 pub fn read(block: &Json) -> Option<ListedBlock> {
@@ -341,11 +334,8 @@ mod tests {
         let list: Json =
             serde_json::from_str(include_str!("../../fixtures/notion/block_list.json"))
                 .expect("fixture");
-        let blocks = read_all(list["results"].as_array().expect("results")).expect("blocks");
-        assert_eq!(blocks[0].text, "Incoming call · 2026-11-20 15:04");
-        assert_eq!(
-            blocks[0].id.as_str(),
-            "62079eb6-08fa-4a46-bcdc-dc26a3cccf44"
-        );
+        let block = read(&list["results"][0]).expect("a block");
+        assert_eq!(block.text, "Incoming call · 2026-11-20 15:04");
+        assert_eq!(block.id.as_str(), "62079eb6-08fa-4a46-bcdc-dc26a3cccf44");
     }
 }

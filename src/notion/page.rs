@@ -40,6 +40,23 @@ pub fn read(page: &Json) -> Option<Row> {
     })
 }
 
+/// A row with the JSON it was read from, which the store keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadRow {
+    /// The row.
+    pub row: Row,
+    /// Its JSON.
+    pub text: String,
+}
+
+/// Reads a page as [`read`] does, and gives its text with it.
+pub fn kept(page: &Json) -> Option<ReadRow> {
+    Some(ReadRow {
+        row: read(page)?,
+        text: page.to_string(),
+    })
+}
+
 /// The id of a page, also of a partial one.
 pub fn id(page: &Json) -> Option<PageId> {
     let page = Some(page).filter(|page| page["object"] == "page")?;

@@ -3,10 +3,12 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::domain::id::PageId;
 use crate::domain::phone::Phone;
 use crate::domain::table::{Column, ColumnKind, Row};
 
-use super::{list, page, property};
+use super::page::ReadRow;
+use super::{page, property};
 
 /// Last digits, a net for the spellings that were not thought of: with an extension behind, `(0)`
 /// before, or words.
@@ -18,15 +20,35 @@ const MOST_SPELLED: usize = 2;
 /// Most rows of one answer that can be asked for.
 pub const MOST_ROWS: usize = 100;
 
-/// One page of a query's answer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rows {
-    /// Rows, trashed ones left out, each with the JSON it was read from.
-    pub rows: Vec<(Row, Json)>,
-    /// Where to go on.
-    pub next: Option<String>,
-    /// True when Notion gave up at 10,000 rows.
-    pub incomplete: bool,
+/// The pages that a number stands on.
+#[derive(Debug, Default)]
+pub struct Hits {
+    /// The one that counts.
+    pub oldest: Option<ReadRow>,
+    /// All others.
+    pub others: Vec<PageId>,
+}
+
+impl Hits {
+    /// Adds a page, unless it is there already, as it is when a list shifts between its parts.
+    pub(super) fn add(&mut self, found: ReadRow) {
+        let is_there = |page: &PageId| *page == found.row.id;
+        if self.others.iter().any(is_there) {
+            return;
+        }
+        let age = |row: &Row| (row.created_at, row.id.clone());
+        match self.oldest.take() {
+            Some(oldest) if oldest.row.id == found.row.id => self.oldest = Some(oldest),
+            Some(oldest) if age(&oldest.row) <= age(&found.row) => {
+                self.others.push(found.row.id);
+                self.oldest = Some(oldest);
+            }
+            oldest => {
+                self.others.extend(oldest.map(|oldest| oldest.row.id));
+                self.oldest = Some(found);
+            }
+        }
+    }
 }
 
 /// True if a number can be searched for in a column of this kind.
@@ -77,29 +99,22 @@ fn net(phone: &Phone) -> Vec<String> {
         .collect()
 }
 
-/// Reads an answer to a query for `columns`. A hit that cannot be judged is none of no hit, so such
-/// an answer says nothing; and why.
-pub fn read(answer: &Json, columns: &[Column]) -> Result<Rows, &'static str> {
-    let list = list::read(answer)?;
-    let mut rows = Vec::new();
-    for hit in list.results {
-        let row = page::read(hit).ok_or("a hit that is no whole page")?;
-        if row.trashed {
-            continue;
-        }
-        if holds_number(hit, columns) != Some(true) {
-            return Err("a hit without what was searched for");
-        }
-        rows.push((row, hit.clone()));
+/// Reads a hit of a query for `phone` in `columns`; `None` for one that is trashed, or near only. A
+/// hit that cannot be judged is none of no hit, so then the answer says nothing; and why.
+pub fn read(
+    hit: &Json,
+    phone: &Phone,
+    columns: &[Column],
+) -> Result<Option<ReadRow>, &'static str> {
+    let found = page::kept(hit).ok_or("a hit that is no whole page")?;
+    let row = &found.row;
+    if !row.trashed && holds_number(hit, columns) != Some(true) {
+        return Err("a hit without what was searched for");
     }
-    Ok(Rows {
-        rows,
-        next: list.next.map(Into::into),
-        incomplete: answer["request_status"]["type"] == "incomplete",
-    })
+    let is_theirs = !row.trashed && row.holds(phone, columns);
+    Ok(Some(found).filter(|_| is_theirs))
 }
 
-/// True if the page has a value in that column which a number can be read from.
 /// True if a hit has a value in one of the columns; `None` if one of them cannot be read. Without a
 /// value it is no hit.
 fn holds_number(page: &Json, columns: &[Column]) -> Option<bool> {
@@ -127,6 +142,7 @@ fn holds_number(page: &Json, columns: &[Column]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::list::WireList;
     use super::*;
 
     #[test]
@@ -161,11 +177,15 @@ mod tests {
             options: vec![],
         };
         let read = |text: &str| {
-            let answer = serde_json::from_str(text).expect("fixture");
-            read(&answer, std::slice::from_ref(&column)).expect("an answer")
+            let list: WireList = serde_json::from_str(text).expect("fixture");
+            let phone = Phone::parse("+15550100201").expect("phone");
+            let read = |hit: Json| read(&hit, &phone, std::slice::from_ref(&column));
+            list.read(read).expect("an answer")
         };
         let first = read(include_str!("../../fixtures/notion/query_page_1_of_2.json"));
-        assert!(first.next.is_some() && !first.rows.is_empty());
+        let found: Vec<bool> = first.items.iter().map(Option::is_some).collect();
+        assert!(first.next.is_some());
+        assert_eq!(found, [false, true, false]);
         assert!(
             read(include_str!(
                 "../../fixtures/notion/query_cut_off_at_10000.json"
@@ -173,7 +193,7 @@ mod tests {
             .incomplete
         );
         assert_eq!(
-            read(include_str!("../../fixtures/notion/query_empty.json")).rows,
+            read(include_str!("../../fixtures/notion/query_empty.json")).items,
             []
         );
     }

@@ -20,12 +20,13 @@ mod tests;
 pub mod users;
 mod wire;
 
-pub use self::contacts::{ContactPage, Record};
+pub use self::contacts::Record;
 pub use self::numbers::OwnNumber;
 pub use self::refusal::{Error, QuoRefusal};
 
 use self::conversations::Conversation;
 use self::history::{PastActivity, Query};
+use self::paging::Page;
 use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
 use crate::domain::id::{ActivityId, ContactId, NumberId, UserId};
 use crate::domain::message::Message;
@@ -37,7 +38,7 @@ use crate::time::Deadline;
 pub const API: Api = Api {
     name: "quo",
     request_id_header: "x-correlation-id",
-    body_bytes: 8 * 1024 * 1024,
+    body_bytes: 4 * 1024 * 1024,
     is_refusal: refusal::is_own,
 };
 
@@ -64,26 +65,22 @@ impl<'a> Quo<'a> {
         contacts::fetch(id, |request| self.send(Surface::V1, request))
     }
 
-    /// Fetches up to 50 contacts: the first ones, or those that `token` of the page before leads
-    /// to.
-    pub fn fetch_contact_page(&self, token: Option<&str>) -> Result<ContactPage, Error> {
-        contacts::parse_page(&self.send(Surface::V1, contacts::list(token))?)
-    }
-
-    /// Fetches all contacts, page by page, or those from the page on that `token` leads to; ends
-    /// after the first error. See [`paging::pages`] for the bound.
-    pub fn fetch_contacts(
+    /// Fetches all contacts, page by page, or those from the page on that `token` leads to, and
+    /// keeps of each what `keep` makes of it; ends after the first error. See [`paging::pages`] for
+    /// the bound.
+    pub fn fetch_contacts<T>(
         &self,
         token: Option<String>,
-    ) -> impl Iterator<Item = Result<ContactPage, Error>> {
-        paging::pages_from(token, |token| self.fetch_contact_page(token))
+        keep: impl Fn(Record) -> T,
+    ) -> impl Iterator<Item = Result<Page<T>, Error>> {
+        paging::pages_from(token, move |token| {
+            contacts::parse_page(&self.send(Surface::V1, contacts::list(token))?, &keep)
+        })
     }
 
-    /// Fetches the workspace's own numbers, and the same as JSON text for [`numbers::parse`].
-    pub fn fetch_numbers(&self) -> Result<(Vec<OwnNumber>, String), Error> {
-        let body = self.send(Surface::V1, numbers::list())?;
-        let raw = String::from_utf8_lossy(&body).into_owned();
-        Ok((numbers::parse(&raw)?, raw))
+    /// Fetches the workspace's own numbers.
+    pub fn fetch_numbers(&self) -> Result<Vec<OwnNumber>, Error> {
+        numbers::parse(&self.send(Surface::V1, numbers::list())?)
     }
 
     /// Fetches a call of any number of parties; `None` when Quo does not have it.

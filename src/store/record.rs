@@ -74,7 +74,7 @@ pub struct IndexedContact {
     /// The contact.
     pub id: ContactId,
     /// Keys of its numbers, see [`crate::domain::phone::tail_of`].
-    pub tails: BTreeSet<String>,
+    pub tails: Vec<String>,
     /// The record, JSON.
     pub body: String,
 }

@@ -19,7 +19,8 @@ use crate::domain::step::{NewEntry, Part, Step};
 use crate::domain::table::Property;
 use crate::http;
 use crate::notion::blocks::EntryBlocks;
-use crate::notion::{self, blocks, database, page};
+use crate::notion::page::ReadRow;
+use crate::notion::{self, blocks, database};
 use crate::store::{EntryRecord, KnownPage};
 use crate::text;
 use crate::time::both;
@@ -149,7 +150,8 @@ impl Writer<'_> {
         let first = groups.next().unwrap_or_default();
         let essential = [self.table.phones[0].id.as_str(), "title"];
         let (notion, deadline) = (self.run.notion, self.run.deadline);
-        let create = |made: Option<&(PageId, Option<Json>)>, properties: &[Property]| match made {
+        let create = |made: Option<&(PageId, Option<ReadRow>)>, properties: &[Property]| match made
+        {
             None => rejection::with_links_or_without(&first, first.len(), |first| {
                 notion.create_page(&self.table.table, properties, first, deadline)
             }),
@@ -211,7 +213,7 @@ impl Writer<'_> {
     fn updated(
         &mut self,
         page: &PageId,
-        sent: notion::Result<Sent<Option<Json>>>,
+        sent: notion::Result<Sent<Option<ReadRow>>>,
     ) -> Result<(), Stop> {
         let sent = self.judged(sent)?;
         self.refused(sent.warnings)?;
@@ -412,10 +414,10 @@ impl Writer<'_> {
     }
 
     /// Keeps the page as Notion gave it; without that only the id, so that it is read next time.
-    fn remember(&mut self, id: &PageId, body: Option<&Json>) -> Result<(), Stop> {
+    fn remember(&mut self, id: &PageId, read: Option<&ReadRow>) -> Result<(), Stop> {
         self.applied.page = Some(id.clone());
-        if let Some((row, body)) = body.and_then(|body| Some((page::read(body)?, body))) {
-            gather::page::save(self.run, self.phone, &row, body)?;
+        if let Some(ReadRow { row, text }) = read {
+            gather::page::save(self.run, self.phone, row, text)?;
         } else {
             self.run.store.save_page(self.phone, &self.uncertain(id))?;
         }

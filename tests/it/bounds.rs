@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::{Run, User, feed, sample, sample_json};
-use crate::kit::{MESSAGE, status};
+use crate::kit::{MESSAGE, message_from, status};
 use crate::standin::{Fault, Vendor};
 use crate::support::Live;
 
@@ -136,13 +136,18 @@ fn measured(user: &User, args: &[&str], input: &[u8]) -> (Run, usize) {
 /// Asserts that an event ends within its deadline and its bound, whatever that vendor answers to
 /// everything.
 fn check_answer(vendor: Vendor, code: u16, body: &str) {
+    let start = format!("{vendor:?} {code} {}", &body[..body.len().min(60)]);
     let user = User::new();
     user.fault(Fault::new(vendor, status(code, body)));
+    check_event(&user, &sample(MESSAGE), &start);
+}
+
+/// Asserts that an event ends within its deadline and its bound.
+fn check_event(user: &User, event: &[u8], start: &str) {
     let began = Instant::now();
-    let (run, peak) = measured(&user, &["--deadline", "6s"], &sample(MESSAGE));
+    let (run, peak) = measured(user, &["--deadline", "6s"], event);
     let took = began.elapsed();
-    let start = &body[..body.len().min(60)];
-    println!("{vendor:?} {code} {start}: {peak} kB, {took:?}");
+    println!("{start}: {peak} kB, {took:?}");
     assert_eq!(run.lines.len(), 1, "{}", run.stderr);
     assert!(run.stdout.len() < 64 * 1024, "{} bytes", run.stdout.len());
     assert!(peak > 0 && peak <= EVENT_KB, "{start}: {peak} kB");
@@ -160,6 +165,136 @@ fn answer_of_any_size_takes_little_memory_and_no_time() {
     check_answer(Vendor::Notion, 400, &refusal);
     check_answer(Vendor::Quo, 200, &long);
     check_answer(Vendor::Quo, 400, &refusal);
+}
+
+/// A page of a query's answer, with so many columns besides the number.
+fn hit(number: usize, columns: usize) -> String {
+    let column = |n: usize| {
+        format!(r#""x{n}":{{"id":"c{n}","type":"rich_text","rich_text":[{{"plain_text":"a"}}]}}"#)
+    };
+    let columns: Vec<String> = (0..columns).map(column).collect();
+    format!(
+        r#"{{"object":"page","id":"{number:08}-0000-4000-8000-000000000000","archived":false,
+            "properties":{{"Phone":{{"id":"%3DpHn","type":"phone_number",
+            "phone_number":"+12025550147"}},{}}}}}"#,
+        columns.join(",")
+    )
+}
+
+fn list_of(items: &[String]) -> String {
+    format!(
+        r#"{{"object":"list","results":[{}],"has_more":true,"next_cursor":"c"}}"#,
+        items.join(",")
+    )
+}
+
+/// Lists and pages of the API's own form, each as large as it is read at all, and larger.
+#[test]
+fn answers_of_the_right_form_take_little_memory() {
+    let check = |fault: Fault, name: &str| {
+        let user = User::new();
+        user.fault(fault);
+        check_event(&user, &sample(MESSAGE), name);
+    };
+    let query = |body: &str| Fault::new(Vendor::Notion, status(200, body)).path("/query");
+    for (rows, columns) in [(1, 5_000), (1, 40_000), (50, 100), (100, 400), (8_000, 1)] {
+        let rows: Vec<String> = (0..rows).map(|row| hit(row, columns)).collect();
+        let name = format!("{} rows of {columns} columns", rows.len());
+        check(query(&list_of(&rows)), &name);
+    }
+    for count in [4_000, 9_000, 40_000] {
+        let column = |n: usize| {
+            format!(r#""x{n}":{{"id":"c{n}","name":"x{n}","type":"rich_text","rich_text":{{}}}}"#)
+        };
+        let columns: Vec<String> = (0..count).map(column).collect();
+        let body = format!(
+            r#"{{"object":"database","properties":{{"Phone":{{"id":"p","type":"phone_number",
+                "phone_number":{{}}}},{}}}}}"#,
+            columns.join(",")
+        );
+        let fault = Fault::new(Vendor::Notion, status(200, &body)).method("GET");
+        check(fault.path("/databases/"), &format!("{count} columns"));
+    }
+    for length in [1, 100, 350] {
+        let name = "n".repeat(length);
+        let number =
+            |n: usize| format!(r#"{{"id":"PN{n}","number":"+1415{n:07}","name":"{name}"}}"#);
+        let numbers: Vec<String> = (2_000_000..2_009_999).map(number).collect();
+        let body = format!(r#"{{"data":[{}]}}"#, numbers.join(","));
+        let fault = Fault::new(Vendor::Quo, status(200, &body)).path("/phone-numbers");
+        check(fault, &format!("9,999 numbers, names of {length}"));
+    }
+}
+
+/// Lists that never end: of the blocks of a page, and of contacts.
+#[test]
+fn lists_without_end_in_answers_take_little_memory() {
+    for texts in [1, 100, 30_000] {
+        let block = |n: usize| {
+            let text = "x".repeat(texts);
+            format!(
+                r#"{{"object":"block","id":"{n:08}-0000-4000-8000-000000000000",
+                    "type":"paragraph","has_children":false,
+                    "paragraph":{{"rich_text":[{{"plain_text":"{text}"}}]}}}}"#
+            )
+        };
+        let count = (3 << 20) / (160 + texts);
+        let blocks: Vec<String> = (0..count.min(1_000)).map(block).collect();
+        let user = User::new();
+        user.add_client("+12025550147");
+        user.fault(
+            Fault::new(Vendor::Notion, status(200, "{}"))
+                .method("PATCH")
+                .path("/children"),
+        );
+        let list = Fault::new(Vendor::Notion, status(200, &list_of(&blocks)));
+        let name = format!("blocks of {texts} characters");
+        user.fault(list.method("GET").path("/children"));
+        check_event(&user, &sample(MESSAGE), &name);
+    }
+    for bytes in [0, 500, 10_000, 100_000] {
+        let note = "x".repeat(bytes);
+        let contact = |n: usize| {
+            format!(
+                r#"{{"id":"CT{n}","defaultFields":{{"firstName":"{note}",
+                    "phoneNumbers":[{{"value":"+1202555{n:04}"}}]}}}}"#
+            )
+        };
+        let count = (3 << 20) / (120 + bytes);
+        let contacts: Vec<String> = (0..count.min(3_000)).map(contact).collect();
+        let pages = std::sync::Mutex::new(0);
+        let quo = Endless::start(move |target, _| {
+            if target.starts_with("/v1/phone-numbers") {
+                return NUMBERS.to_owned();
+            }
+            let mut page = pages.lock().expect("no panic");
+            *page += 1;
+            format!(
+                r#"{{"data":[{}],"nextPageToken":"{page}"}}"#,
+                contacts.join(",")
+            )
+        });
+        let user = quo.user();
+        check_event(
+            &user,
+            &message_from(1, "+12025550147").to_string().into_bytes(),
+            &format!("contacts of {bytes} characters"),
+        );
+        assert!(quo.asked.load(Ordering::Relaxed) > 2);
+    }
+}
+
+/// A document may be large, and yet of lines that are small.
+#[test]
+fn transcript_of_very_many_lines_takes_little_memory() {
+    let mut event = sample_json(TRANSCRIPT);
+    let said = json!({"content": "yes", "start": 1, "identifier": "+12025550147"});
+    event["data"]["object"]["dialogue"] = json!(vec![said; 200_000]);
+    let input = event.to_string().into_bytes();
+    let (run, peak) = measured(&User::new(), &["--deadline", "60s"], &input);
+    println!("{} kB: {peak} kB", input.len() / 1024);
+    run.expect(0, "success", "created");
+    assert!(peak <= EVENT_KB + 3 * input.len() / 1024, "{peak} kB");
 }
 
 #[test]

@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::refusal::Error;
 use super::{Surface, wire};
-use crate::domain::call::{Artifact, ArtifactKind, Utterance};
+use crate::domain::call::{Artifact, ArtifactKind};
+use crate::domain::dialogue::Dialogue;
 use crate::domain::id::ActivityId;
 use crate::http::Request;
 use crate::json_line;
@@ -149,7 +150,10 @@ fn transcripts(body: &[u8]) -> Result<Availability<Artifact>, Error> {
             }
         });
         segments.sort_by_key(|(start, _)| *start);
-        let said: Vec<Utterance> = segments.into_iter().flat_map(|(_, said)| said).collect();
+        let mut said = Dialogue::default();
+        for (_, part) in segments {
+            said.append(part);
+        }
         Ok(match (making, said.is_empty()) {
             (true, _) => Availability::Pending,
             (false, true) => Availability::Absent,
@@ -184,7 +188,7 @@ mod tests {
 
     use super::super::tests::refused;
     use super::*;
-    use crate::domain::call::Speaker;
+    use crate::domain::dialogue::Speaker;
     use serde_json::Value;
 
     #[test]
@@ -224,10 +228,7 @@ mod tests {
             parse_dated(body.as_bytes(), ArtifactKind::Transcript).expect("readable")
         };
         let texts = |texts: &[&str]| {
-            let said = texts.iter().map(|text| Utterance {
-                speaker: Speaker::Unknown,
-                text: (*text).into(),
-            });
+            let said = texts.iter().map(|text| (Speaker::Unknown, *text));
             Availability::Ready(Artifact::Transcript(said.collect()))
         };
         let (early, late) = ("2026-10-02T15:00:06Z", "2026-10-02T15:03:00Z");

@@ -6,8 +6,9 @@
 
 use serde_json::value::RawValue;
 
+use super::paging::{self, Page};
 use super::refusal::{Error, found};
-use super::{paging, wire};
+use super::wire;
 use crate::domain::id::ContactId;
 use crate::domain::profile::Contact;
 use crate::http::Request;
@@ -24,9 +25,6 @@ pub struct Record {
     /// What [`parse_contact`] reads.
     pub raw: String,
 }
-
-/// One page of contacts.
-pub type ContactPage = paging::Page<Record>;
 
 /// `GET /v1/contacts/{id}`.
 pub fn get(id: &ContactId) -> Request {
@@ -58,9 +56,10 @@ pub fn parse_one(body: &[u8]) -> Result<Record, Error> {
     parse_record(wire::data::<&RawValue>("contact", body)?.get())
 }
 
-/// Reads the reply to [`list`]. A record that cannot be read is left out with a warning.
-pub fn parse_page(body: &[u8]) -> Result<ContactPage, Error> {
-    paging::parse("list of contacts", body, parse_record)
+/// Reads the reply to [`list`], and keeps of each record what `keep` makes of it. A record that
+/// cannot be read is left out with a warning.
+pub fn parse_page<T>(body: &[u8], keep: impl Fn(Record) -> T) -> Result<Page<T>, Error> {
+    paging::parse("list of contacts", body, |raw| parse_record(raw).map(&keep))
 }
 
 /// Reads one contact from its JSON text.
@@ -133,7 +132,7 @@ mod tests {
     #[test]
     fn unreadable_record_costs_only_itself() {
         let body = br#"{"data":[{"id":7},{"id":"../x"},{"id":"CT66f1a2b3c4d5e6f708192a3b"},null]}"#;
-        let page = parse_page(body).expect("readable page");
+        let page = parse_page(body, |record| record).expect("readable page");
         let ids: Vec<_> = page
             .records
             .iter()

@@ -82,7 +82,7 @@ const READERS: [(&str, Read); 26] = [
         each(body, |message| shown(messages::parse(message)))
     }),
     ("api-v1.phone-numbers.list", |body| {
-        shown(numbers::parse(&String::from_utf8_lossy(body)))
+        shown(numbers::parse(body))
     }),
     ("api-v1.user.get", |body| shown(users::parse_name(body))),
     ("api-v1.users.list", |body| {
@@ -103,7 +103,7 @@ const TOLD: [(&str, Read); 3] = [
 const UNREAD: [&str; 2] = ["api-v1.contact-custom-fields", "api-v1.webhooks.list"];
 
 fn page(body: &[u8]) -> String {
-    let page = contacts::parse_page(body).map(|page| {
+    let page = contacts::parse_page(body, |record| record).map(|page| {
         let contacts: Vec<_> = page
             .records
             .into_iter()

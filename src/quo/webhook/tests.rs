@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use snapbox::assert_data_eq;
 
 use super::{PayloadError, parse};
-use crate::domain::call::{Artifact, Audio, CallFacts, CallUpdate, Speaker};
+use crate::domain::call::{Artifact, Audio, CallFacts, CallUpdate};
 use crate::domain::context::{ContactLookup, Context};
+use crate::domain::dialogue::Speaker;
 use crate::domain::event::{ContactUpdate, Event, Subject};
 use crate::domain::link::{Address, Link};
 use crate::domain::parties::{Parties, Party};
@@ -216,7 +217,7 @@ fn artifact(artifact: &Artifact) -> String {
             )
         }
         Artifact::Transcript(utterances) => {
-            let said = utterances.iter().map(|utterance| match &utterance.speaker {
+            let said = utterances.iter().map(|utterance| match utterance.speaker {
                 Speaker::User(user) => format!("{user}: {:?}", utterance.text),
                 Speaker::Party(speaker) => format!("{}: {:?}", party(speaker), utterance.text),
                 Speaker::Unknown => format!("?: {:?}", utterance.text),
@@ -1051,7 +1052,7 @@ fn heard(event: &Event) -> String {
     };
     let shown = news.artifacts.iter().map(|artifact| match artifact {
         Artifact::Transcript(said) => {
-            let lines: Vec<&str> = said.iter().map(|line| line.text.as_str()).collect();
+            let lines: Vec<&str> = said.iter().map(|line| line.text).collect();
             format!("transcript {}", lines.join(" / "))
         }
         Artifact::Voicemail { transcript, .. } => {

@@ -6,7 +6,8 @@
 //! in silence.
 
 use super::fields::{Fields, OBJECT, each_item, loose_texts, scalar};
-use crate::domain::call::{Artifact, ArtifactKind, Audio, Job, Note, Speaker, Summary, Utterance};
+use crate::domain::call::{Artifact, ArtifactKind, Audio, Job, Note, Summary};
+use crate::domain::dialogue::{Dialogue, Speaker};
 use crate::domain::id::UserId;
 use crate::domain::link::Address;
 use crate::domain::parties::Party;
@@ -180,7 +181,7 @@ pub fn transcript(fields: &Fields) -> Availability<Artifact> {
 }
 
 /// What was said in one recorded part of a call.
-pub fn segment(fields: &Fields) -> Availability<Vec<Utterance>> {
+pub fn segment(fields: &Fields) -> Availability<Dialogue> {
     let said = dialogue(fields);
     ArtifactState::of(fields).give((!said.is_empty()).then_some(said))
 }
@@ -191,7 +192,7 @@ pub fn voicemail(fields: &Fields) -> Availability<Artifact> {
     let audio = sound(url.as_deref(), fields.seconds("duration"));
     let spoken = dialogue(fields);
     let transcript = (!spoken.is_empty()).then(|| {
-        let lines: Vec<String> = spoken.into_iter().map(|line| line.text).collect();
+        let lines: Vec<&str> = spoken.iter().map(|line| line.text).collect();
         lines.join("\n")
     });
     let there = audio.is_some() || transcript.is_some() || fields.raw("status").is_some();
@@ -256,18 +257,18 @@ fn sound(url: Option<&str>, duration_secs: Option<u32>) -> Option<Audio> {
 
 /// All that is said in an object, under every name that it may have, the same words once. What
 /// looks like a transcript and cannot be read is noted.
-fn dialogue(fields: &Fields) -> Vec<Utterance> {
+fn dialogue(fields: &Fields) -> Dialogue {
     within(fields, DEEPEST)
 }
 
-fn within(fields: &Fields, depth: usize) -> Vec<Utterance> {
-    let mut said = Vec::new();
+fn within(fields: &Fields, depth: usize) -> Dialogue {
+    let mut said = Dialogue::default();
     for name in TRANSCRIPTS {
         let Some(json) = fields.raw(name) else {
             continue;
         };
         let found = match depth {
-            0 => Vec::new(),
+            0 => Dialogue::default(),
             depth => spoken(json, &fields.place(name), fields, depth - 1),
         };
         let is_empty = ["\"\"", "[]", "{}"].contains(&json);
@@ -280,36 +281,38 @@ fn within(fields: &Fields, depth: usize) -> Vec<Utterance> {
 }
 
 /// Of an object that is nothing but a transcript, its plain words too.
-fn whole(fields: &Fields, depth: usize) -> Vec<Utterance> {
+fn whole(fields: &Fields, depth: usize) -> Dialogue {
     let mut said = within(fields, depth);
     let text = fields.word("content").or_else(|| fields.word("text"));
-    add(&mut said, undivided(text).into_iter().collect());
+    let mut words = Dialogue::default();
+    push_undivided(&mut words, text);
+    add(&mut said, words);
     said
 }
 
 /// Adds what was found in one more place, unless it is what stands there already.
-fn add(said: &mut Vec<Utterance>, found: Vec<Utterance>) {
-    if !said.ends_with(&found) && !said.starts_with(&found) {
-        said.extend(found);
+fn add(said: &mut Dialogue, found: Dialogue) {
+    if !said.begins_or_ends_with(&found) {
+        said.append(found);
     }
 }
 
 /// A text, a list of texts, lines or transcripts, or an object that holds such.
-fn spoken(json: &str, place: &str, outer: &Fields, depth: usize) -> Vec<Utterance> {
-    let mut said = Vec::new();
+fn spoken(json: &str, place: &str, outer: &Fields, depth: usize) -> Dialogue {
+    let mut said = Dialogue::default();
     match json.as_bytes().first() {
-        Some(b'"') => said.extend(undivided(scalar(json))),
+        Some(b'"') => push_undivided(&mut said, scalar(json)),
         Some(b'[') => each_item(json, |json| {
             if json.starts_with('"') {
-                return said.extend(undivided(scalar(json)));
+                return push_undivided(&mut said, scalar(json));
             }
             let line = Fields::of(json, place, LINE, outer.notes());
             match line.as_ref().and_then(utterance) {
-                Some(line) => said.push(line),
+                Some((speaker, text)) => said.push(speaker, &text),
                 None if line.is_some_and(|line| is_silent(&line)) => {}
                 None => match Fields::of(json, place, TRANSCRIPT, outer.notes()) {
                     Some(part) if depth > 0 && holds_one(&part) => {
-                        said.extend(whole(&part, depth - 1));
+                        said.append(whole(&part, depth - 1));
                     }
                     Some(_) | None => outer
                         .notes()
@@ -319,7 +322,9 @@ fn spoken(json: &str, place: &str, outer: &Fields, depth: usize) -> Vec<Utteranc
         }),
         Some(b'{') => {
             let inner = Fields::of(json, place, TRANSCRIPT, outer.notes());
-            said.extend(inner.into_iter().flat_map(|inner| whole(&inner, depth)));
+            if let Some(inner) = inner {
+                said.append(whole(&inner, depth));
+            }
         }
         Some(_) | None => {}
     }
@@ -330,12 +335,10 @@ fn holds_one(fields: &Fields) -> bool {
     TRANSCRIPTS.iter().any(|name| fields.raw(name).is_some())
 }
 
-fn undivided(text: Option<String>) -> Option<Utterance> {
-    let text = text.filter(|text| !text.trim().is_empty())?;
-    Some(Utterance {
-        speaker: Speaker::Undivided,
-        text,
-    })
+fn push_undivided(said: &mut Dialogue, text: Option<String>) {
+    if let Some(text) = text.filter(|text| !text.trim().is_empty()) {
+        said.push(Speaker::Undivided, &text);
+    }
 }
 
 /// A line in which nothing was said is no fault.
@@ -343,7 +346,7 @@ fn is_silent(line: &Fields) -> bool {
     line.has("content") && line.word("content").is_none()
 }
 
-fn utterance(line: &Fields) -> Option<Utterance> {
+fn utterance(line: &Fields) -> Option<(Speaker, String)> {
     let text = line.text("content").or_else(|| line.text("text"));
     let text = text.filter(|text| !text.trim().is_empty())?;
     let user = line
@@ -351,10 +354,7 @@ fn utterance(line: &Fields) -> Option<Utterance> {
         .or_else(|| line.id("userId", UserId::parse));
     let party = line.word("identifier").map(|party| Party::parse(&party));
     let speaker = user.map(Speaker::User).or(party.map(Speaker::Party));
-    Some(Utterance {
-        speaker: speaker.unwrap_or(Speaker::Unknown),
-        text,
-    })
+    Some((speaker.unwrap_or(Speaker::Unknown), text))
 }
 
 /// Something that the AI agent did; one of which only the name is told stays too.
@@ -544,12 +544,9 @@ mod tests {
 
     #[test]
     fn speaker_is_the_user_else_the_number_else_unknown() {
-        let said = |speaker: Speaker| Utterance {
-            speaker,
-            text: "Hi".into(),
-        };
+        let said = |speaker: Speaker| (speaker, "Hi");
         let user = || Speaker::User(UserId::parse("US1").expect("valid"));
-        let expected = vec![
+        let expected = [
             said(user()),
             said(user()),
             said(Speaker::Party(Party::parse("x"))),
@@ -566,13 +563,13 @@ mod tests {
         check(
             transcript,
             &json,
-            &Availability::Ready(Artifact::Transcript(expected)),
+            &Availability::Ready(Artifact::Transcript(expected.into_iter().collect())),
         );
     }
 
     fn texts(artifacts: &[Artifact]) -> Vec<String> {
         let said = artifacts.iter().flat_map(|artifact| match artifact {
-            Artifact::Transcript(said) => said.iter().map(|line| line.text.clone()).collect(),
+            Artifact::Transcript(said) => said.iter().map(|line| line.text.to_owned()).collect(),
             Artifact::Voicemail { transcript, .. } => transcript
                 .iter()
                 .map(|text| format!("voicemail: {text}"))

@@ -1,12 +1,12 @@
 //! The client's page: from the store, else found by phone. "Could not search" is never "not found".
 
 use jiff::SignedDuration;
-use serde_json::Value as Json;
 
 use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::phone::Phone;
-use crate::domain::table::{Column, Row};
-use crate::notion::{self, Notion, ReadRow, page};
+use crate::domain::table::Row;
+use crate::notion::page::{self, ReadRow};
+use crate::notion::{self, Notion};
 use crate::store::KnownPage;
 use crate::time::Deadline;
 
@@ -33,7 +33,7 @@ pub struct Found {
     /// The page.
     pub page: PageFact,
     /// The page as Notion gave it just now; `None` when nothing was read.
-    pub read: Option<Json>,
+    pub read: Option<String>,
     /// Other pages with the same number.
     pub warnings: Vec<Warning>,
 }
@@ -53,11 +53,11 @@ impl PageSearch<'_> {
             let read = self.notion.fetch_page(&known.id, self.deadline)?;
             // A person may have given the number to another page.
             let columns = &self.table.phones;
-            let is_theirs = |row: &Row| !row.trashed && holds(row, phone, columns);
-            if let Some((row, json)) = read.filter(|(row, _)| is_theirs(row)) {
+            let is_theirs = |row: &Row| !row.trashed && row.holds(phone, columns);
+            if let Some(ReadRow { row, text }) = read.filter(|read| is_theirs(&read.row)) {
                 return Ok(Found {
                     page: PageFact::Known { row, fresh: true },
-                    read: Some(json),
+                    read: Some(text),
                     warnings: vec![],
                 });
             }
@@ -67,22 +67,17 @@ impl PageSearch<'_> {
 
     fn search(&self, phone: &Phone) -> notion::Result<Found> {
         let columns = &self.table.phones;
-        let rows = self
+        let hits = self
             .notion
             .find_by_phone(&self.table.table, phone, columns, self.deadline)?;
-        let matches = |(row, _): &ReadRow| holds(row, phone, columns);
-        let mut rows: Vec<ReadRow> = rows.into_iter().filter(matches).collect();
-        rows.sort_by_key(|(row, _)| (row.created_at, row.id.clone()));
-        rows.dedup_by_key(|(row, _)| row.id.clone());
-        let mut rows = rows.into_iter();
-        let Some((row, json)) = rows.next() else {
+        let Some(ReadRow { row, text }) = hits.oldest else {
             return Ok(Found {
                 page: PageFact::Absent,
                 read: None,
                 warnings: vec![],
             });
         };
-        let others: Vec<String> = rows.map(|(row, _)| row.id.to_string()).collect();
+        let others: Vec<String> = hits.others.iter().map(ToString::to_string).collect();
         let warning = || {
             let message = format!(
                 "{phone} also stands on {}; the oldest page, {}, is used",
@@ -98,34 +93,28 @@ impl PageSearch<'_> {
         };
         Ok(Found {
             page: PageFact::Known { row, fresh: true },
-            read: Some(json),
+            read: Some(text),
             warnings,
         })
     }
-}
-
-/// True if the number stands in one of the columns.
-fn holds(row: &Row, phone: &Phone, columns: &[Column]) -> bool {
-    let mut cells = columns.iter().filter_map(|column| row.cell(column));
-    cells.any(|cell| phone.is_in(&cell.text))
 }
 
 /// Keeps what a look found.
 pub fn remember(run: &Run, phone: &Phone, found: &Found) -> Result<(), Error> {
     match (&found.page, &found.read) {
         (PageFact::Absent, _) => run.store.forget_page(phone)?,
-        (PageFact::Known { row, .. }, Some(json)) => save(run, phone, row, json)?,
+        (PageFact::Known { row, .. }, Some(text)) => save(run, phone, row, text)?,
         (PageFact::Known { .. }, None) => run.store.touch_page(phone)?,
     }
     Ok(())
 }
 
 /// Keeps a page as Notion gave it.
-pub fn save(run: &Run, phone: &Phone, row: &Row, json: &Json) -> Result<(), Error> {
+pub fn save(run: &Run, phone: &Phone, row: &Row, text: &str) -> Result<(), Error> {
     let known = KnownPage {
         id: row.id.clone(),
         title: row.title().to_owned(),
-        body: json.to_string(),
+        body: text.to_owned(),
     };
     Ok(run.store.save_page(phone, &known)?)
 }

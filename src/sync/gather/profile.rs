@@ -58,14 +58,16 @@ pub struct Answered {
 
 /// Contacts for the index, as far as there was time.
 struct IndexRead {
-    records: Vec<Record>,
+    contacts: Vec<IndexedContact>,
     from_the_start: bool,
     /// Leads on, if these are not all.
     next: Option<String>,
 }
 
 /// Most bytes of contacts that one event reads for the index; the next one reads on.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+const MOST_BYTES: usize = 5 * 1024 * 1024;
+/// What a contact takes beside its text, about.
+const RECORD: usize = 768;
 
 /// Decides what to ask.
 pub fn wanted(run: &Run, audiences: &[Audience]) -> Result<Wanted, Error> {
@@ -126,16 +128,17 @@ pub fn ask(quo: &Quo, wanted: &Wanted) -> Answered {
     }
     if let Some((_, from)) = &wanted.index {
         let mut read = IndexRead {
-            records: Vec::new(),
+            contacts: Vec::new(),
             from_the_start: from.is_none(),
             next: from.clone(),
         };
         let mut bytes = 0;
-        for page in quo.fetch_contacts(from.clone()) {
+        for page in quo.fetch_contacts(from.clone(), indexable) {
             match page {
                 Ok(page) => {
-                    bytes += page.records.iter().map(|it| it.raw.len()).sum::<usize>();
-                    read.records.extend(page.records);
+                    let size = |contact: &IndexedContact| contact.body.len() + RECORD;
+                    bytes += page.records.iter().map(size).sum::<usize>();
+                    read.contacts.extend(page.records);
                     read.next = page.next;
                     if bytes > MOST_BYTES {
                         break;
@@ -174,15 +177,15 @@ pub fn settle(
     if let Some(read) = &answer.index {
         keep(run, read, answer.failure.as_ref())?;
     }
-    let records = answer.index.into_iter().flat_map(|read| read.records);
-    let fetched: Vec<Contact> = answer
-        .contacts
-        .into_iter()
-        .chain(records.map(|record| record.contact))
-        .collect();
+    let read = answer.index.map(|read| read.contacts).unwrap_or_default();
     let mut profiles = Vec::new();
     for phone in phones {
-        let profile = Profile::of(phone, &fetched, &run.settings.tags_field);
+        let near = read
+            .iter()
+            .filter(|it| it.tails.iter().any(|tail| tail == phone.tail()));
+        let near = near.filter_map(|it| contacts::parse_contact(&it.body).ok());
+        let all: Vec<Contact> = answer.contacts.iter().cloned().chain(near).collect();
+        let profile = Profile::of(phone, &all, &run.settings.tags_field);
         profiles.push(match profile {
             Some(profile) => Some(profile),
             None => indexed(run, phone)?,
@@ -194,13 +197,13 @@ pub fn settle(
 /// Keeps what was read for the index; of a large workspace the next event reads on where this one
 /// had to stop.
 fn keep(run: &Run, read: &IndexRead, failure: Option<&quo::Error>) -> Result<(), Error> {
-    let contacts: Vec<IndexedContact> = read.records.iter().map(indexable).collect();
+    let contacts = &read.contacts;
     match (failure, &read.next) {
         (None, None) => {
             if read.from_the_start {
-                run.store.replace_contacts(&contacts)?;
+                run.store.replace_contacts(contacts)?;
             } else {
-                run.store.save_contacts(&contacts)?;
+                run.store.save_contacts(contacts)?;
             }
             run.store
                 .save_snapshot(INDEX, &contacts.len().to_string())?;
@@ -209,12 +212,12 @@ fn keep(run: &Run, read: &IndexRead, failure: Option<&quo::Error>) -> Result<(),
         // Nothing was read; the next event begins anew.
         (Some(_), None) => {}
         (None, Some(next)) => {
-            run.store.save_contacts(&contacts)?;
+            run.store.save_contacts(contacts)?;
             run.store
                 .save_snapshot(NEXT, &serde_json::Value::from(next.as_str()).to_string())?;
         }
         (Some(failure), Some(next)) => {
-            run.store.save_contacts(&contacts)?;
+            run.store.save_contacts(contacts)?;
             // Perhaps it is the token that Quo refuses.
             if matches!(failure, quo::Error::Refused(_)) {
                 run.store.forget_snapshot(NEXT)?;
@@ -234,7 +237,7 @@ pub fn renew(run: &Run, contact: &Contact, notes: &mut Notes) -> Result<(), Erro
         return Ok(());
     };
     match quo.fetch_contact(&contact.id) {
-        Ok(Some(record)) => run.store.save_contacts(&[indexable(&record)])?,
+        Ok(Some(record)) => run.store.save_contacts(&[indexable(record)])?,
         Ok(None) => run.store.drop_contact(&contact.id)?,
         Err(err) => run.quo_failed(&err, "the contact index is not up to date", notes)?,
     }
@@ -242,16 +245,15 @@ pub fn renew(run: &Run, contact: &Contact, notes: &mut Notes) -> Result<(), Erro
 }
 
 /// A contact as the index keeps it.
-fn indexable(record: &Record) -> IndexedContact {
+fn indexable(record: Record) -> IndexedContact {
+    let phones = record.contact.phones.iter();
+    let mut tails: Vec<String> = phones.filter_map(|written| tail_of(written)).collect();
+    tails.sort_unstable();
+    tails.dedup();
     IndexedContact {
-        id: record.contact.id.clone(),
-        tails: record
-            .contact
-            .phones
-            .iter()
-            .filter_map(|written| tail_of(written))
-            .collect(),
-        body: record.raw.clone(),
+        id: record.contact.id,
+        tails,
+        body: record.raw,
     }
 }
 

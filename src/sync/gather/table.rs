@@ -33,7 +33,7 @@ pub fn gather(run: &Run) -> Result<ClientsTable, Error> {
         .store
         .snapshot(&key(database))?
         .filter(|kept| kept.age < FRESH);
-    let kept = kept.and_then(|kept| read(&serde_json::from_str(&kept.body).ok()?));
+    let kept = kept.and_then(|kept| read(serde_json::from_str(&kept.body).ok()?));
     let (table, object) = match kept {
         Some(found) => found,
         None => fetch(run, database)?,
@@ -75,7 +75,7 @@ pub fn gather(run: &Run) -> Result<ClientsTable, Error> {
 /// known.
 pub fn kept_columns(run: &Run) -> Result<Option<Columns>, Error> {
     let kept = run.store.snapshot(&key(run.clients_database))?;
-    match kept.and_then(|kept| read(&serde_json::from_str(&kept.body).ok()?)) {
+    match kept.and_then(|kept| read(serde_json::from_str(&kept.body).ok()?)) {
         Some((_, object)) => columns(run, &object),
         None => Ok(None),
     }
@@ -116,15 +116,16 @@ fn fetch(run: &Run, database: &DatabaseId) -> Result<(Table, Json), Error> {
         Table::Database(_) => None,
         Table::DataSource(id) => Some(id.as_str()),
     };
-    let kept = json!({"database": database.as_str(), "data_source": source, "object": object});
+    let mut kept = json!({"database": database.as_str(), "data_source": source});
+    kept["object"] = object;
     run.store.save_snapshot(&key(database), &kept.to_string())?;
-    Ok((table, object))
+    Ok((table, kept["object"].take()))
 }
 
-fn read(kept: &Json) -> Option<(Table, Json)> {
+fn read(mut kept: Json) -> Option<(Table, Json)> {
     let table = match kept["data_source"].as_str() {
         Some(source) => Table::DataSource(DataSourceId::parse(source).ok()?),
         None => Table::Database(DatabaseId::parse(kept["database"].as_str()?).ok()?),
     };
-    Some((table, kept["object"].clone()))
+    Some((table, kept["object"].take()))
 }

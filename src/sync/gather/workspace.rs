@@ -19,7 +19,7 @@ use super::super::{Error, Run};
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
 /// How often at most it is asked for because something is missing in it.
 const ANEW: SignedDuration = SignedDuration::from_hours(1);
-/// The list as Quo gave it last.
+/// The list as it was last.
 const KEY: &str = "own_numbers";
 /// All numbers that it ever held, with their names.
 const EVER: &str = "own_numbers_ever";
@@ -48,14 +48,14 @@ fn not_older_than(run: &Run, limit: SignedDuration, notes: &mut Notes) -> Result
         return Ok(kept);
     };
     match quo.fetch_numbers() {
-        Ok((numbers, raw)) => {
+        Ok(numbers) => {
             let mut ever = ever(run.store)?;
-            let before = ever.clone();
-            ever.extend(numbers.iter().map(named));
-            if ever != before {
+            let is_new = |(phone, name)| ever.get(&phone) != Some(&name);
+            if numbers.iter().map(named).any(is_new) {
+                ever.extend(numbers.iter().map(named));
                 run.store.save_snapshot(EVER, &write(&ever))?;
             }
-            run.store.save_snapshot(KEY, &raw)?;
+            run.store.save_snapshot(KEY, &numbers::write(&numbers))?;
             Ok(workspace(&numbers, ever))
         }
         Err(err) => {
@@ -69,7 +69,7 @@ fn load(store: &Store) -> Result<Option<(Workspace, SignedDuration)>, Error> {
     let Some(kept) = store.snapshot(KEY)? else {
         return Ok(None);
     };
-    let Ok(numbers) = numbers::parse(&kept.body) else {
+    let Ok(numbers) = numbers::parse(kept.body.as_bytes()) else {
         return Ok(None);
     };
     Ok(Some((workspace(&numbers, ever(store)?), kept.age)))
