@@ -352,8 +352,10 @@ impl Walk<'_> {
     /// The events of a call or text, all of them fetched before the first is told, so that none is
     /// told twice.
     fn events(&mut self, thread: &Thread, activity: &PastActivity) -> Result<Vec<String>, Error> {
-        let entries = self.store.entries(&activity.id)?;
-        let synced = !entries.is_empty() && entries.iter().all(|entry| entry.written);
+        let database = self.settings.clients_database.as_ref();
+        let entries = database.map(|database| self.store.entries(database, &activity.id));
+        let entries = entries.transpose()?.unwrap_or_default();
+        let synced = !entries.is_empty();
         let wanted = match self.options.scope {
             Scope::All => true,
             Scope::Unsynced => !synced,
@@ -369,7 +371,7 @@ impl Walk<'_> {
             return Ok(events);
         }
         let stands = |kind| {
-            !entries.is_empty() && entries.iter().all(|entry| entry.artifacts.contains(&kind))
+            !entries.is_empty() && entries.iter().all(|it| it.entry.artifacts.contains(&kind))
         };
         for kind in KINDS
             .into_iter()

@@ -10,8 +10,8 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use serde_json::{Map, Value};
 
 /// Most memory of one value when it is unfolded, in bytes: of an answer, or of one item of a list. A
-/// page with 500 columns has a fifth of it.
-pub const UNFOLDED: usize = 8 * 1024 * 1024;
+/// page with 500 columns has a quarter of it.
+pub const UNFOLDED: usize = 6 * 1024 * 1024;
 
 /// What a value takes; in a list, which grows by doubling, up to twice as much.
 const VALUE: usize = 2 * size_of::<Value>();

@@ -86,6 +86,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
             .timezone
             .unwrap_or_else(|| zone::of_machine(by_variable)),
         settle: file.settle.unsigned_abs(),
+        silence: file.silence.unsigned_abs(),
         choice: file.choice,
         retry_policy: RetryPolicy {
             attempts: file.attempts,

@@ -4,7 +4,7 @@
 //! It does not know what is in them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,28 @@ pub fn open(path: &Path) -> io::Result<File> {
         return Ok(file);
     }
     Err(io::Error::other("it is no regular file"))
+}
+
+/// Puts a new file there, whole or not at all, and durably. One that is there already is an error.
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let written = write_new(&part, bytes).and_then(|()| fs::hard_link(&part, path));
+    let removed = fs::remove_file(&part);
+    written?;
+    removed?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|err| explain(err, path))?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// A file that was read whole.

@@ -4,6 +4,7 @@
 //! inbox before anything is done about it, and leaves only when it is finished.
 
 mod follow_up;
+pub mod spool;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -21,8 +22,8 @@ use crate::domain::work::Work;
 use crate::quo::webhook;
 use crate::services::Services;
 use crate::store::{
-    self, Arrival, EventState, Finish, Guard, HistoryLine, Lock, RetryPolicy, Selection, Store,
-    Trouble,
+    self, Arrival, EventState, Fault, Finish, Guard, HistoryLine, Lock, RetryPolicy, Selection,
+    Store, Trouble,
 };
 use crate::sync::{self, Run};
 use crate::time::{self, Deadline, stop};
@@ -54,12 +55,41 @@ pub fn admit(services: &Services, arrived: Vec<Arrived>) -> Vec<Admitted> {
         })
         .unzip();
     let standings = keep(services, &mut arrivals);
-    let answer = |(event, standing): (Box<Event>, store::Result<EventState>)| match standing {
-        Ok(EventState::Done(pages)) => Err(Box::new(duplicate(&Work::Event(event), pages))),
-        Ok(EventState::Waiting { .. } | EventState::Dead) => Ok(Work::Event(event)),
-        Err(err) => Err(Box::new(event.ends(Verdict::Failed(err.into())))),
+    let mut admitted = Vec::new();
+    for ((event, arrival), standing) in events.into_iter().zip(arrivals).zip(standings) {
+        admitted.push(match standing {
+            Ok(EventState::Done(pages)) => Err(Box::new(duplicate(&Work::Event(event), pages))),
+            Ok(EventState::Waiting { .. } | EventState::Dead) => Ok(Work::Event(event)),
+            Err(err) => Err(Box::new(set_aside(services, &event, &arrival, err))),
+        });
+    }
+    admitted
+}
+
+/// The outcome of an event that the store does not take. Where its server cannot be reached the
+/// event is kept in a file, until it can.
+fn set_aside(services: &Services, event: &Event, arrival: &Arrival, err: store::Error) -> Outcome {
+    if err.fault != Fault::Unreachable {
+        return event.ends(Verdict::Failed(err.into()));
+    }
+    let dir = &services.settings.dir;
+    let (verdict, code, message) = match spool::keep(dir, &arrival.payload) {
+        Ok(()) => {
+            let message =
+                format!("{err}; the event is kept in a file, `quotion replay` takes it in");
+            (Verdict::Queued, WarningCode::Spooled, message)
+        }
+        Err(kept) => {
+            let message = format!(
+                "the event cannot be kept in {} either: {kept}",
+                dir.display()
+            );
+            (Verdict::Failed(err.into()), WarningCode::Store, message)
+        }
     };
-    events.into_iter().zip(standings).map(answer).collect()
+    let mut outcome = event.ends(verdict);
+    outcome.notes.warnings.push(Warning::new(code, message));
+    outcome
 }
 
 fn keep(services: &Services, arrivals: &mut [Arrival]) -> Vec<store::Result<EventState>> {
@@ -160,9 +190,12 @@ impl<'a> Drain<'a> {
         if works.len() < 2 || self.services.settings.dry_run {
             return each();
         }
-        match self.services.store() {
-            Ok(store) => sync::groups(store, works).unwrap_or_else(|_| each()),
-            Err(_) => each(),
+        let settings = &self.services.settings;
+        match (self.services.store(), settings.clients_database()) {
+            (Ok(store), Ok(database)) => {
+                sync::groups(store, database, works).unwrap_or_else(|_| each())
+            }
+            (Err(_), _) | (_, Err(_)) => each(),
         }
     }
 

@@ -25,7 +25,7 @@ use crate::time::Deadline;
 
 use blocks::ListedBlock;
 use database::Table;
-use list::{List, WireList};
+use list::{Rest, WireList};
 use page::ReadRow;
 use query::Hits;
 
@@ -189,7 +189,12 @@ impl Notion {
                 ..request(Method::Post, &path, Some(body))
             };
             let version = self.table_version(table);
-            let read = |hit: Json| query::read(&hit, phone, columns);
+            let read = |hit: Json| {
+                query::read(&hit, phone, columns)?
+                    .into_iter()
+                    .for_each(|found| hits.add(found));
+                Ok(())
+            };
             let answer = match self.ask_list(&request, version, deadline, read) {
                 Ok(answer) => answer,
                 Err(err) if err.asks_for_less() && size > 1 => {
@@ -198,8 +203,6 @@ impl Notion {
                 }
                 Err(err) => return Err(err),
             };
-            let found = answer.items.into_iter().flatten();
-            found.for_each(|found| hits.add(found));
             if answer.incomplete {
                 return Err(Error::Unreadable(
                     "a query for one phone number found more than 10,000 rows".into(),
@@ -322,17 +325,20 @@ impl Notion {
             request
                 .query
                 .extend(cursor.clone().map(|cursor| ("start_cursor".into(), cursor)));
-            let read = |block: Json| blocks::read(&block).ok_or("a block that cannot be read");
-            let List { items, next, .. } =
-                match self.ask_list(&request, &self.version, deadline, read) {
-                    Err(err) if err.asks_for_less() && size > 1 => {
-                        size /= 2;
-                        continue;
-                    }
-                    answer => answer?,
-                };
-            let size = |block: &ListedBlock| block.text.len() + size_of::<ListedBlock>() + 64;
-            bytes += items.iter().map(size).sum::<usize>();
+            let weight = |block: &ListedBlock| block.text.len() + size_of::<ListedBlock>() + 64;
+            let read = |block: Json| {
+                let block = blocks::read(&block).ok_or("a block that cannot be read")?;
+                bytes += weight(&block);
+                all.push(block);
+                Ok(())
+            };
+            let rest = match self.ask_list(&request, &self.version, deadline, read) {
+                Err(err) if err.asks_for_less() && size > 1 => {
+                    size /= 2;
+                    continue;
+                }
+                answer => answer?,
+            };
             if bytes > LISTED_BYTES {
                 let more = format!(
                     "{parent} holds more than {} MiB of text",
@@ -340,8 +346,7 @@ impl Notion {
                 );
                 return Err(Error::Unreadable(more));
             }
-            all.extend(items);
-            match next {
+            match rest.next {
                 Some(next) => cursor = Some(next),
                 None => return Ok(all),
             }
@@ -365,13 +370,13 @@ impl Notion {
     }
 
     /// Sends a request that is answered with a list, and reads what each of its items says.
-    fn ask_list<T>(
+    fn ask_list(
         &self,
         request: &Request,
         version: &str,
         deadline: Deadline,
-        read: impl Fn(Json) -> std::result::Result<T, &'static str>,
-    ) -> Result<List<T>> {
+        read: impl FnMut(Json) -> std::result::Result<(), &'static str>,
+    ) -> Result<Rest> {
         let answer = self.send(request, version, deadline)?;
         let list: WireList = answer.parse(serde_json::from_slice)?;
         list.read(read).map_err(|why| answer.unexpected(why).into())

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::id::{ActivityId, ContactId, EventId};
+use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, PageId};
 use crate::domain::phone::Phone;
 use crate::http::SharedWindow;
 use crate::secret::Secret;
@@ -28,8 +28,9 @@ use crate::time::Deadline;
 
 pub use error::{Error, Fault};
 pub use record::{
-    Arrival, EntryRecord, EventState, Finish, HistoryLine, IndexedContact, KnownPage, Lock,
-    RetryPolicy, Selection, Snapshot, Trouble, Waiting,
+    Arrival, Carries, ClientEntry, EntryRecord, EventState, Finish, HistoryLine, IndexedContact,
+    KnownPage, Lesson, Lock, NewWrite, OpenWrite, RetryPolicy, Selection, Since, Snapshot, Trouble,
+    Waiting,
 };
 
 /// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in
@@ -151,13 +152,18 @@ impl Store {
         })
     }
 
-    /// The client page known for `phone`.
-    pub fn page(&self, phone: &Phone) -> Result<Option<KnownPage>> {
-        Ok(either!(self, db => db.page(phone))?.map(|(page, _)| page))
+    /// The page known for a client in this database.
+    pub fn page(&self, database: &DatabaseId, phone: &Phone) -> Result<Option<KnownPage>> {
+        Ok(either!(self, db => db.page(database, phone))?.map(|(page, _)| page))
     }
 
     /// The same; of a page that was kept longer than `max_age` ago only its id is certain.
-    pub fn fresh_page(&self, phone: &Phone, max_age: SignedDuration) -> Result<Option<KnownPage>> {
+    pub fn fresh_page(
+        &self,
+        database: &DatabaseId,
+        phone: &Phone,
+        max_age: SignedDuration,
+    ) -> Result<Option<KnownPage>> {
         let aged = |(page, age)| {
             if age <= max_age {
                 page
@@ -168,7 +174,7 @@ impl Store {
                 }
             }
         };
-        Ok(either!(self, db => db.page(phone))?.map(aged))
+        Ok(either!(self, db => db.page(database, phone))?.map(aged))
     }
 
     /// Counts a use of the known page for `phone`.
@@ -176,14 +182,9 @@ impl Store {
         either!(self, db => db.touch_page(phone))
     }
 
-    /// Remembers the client page of `phone`.
-    pub fn save_page(&self, phone: &Phone, page: &KnownPage) -> Result<()> {
-        either!(self, db => db.save_page(phone, page))
-    }
-
-    /// Forgets the client page of `phone`: it is gone or in the trash.
-    pub fn forget_page(&self, phone: &Phone) -> Result<()> {
-        either!(self, db => db.forget_page(phone))
+    /// Forgets whose page is the client's: it is gone, or another's.
+    pub fn forget_page(&self, database: &DatabaseId, phone: &Phone) -> Result<()> {
+        either!(self, db => db.forget_page(database, phone))
     }
 
     /// The answer kept under `key`.
@@ -221,38 +222,43 @@ impl Store {
         either!(self, db => db.drop_contact(id))
     }
 
-    /// Entries of an activity: one per client.
-    pub fn entries(&self, activity: &ActivityId) -> Result<Vec<EntryRecord>> {
-        either!(self, db => db.entries(activity))
-    }
-
-    /// Time since a page for `phone` was last intended without its making being certain; `None`
-    /// when nothing is open.
-    pub fn page_intended(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
-        either!(self, db => db.page_intended(phone))
-    }
-
-    /// Time since something was last written to the page of `phone` without the answer being known;
-    /// `None` when its values are certain.
-    pub fn page_uncertain(&self, phone: &Phone) -> Result<Option<SignedDuration>> {
-        either!(self, db => db.page_uncertain(phone))
-    }
-
-    /// Remembers entries, or what has become of them, in one transaction.
-    pub fn save_entries(&self, entries: &[EntryRecord]) -> Result<()> {
-        either!(self, db => db.save_entries(entries))
-    }
-
-    /// Records what is about to be written, durably and in one transaction: entries, and the page
-    /// whose values are not certain until the answer is there. [`Fault::Busy`], and nothing is
-    /// recorded, if a lock that allows it may be lost.
-    pub fn intend(
+    /// Entries of an activity on the pages of clients in this database, one for each client.
+    pub fn entries(
         &self,
-        page: Option<(&Phone, &KnownPage)>,
-        entries: &[EntryRecord],
-    ) -> Result<()> {
+        database: &DatabaseId,
+        activity: &ActivityId,
+    ) -> Result<Vec<ClientEntry>> {
+        either!(self, db => db.entries(database, activity))
+    }
+
+    /// Open writes to the client's page, and those to `page`, whoever's they are. What has no note
+    /// of its sender counts from now on, unless somebody has found it before; so whoever asks must
+    /// be the only one who may write there.
+    pub fn open_writes(
+        &self,
+        database: &DatabaseId,
+        phone: &Phone,
+        page: Option<&PageId>,
+    ) -> Result<Vec<OpenWrite>> {
+        either!(self, db => db.open_writes(database, phone, page))
+    }
+
+    /// Lets writes be sent: durably, and before the first byte of them. Their numbers, in order.
+    /// [`Fault::Busy`], and nothing is recorded, if a lock that allows it may be lost.
+    pub fn stamp(&self, writes: &[NewWrite]) -> Result<Vec<i64>> {
         self.still_held()?;
-        either!(self, db => db.intend(page, entries))
+        either!(self, db => db.stamp(writes))
+    }
+
+    /// Notes how a write came to nothing, as far as is known.
+    pub fn note(&self, write: i64, since: Since) -> Result<()> {
+        either!(self, db => db.note(write, since))
+    }
+
+    /// Keeps what was learned of a client's page, and closes what is no longer in doubt, in one
+    /// transaction.
+    pub fn learn(&self, database: &DatabaseId, phone: &Phone, lesson: &Lesson) -> Result<()> {
+        either!(self, db => db.learn(database, phone, lesson))
     }
 
     /// Puts events into the inbox, durably and in one transaction, those that are not there yet.

@@ -12,6 +12,7 @@ mod activity;
 mod apply;
 mod client;
 mod contact;
+mod duplicate;
 mod error;
 pub mod facts;
 mod gather;

@@ -10,6 +10,7 @@ pub mod stop;
 #[cfg(test)]
 pub(crate) mod virtual_time;
 
+use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -17,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 
 use self::simulation::Simulation;
 
@@ -46,6 +48,34 @@ pub fn timestamp() -> Timestamp {
     match simulation::current() {
         Some(simulation) => simulation.timestamp(),
         None => Timestamp::now(),
+    }
+}
+
+/// A moment by a clock that nobody sets, the same for all processes of one start of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootMoment {
+    /// Which start of the machine: moments of two cannot be compared.
+    pub boot: String,
+    /// Time since then, sleep included.
+    pub at: Duration,
+}
+
+impl BootMoment {
+    /// This moment.
+    pub fn now() -> Self {
+        if let Some(simulation) = simulation::current() {
+            let passed = simulation.timestamp().duration_since(Timestamp::UNIX_EPOCH);
+            let boot = "simulated".to_owned();
+            let at = passed.unsigned_abs();
+            return Self { boot, at };
+        }
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let clock = clock_gettime(ClockId::Boottime);
+        let at = Duration::try_from(clock).unwrap_or_default();
+        Self {
+            boot: boot.unwrap_or_default().trim().to_owned(),
+            at,
+        }
     }
 }
 
@@ -186,6 +216,38 @@ fn in_picked_order<T, R>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// A thread that works for another one, job after job: one that begins anew for each would leave
+/// behind what memory it took.
+struct Worker {
+    jobs: mpsc::Sender<Box<dyn FnOnce() + Send>>,
+    thread: thread::JoinHandle<()>,
+}
+
+thread_local! {
+    /// The worker of this thread, while it has nothing to do.
+    static IDLE: RefCell<Option<Worker>> = const { RefCell::new(None) };
+}
+
+impl Worker {
+    fn idle() -> Self {
+        let idle = IDLE.take().filter(|idle| !idle.thread.is_finished());
+        idle.unwrap_or_else(|| {
+            let (jobs, queue) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+            let thread = thread::spawn(move || queue.into_iter().for_each(|job| job()));
+            Self { jobs, thread }
+        })
+    }
+
+    /// A job that cannot be handed over is dropped, and with it the sender of its result.
+    fn does(&self, job: impl FnOnce() + Send + 'static) {
+        drop(self.jobs.send(Box::new(job)));
+    }
+
+    fn rest(self) {
+        IDLE.set(Some(self));
+    }
+}
+
 /// Does the work in a thread of its own and waits for it at most so long, or for `grace` from when
 /// the program was told to stop. `None` if it has not ended by then: it goes on, and nobody waits
 /// for it. A simulated process just does it.
@@ -201,13 +263,17 @@ pub fn within<T: Send + 'static>(
         return Some(work());
     }
     let (sender, done) = mpsc::channel();
-    let thread = thread::spawn(move || drop(sender.send(work())));
+    let worker = Worker::idle();
+    worker.does(move || drop(sender.send(work())));
     let mut left = limit;
     loop {
         let step = stop::LOOK.min(left);
         match done.recv_timeout(step) {
-            Ok(done) => return Some(done),
-            Err(RecvTimeoutError::Disconnected) => match thread.join() {
+            Ok(done) => {
+                worker.rest();
+                return Some(done);
+            }
+            Err(RecvTimeoutError::Disconnected) => match worker.thread.join() {
                 Err(panic) => resume_unwind(panic),
                 Ok(()) => return None,
             },

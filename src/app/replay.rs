@@ -7,7 +7,7 @@ use crate::domain::failure::{Failure, Kind};
 use crate::domain::id::EventId;
 use crate::domain::outcome::{Of, Outcome, Verdict};
 use crate::exit;
-use crate::inbox::{self, Admitted, Claim, Drain};
+use crate::inbox::{self, Admitted, Claim, Drain, spool};
 use crate::logs;
 use crate::services::Services;
 use crate::store::{EventState, Selection, Store};
@@ -41,6 +41,9 @@ pub fn run<'a>(
     }
     services.settings.check()?;
     let store = services.store()?;
+    if !services.settings.dry_run {
+        spool::take_in(&services.settings.dir, store)?;
+    }
     let selection = selection(args)?;
     expect_known(store, &selection)?;
     let mut round = Round {

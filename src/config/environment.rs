@@ -235,7 +235,7 @@ impl Environment {
                 _ => {
                     return Err(Failure::config(
                         format!("{name} is neither 1 nor 0"),
-                        format!("set {name}=1 or remove it"),
+                        format!("set {name}=1, or {name}=0 in every place that sets it"),
                     ));
                 }
             };

@@ -24,6 +24,8 @@ use super::zone;
 const DEFAULT: &str = "quotion.toml";
 /// Most bytes of it.
 const MOST_BYTES: u64 = 1 << 20;
+/// How many times `settle` the silence is that is waited for, unless it is set.
+const SILENCE: i32 = 6;
 /// Longest name of a key that is repeated when it is unknown: a longer one may be a secret.
 const MOST_SHOWN: usize = 24;
 
@@ -46,6 +48,9 @@ pub struct File {
     pub requests_per_minute: u32,
     /// After a write of unknown outcome: how long until a look that finds nothing is believed.
     pub settle: SignedDuration,
+    /// How long Notion may work on a write that it has not answered; if only `settle` is set, six
+    /// times that.
+    pub silence: SignedDuration,
     /// After so many failures an event is dead.
     pub attempts: u32,
     /// Wait after the first failure.
@@ -65,6 +70,7 @@ impl Default for File {
             requests_per_second: 10,
             requests_per_minute: 180,
             settle: SignedDuration::from_secs(10),
+            silence: SignedDuration::from_mins(1),
             attempts: 8,
             first_retry: SignedDuration::from_secs(30),
             keep_done: SignedDuration::from_hours(30 * 24),
@@ -199,6 +205,8 @@ impl<'a> Reader<'a> {
                 &mut file.requests_per_minute,
             );
             self.span(&mut notion, "settle", &mut file.settle);
+            file.silence = file.settle.saturating_mul(SILENCE);
+            self.span(&mut notion, "silence", &mut file.silence);
             self.finish(&notion);
         }
         if let Some(mut inbox) = self.section(&mut top, "inbox") {
@@ -215,6 +223,9 @@ impl<'a> Reader<'a> {
         let Some(mut clients) = self.section(top, "clients") else {
             return;
         };
+        let table = &clients.table;
+        let at = |key: &str| Some(self.line(table.get(key)?.span().start));
+        let lines = ColumnNames::KEYS.map(|key| (key, at(key)));
         let names = &mut file.columns;
         self.names(&mut clients, "phone", &mut names.phones);
         for (key, into) in [
@@ -228,6 +239,12 @@ impl<'a> Reader<'a> {
             ("last_message", &mut names.last_message),
         ] {
             self.string(&mut clients, key, into);
+        }
+        for (key, other) in file.columns.shared() {
+            let told = lines.iter().filter(|(it, _)| [key, other].contains(it));
+            let message = format!("[clients] {other} and {key} name the same column");
+            let line = told.filter_map(|(_, line)| *line).max().unwrap_or(1);
+            self.wrong_at(line, &message, "give each a column of its own");
         }
         if let Some(found) = self.take(&mut clients, "new_pages") {
             match self.text_of(&found).as_deref() {
@@ -264,7 +281,7 @@ impl<'a> Reader<'a> {
         };
         let mut lines = Vec::new();
         for written in self.texts_of(&found) {
-            if Phone::parse(&written.text).is_some() || is_line_id(&written.text) {
+            if Phone::parse(&written.text).is_some() || NumberId::is_plain(&written.text) {
                 lines.push(written.text);
             } else {
                 self.wrong_at(
@@ -469,14 +486,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// True for an id as Quo gives it to a line. Any other word would be no line's, and nothing would
-/// ever be synced.
-fn is_line_id(text: &str) -> bool {
-    let rest = text.strip_prefix("PN").unwrap_or_default();
-    let plain = rest.bytes().all(|sign| sign.is_ascii_alphanumeric());
-    !rest.is_empty() && plain && NumberId::parse(text).is_ok()
-}
-
 /// A text of a list.
 struct WrittenText {
     line: usize,
@@ -509,6 +518,37 @@ mod tests {
                 "{told:#?}"
             );
             assert!(line == 2 || !message.contains("secret"), "{message}");
+        }
+    }
+
+    #[test]
+    fn no_two_values_go_into_one_column() {
+        for (text, told) in [
+            (
+                "[clients]\ncompany = \"Phone\"",
+                Some("line 2: [clients] phone and company"),
+            ),
+            (
+                "[clients]\nphone = [\"a\", \"Role\"]\n",
+                Some("line 2: [clients] phone and role"),
+            ),
+            (
+                "[clients]\nemail = \"X\"\ntags = \"x\"",
+                Some("line 3: [clients] email and tags"),
+            ),
+            ("[clients]\nlast_message = \"Last Call\"", None),
+            ("[clients]\nphone = [\"a\", \"a\"]", None),
+        ] {
+            let (_, wrong) = read(text);
+            assert_eq!(
+                wrong.len(),
+                usize::from(told.is_some()),
+                "{text}: {wrong:?}"
+            );
+            assert!(
+                told.is_none_or(|told| wrong[0].contains(told)),
+                "{text}: {wrong:?}"
+            );
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::profile::same;
 use super::table::{Column, ColumnKind, Schema};
 
 /// Names of the columns, as configured.
@@ -44,6 +45,49 @@ impl Default for ColumnNames {
             last_call: name("Last Call"),
             last_message: name("Last Message"),
         }
+    }
+}
+
+impl ColumnNames {
+    /// Keys of the settings that name columns.
+    pub const KEYS: [&str; 8] = [
+        "phone",
+        "company",
+        "email",
+        "role",
+        "tags",
+        "status",
+        "last_call",
+        "last_message",
+    ];
+
+    /// Keys of settings that name the column of another one, with that one's. Their values would
+    /// overwrite each other; and without its number nobody is found again. Calls and messages may
+    /// move the same date.
+    pub fn shared(&self) -> Vec<(&'static str, &'static str)> {
+        let [phone, others @ ..] = Self::KEYS;
+        let names = [
+            &self.company,
+            &self.email,
+            &self.role,
+            &self.tags,
+            &self.status,
+            &self.last_call,
+            &self.last_message,
+        ];
+        let phones = self.phones.iter().map(|name| (phone, name));
+        let all: Vec<(&str, &String)> = phones.chain(others.into_iter().zip(names)).collect();
+        let mut shared = Vec::new();
+        for (place, (key, name)) in all.iter().enumerate() {
+            let mut before = all[..place].iter();
+            let other = before.find(|(other, taken)| other != key && same(taken, name));
+            if let Some((other, _)) = other
+                && (*other, *key) != ("last_call", "last_message")
+            {
+                shared.push((*key, *other));
+            }
+        }
+        shared
     }
 }
 

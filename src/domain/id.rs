@@ -118,6 +118,16 @@ impl ContactId {
     }
 }
 
+impl NumberId {
+    /// True for an id as Quo gives it to a line. Any other word would be no line's, and nothing
+    /// would ever be synced.
+    pub fn is_plain(text: &str) -> bool {
+        let rest = text.strip_prefix("PN").unwrap_or_default();
+        let plain = rest.bytes().all(|sign| sign.is_ascii_alphanumeric());
+        !rest.is_empty() && plain && Self::parse(text).is_ok()
+    }
+}
+
 impl UserId {
     /// True for a person; system actors (`SY…`) are refused by `GET /v1/users/{id}`.
     pub fn is_person(&self) -> bool {

@@ -184,6 +184,8 @@ pub enum WarningCode {
     QuoKeyMissing,
     /// A setting is wrong; the event is kept until it is right.
     SettingsWrong,
+    /// The store cannot be reached; the event is kept in a file.
+    Spooled,
     /// That an event has failed could not be noted.
     Store,
 }
@@ -204,6 +206,7 @@ impl WarningCode {
         Self::QuoDenied,
         Self::QuoKeyMissing,
         Self::SettingsWrong,
+        Self::Spooled,
         Self::Store,
     ];
 
@@ -223,6 +226,7 @@ impl WarningCode {
             Self::QuoDenied => "quo_denied",
             Self::QuoKeyMissing => "quo_key_missing",
             Self::SettingsWrong => "settings_wrong",
+            Self::Spooled => "spooled",
             Self::Store => "store",
         }
     }

@@ -96,6 +96,8 @@ pub struct Row {
     pub id: PageId,
     /// When it was made, to the minute; the oldest of several wins.
     pub created_at: Option<Timestamp>,
+    /// When it was last edited, to the minute.
+    pub edited_at: Option<Timestamp>,
     /// True when it lies in the trash.
     pub trashed: bool,
     /// Values by column id.

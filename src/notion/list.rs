@@ -10,11 +10,9 @@ use crate::bounded::{self, AtMost};
 /// Most items of one answer; 100 is the most that is asked for.
 const MOST: usize = 1_000;
 
-/// A part of a list.
+/// What a part of a list says of the rest.
 #[derive(Debug, PartialEq)]
-pub struct List<T> {
-    /// What it holds.
-    pub items: Vec<T>,
+pub struct Rest {
     /// Where it goes on; `None` at its end.
     pub next: Option<String>,
     /// True when Notion gave up at 10,000 rows.
@@ -27,6 +25,8 @@ pub struct WireList<'a> {
     object: &'a str,
     #[serde(borrow)]
     results: AtMost<&'a RawValue, MOST>,
+    #[serde(rename = "type")]
+    kind: Option<&'a str>,
     has_more: bool,
     next_cursor: Option<String>,
     request_status: Option<RequestStatus>,
@@ -42,26 +42,31 @@ impl WireList<'_> {
     /// Reads it item by item, so that one is unfolded at a time; what does not show itself as a
     /// list, and whether it is whole, is none, and neither is one with an item that cannot be read;
     /// and why.
-    pub fn read<T>(
+    pub fn read(
         self,
-        item: impl Fn(Json) -> Result<T, &'static str>,
-    ) -> Result<List<T>, &'static str> {
+        mut item: impl FnMut(Json) -> Result<(), &'static str>,
+    ) -> Result<Rest, &'static str> {
         if self.object != "list" {
             return Err("no list");
         }
+        let is_of_pages = self.kind.is_none_or(|kind| {
+            kind == "page_or_database" || kind == "block" || kind == "page_or_data_source"
+        });
+        if !is_of_pages {
+            return Err("a list of something else");
+        }
         let next = match (self.has_more, self.next_cursor) {
-            (false, _) => None,
+            (false, None) => None,
+            (false, Some(_)) => return Err("a list that ends and goes on"),
             (true, Some(next)) if !next.is_empty() => Some(next),
             (true, _) => return Err("a list that goes on and does not say where"),
         };
-        let unfolded = |raw: &RawValue| {
+        for raw in self.results.0 {
             let json = bounded::value(raw.get().as_bytes());
-            item(json.map_err(|_| "an item of more values than are read")?)
-        };
-        let items: Result<_, _> = self.results.0.into_iter().map(unfolded).collect();
+            item(json.map_err(|_| "an item of more values than are read")?)?;
+        }
         let status = self.request_status;
-        Ok(List {
-            items: items?,
+        Ok(Rest {
             next,
             incomplete: status.is_some_and(|status| status.kind == "incomplete"),
         })
@@ -82,24 +87,24 @@ mod tests {
 
     use super::*;
 
-    fn read(answer: &Json) -> Result<List<Json>, String> {
+    fn read(answer: &Json) -> Result<(Vec<Json>, Option<String>), String> {
         let text = answer.to_string();
         let list: WireList = serde_json::from_str(&text).map_err(|err| err.to_string())?;
-        list.read(Ok).map_err(Into::into)
+        let mut items = Vec::new();
+        let rest = list.read(|item| {
+            items.push(item);
+            Ok(())
+        })?;
+        Ok((items, rest.next))
     }
 
     #[test]
     fn list_says_whether_it_is_whole() {
         let whole =
             json!({"object": "list", "results": [1], "has_more": false, "next_cursor": null});
-        let list = List {
-            items: vec![json!(1)],
-            next: None,
-            incomplete: false,
-        };
-        assert_eq!(read(&whole), Ok(list));
+        assert_eq!(read(&whole), Ok((vec![json!(1)], None)));
         let part = json!({"object": "list", "results": [], "has_more": true, "next_cursor": "c"});
-        assert_eq!(read(&part).map(|list| list.next), Ok(Some("c".into())));
+        assert_eq!(read(&part), Ok((vec![], Some("c".into()))));
         for bad in [
             json!({"results": [], "has_more": false}),
             json!({"object": "page", "results": [], "has_more": false}),
@@ -108,6 +113,8 @@ mod tests {
             json!({"object": "list", "results": [], "has_more": "false"}),
             json!({"object": "list", "results": [], "has_more": true, "next_cursor": null}),
             json!({"object": "list", "results": [], "has_more": true, "next_cursor": ""}),
+            json!({"object": "list", "results": [], "has_more": false, "next_cursor": "c"}),
+            json!({"object": "list", "results": [], "has_more": false, "type": "user"}),
             json!([]),
             json!(null),
         ] {

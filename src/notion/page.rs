@@ -35,9 +35,21 @@ pub fn read(page: &Json) -> Option<Row> {
         created_at: page["created_time"]
             .as_str()
             .and_then(|time| time.parse().ok()),
-        trashed: page["archived"] == true || page["in_trash"] == true,
+        edited_at: page["last_edited_time"]
+            .as_str()
+            .and_then(|time| time.parse().ok()),
+        trashed: is_set(&page["archived"])? || is_set(&page["in_trash"])?,
         cells: cells.collect(),
     })
+}
+
+/// A switch, which may be missing; `None` for what is none.
+fn is_set(switch: &Json) -> Option<bool> {
+    if switch.is_null() {
+        Some(false)
+    } else {
+        switch.as_bool()
+    }
 }
 
 /// A row with the JSON it was read from, which the store keeps.

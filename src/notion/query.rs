@@ -180,21 +180,26 @@ mod tests {
             let list: WireList = serde_json::from_str(text).expect("fixture");
             let phone = Phone::parse("+15550100201").expect("phone");
             let read = |hit: Json| read(&hit, &phone, std::slice::from_ref(&column));
-            list.read(read).expect("an answer")
+            let mut found = Vec::new();
+            let rest = list.read(|hit| {
+                found.push(read(hit)?.is_some());
+                Ok(())
+            });
+            (found, rest.expect("an answer"))
         };
         let first = read(include_str!("../../fixtures/notion/query_page_1_of_2.json"));
-        let found: Vec<bool> = first.items.iter().map(Option::is_some).collect();
-        assert!(first.next.is_some());
-        assert_eq!(found, [false, true, false]);
+        assert!(first.1.next.is_some());
+        assert_eq!(first.0, [false, true, false]);
         assert!(
             read(include_str!(
                 "../../fixtures/notion/query_cut_off_at_10000.json"
             ))
+            .1
             .incomplete
         );
         assert_eq!(
-            read(include_str!("../../fixtures/notion/query_empty.json")).items,
-            []
+            read(include_str!("../../fixtures/notion/query_empty.json")).0,
+            [false; 0]
         );
     }
 }

@@ -50,6 +50,8 @@ pub struct Settings {
     pub zone: TimeZone,
     /// After a write of unknown outcome: how long until a look that finds nothing is believed.
     pub settle: Duration,
+    /// How long Notion may work on a write that it has not answered; added to `settle`.
+    pub silence: Duration,
     /// Which lines and numbers are wanted.
     pub choice: Choice,
     /// When to try again what has failed.

@@ -9,6 +9,7 @@ mod error;
 mod inbox;
 mod known;
 mod lock;
+mod pages;
 mod rate;
 
 use std::borrow::Cow;
@@ -28,10 +29,11 @@ use connect::Session;
 pub use lock::LockRow;
 
 /// The migrations, in order; the versions of those that were made are noted, from 1 on.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/postgres/V1__known_things.sql"),
     include_str!("migrations/postgres/V2__inbox.sql"),
     include_str!("migrations/postgres/V3__inbox_smaller.sql"),
+    include_str!("migrations/postgres/V4__open_writes.sql"),
 ];
 /// Where that is noted; the columns are those of an earlier runner.
 const HISTORY: &str = "quotion_schema_history";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::call::ArtifactKind;
-use crate::domain::id::{ActivityId, BlockId, ContactId, EventId, NumberId, PageId};
+use crate::domain::id::{ActivityId, BlockId, ContactId, DatabaseId, EventId, NumberId, PageId};
 use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
@@ -19,6 +19,8 @@ pub struct KnownPage {
     pub title: String,
     /// The page as Notion last gave it (JSON), `null` when only its id is certain.
     pub body: String,
+    /// From that minute on all entries on it are known here; `None`: all of them are.
+    pub complete_since: Option<Timestamp>,
 }
 
 /// A whole answer of a vendor, kept for some time.
@@ -30,42 +32,119 @@ pub struct Snapshot {
     pub age: SignedDuration,
 }
 
-/// The entry of one activity on one client's page.
+/// The entry of one activity on one page, as it was last seen or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRecord {
     /// Whose entry it is.
     pub activity: ActivityId,
-    /// The client.
-    pub phone: Phone,
-    /// The client's page; unknown while the page itself is only intended.
-    pub page: Option<PageId>,
-    /// The entry's block; unknown when the entry was written together with its page, and while its
-    /// line is rewritten.
+    /// Its page.
+    pub page: PageId,
+    /// Its block; unknown when the entry was written together with its page.
     pub block: Option<BlockId>,
-    /// The entry's first line.
+    /// Its first line.
     pub line: String,
-    /// False while it is not known to stand on the page: look before writing.
-    pub written: bool,
     /// Artifacts that are inside.
     pub artifacts: BTreeSet<ArtifactKind>,
-    /// Artifacts of which it is not known whether all of them is inside: look before writing.
-    pub pending: BTreeSet<ArtifactKind>,
-    /// Time since something was last intended, by the store's clock. Not looked at when saving.
+    /// Artifacts that were begun, and of which perhaps not all is inside.
+    pub begun: BTreeSet<ArtifactKind>,
+    /// True once it was not found where it stood: a person has deleted it.
+    pub gone: bool,
+    /// Time since it was last written or seen. Not looked at when saving.
     pub age: SignedDuration,
 }
 
-impl EntryRecord {
-    /// The entry after it turned out to be gone: it has to be looked for, and written again.
-    #[must_use]
-    pub fn lost(self) -> Self {
-        Self {
-            block: None,
-            written: false,
-            artifacts: BTreeSet::new(),
-            pending: BTreeSet::new(),
-            ..self
+/// An entry, and one of the clients whose page it stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientEntry {
+    /// The client.
+    pub phone: Phone,
+    /// The entry.
+    pub entry: EntryRecord,
+}
+
+/// A write that is about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewWrite<'a> {
+    /// The database that the page lies in.
+    pub database: &'a DatabaseId,
+    /// Whose page it is.
+    pub phone: &'a Phone,
+    /// The page; none while it is being made.
+    pub page: Option<&'a PageId>,
+    /// What is written with it.
+    pub carries: Carries,
+    /// Whose entries or parts.
+    pub activities: &'a [ActivityId],
+}
+
+/// What a write brings onto a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// Entries, each whole as far as it goes: once they stand there it has arrived.
+    Entries,
+    /// Something for the inside of entries.
+    Parts,
+    /// Values of columns, or a line anew: what is the same however often it is written.
+    Values,
+}
+
+impl Carries {
+    /// The word that is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Entries => "entries",
+            Self::Parts => "parts",
+            Self::Values => "values",
         }
     }
+
+    /// Reads it. What is not known may double.
+    pub fn of_word(word: &str) -> Self {
+        match word {
+            "entries" => Self::Entries,
+            "values" => Self::Values,
+            _ => Self::Parts,
+        }
+    }
+}
+
+/// A write of which no answer was kept: perhaps it has arrived, perhaps it still will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenWrite {
+    /// Its place in the store.
+    pub id: i64,
+    /// The page that it was sent to; none where it makes one.
+    pub page: Option<PageId>,
+    /// What it carries.
+    pub carries: Carries,
+    /// Whose entries or parts.
+    pub activities: Vec<ActivityId>,
+    /// What its age counts from.
+    pub since: Since,
+    /// Time since then, by a clock that nobody sets.
+    pub age: Duration,
+}
+
+/// What the age of an open write counts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// The API has answered that it failed.
+    Answer,
+    /// Its sender gave up waiting.
+    LastByte,
+    /// It was found without a note of its sender.
+    Finding,
+}
+
+/// What an answer or a look has taught.
+#[derive(Debug, Clone, Default)]
+pub struct Lesson<'a> {
+    /// Open writes of which nothing is in doubt any more.
+    pub closes: &'a [i64],
+    /// The client's page.
+    pub page: Option<&'a KnownPage>,
+    /// Entries.
+    pub entries: &'a [EntryRecord],
 }
 
 /// A contact for the index: id, keys of its numbers, and the record as Quo gave it.

@@ -6,6 +6,7 @@
 mod inbox;
 mod known;
 mod lock;
+mod pages;
 mod rate;
 
 use std::io::{self, ErrorKind};
@@ -29,10 +30,11 @@ const TRY: Duration = Duration::from_millis(10);
 /// Bytes of a page of a new file: in pages of 4 KiB a row of an event leaves more room unused.
 const PAGE: u32 = 8192;
 /// The migrations, in order; the number of those that were made is the file's `user_version`.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/sqlite/V1__known_things.sql"),
     include_str!("migrations/sqlite/V2__inbox.sql"),
     include_str!("migrations/sqlite/V3__inbox_smaller.sql"),
+    include_str!("migrations/sqlite/V4__open_writes.sql"),
 ];
 
 /// A connection to the file.
@@ -323,7 +325,7 @@ mod tests {
     #[test]
     fn filled_store_of_each_older_schema_is_brought_up_to_date() {
         let dir = tempfile::tempdir().expect("dir");
-        for version in 1..3 {
+        for version in 1..4 {
             let path = dir.path().join(format!("{version}.db"));
             let old = Connection::open(&path).expect("open");
             for (made, migration) in (1..=version).zip(MIGRATIONS) {
@@ -353,7 +355,7 @@ mod tests {
                 Some("kept".into())
             );
             assert_eq!(inbox(&db.connection), before, "schema {version}");
-            assert_eq!(known_version(&db.connection).expect("version"), 3);
+            assert_eq!(known_version(&db.connection).expect("version"), 4);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use crate::domain::call::ArtifactKind;
-use crate::domain::id::PageId;
+use crate::domain::id::{ActivityId, PageId};
 use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
@@ -50,6 +50,18 @@ pub fn write_kinds(kinds: &BTreeSet<ArtifactKind>) -> String {
 /// Reads them; unknown ones are left out.
 pub fn read_kinds(words: &str) -> BTreeSet<ArtifactKind> {
     words.split(',').filter_map(ArtifactKind::of_word).collect()
+}
+
+/// Ids of activities, comma-separated.
+pub fn write_ids(activities: &[ActivityId]) -> String {
+    let ids: Vec<&str> = activities.iter().map(ActivityId::as_str).collect();
+    ids.join(",")
+}
+
+/// Reads them.
+pub fn read_ids(ids: &str) -> Vec<ActivityId> {
+    let ids = ids.split(',');
+    ids.filter_map(|id| ActivityId::parse(id).ok()).collect()
 }
 
 /// A direction as the history says it.

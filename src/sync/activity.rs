@@ -4,28 +4,30 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::domain::call::{Artifact, CallFacts};
 use crate::domain::context::{ContactLookup, Context};
 use crate::domain::entry::{self, Names};
 use crate::domain::id::ActivityId;
 use crate::domain::message::Message;
-use crate::domain::outcome::{Action, Reason, Synced};
 use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
-use crate::store::{EntryRecord, KnownPage};
+use crate::domain::table;
+use crate::store::EntryRecord;
 use crate::text;
 
 use super::client::Task;
 use super::facts::{Draft, Facts, Moment, PageFact};
-use super::gather::{self, entry::EntryStanding};
 use super::people::Workspace;
-use super::plan::{self, Layout};
 use super::{Error, Run};
 
 /// An activity of which everything is known.
 pub struct Activity<'a> {
     /// Which one.
     pub id: ActivityId,
+    /// Its own time, if it is known.
+    pub at: Option<Timestamp>,
     /// Its time, if that is to move a date.
     pub moment: Option<Moment>,
     /// What is to be written.
@@ -50,29 +52,16 @@ pub enum Content<'a> {
 }
 
 impl<'a> Activity<'a> {
-    /// Leaves the activity to be written, unless it stands everywhere already.
-    pub fn put(
-        self,
-        run: &Run,
-        clients: Vec<Phone>,
-        contacts: ContactLookup,
-        task: &mut Task<'a>,
-    ) -> Result<(), Error> {
-        if let Some(synced) = self.stands_everywhere(run, &clients)? {
-            task.pages = synced;
-            task.skipped = Some(Reason::Duplicate);
-        } else {
-            (task.activity, task.phones, task.contacts) = (Some(self), clients, contacts);
-        }
-        Ok(())
+    /// Leaves the activity to be written.
+    pub fn put(self, clients: Vec<Phone>, contacts: ContactLookup, task: &mut Task<'a>) {
+        (task.activity, task.phones, task.contacts) = (Some(self), clients, contacts);
     }
 }
 
 impl Activity<'_> {
-    /// What this activity wants on one client's page. Looks at the page where the store does not
-    /// know for certain what stands there.
+    /// What this activity wants on one client's page.
     pub fn draft(&self, run: &Run, facts: &Facts, all: &[&Facts]) -> Result<Draft, Error> {
-        let standing = self.existing(run, facts)?;
+        let existing = facts.entries.get(&self.id).cloned();
         let names = self.names(run, all);
         let block = match &self.content {
             Content::Message(message) => Some(entry::message(message, &self.members, &names)),
@@ -87,7 +76,7 @@ impl Activity<'_> {
                 .collect(),
             Content::Message(_) => Vec::new(),
         };
-        if block.is_none() && standing.is_none() && !parts.is_empty() {
+        if block.is_none() && existing.is_none() && !parts.is_empty() {
             // It stood there when the call was last heard of; once forgotten, the call is read from
             // Quo again.
             return Err(Error::Unsettled(format!(
@@ -95,104 +84,51 @@ impl Activity<'_> {
                 self.id
             )));
         }
-        let reword = standing
+        let reword = existing
             .as_ref()
-            .is_some_and(|standing| self.rewords(&standing.record));
-        let (existing, inside) = standing
-            .map(|standing| (standing.record, standing.inside))
-            .unzip();
-        let inside = inside.unwrap_or_default();
+            .is_some_and(|entry| self.rewords(&entry.record));
         Ok(Draft {
             activity: self.id.clone(),
             moment: self.moment,
             block,
             parts,
             existing,
-            inside,
             reword,
         })
     }
 
-    fn existing(&self, run: &Run, facts: &Facts) -> Result<Option<EntryStanding>, Error> {
-        let page = match &facts.page {
-            PageFact::Absent => None,
-            PageFact::Known { row, .. } => Some(&row.id),
-        };
-        let records = run.store.entries(&self.id)?;
-        let Some(record) = records
-            .into_iter()
-            .find(|record| record.phone == facts.phone)
-        else {
-            // Artifacts come after their call: its entry may stand there although this store never
-            // heard of it.
-            let late =
-                matches!(&self.content, Content::Call { artifacts, .. } if !artifacts.is_empty());
-            let Some(page) = page.filter(|_| late) else {
-                return Ok(None);
-            };
-            return gather::entry::unheard_of(run, &self.id, &facts.phone, page);
-        };
-        let Some(standing) = gather::entry::settle(run, record, page)? else {
-            return Ok(None);
-        };
-        if self.adds_to(&standing.record) {
-            gather::entry::locate(run, standing)
-        } else {
-            Ok(Some(standing))
+    /// True if the store knows for certain whether this activity has an entry on a page of which it
+    /// knows everything since then.
+    pub fn is_known_of(&self, complete_since: Option<Timestamp>) -> bool {
+        let minute = self.at.map(minute_before);
+        complete_since.is_none_or(|since| minute.is_some_and(|minute| minute >= since))
+    }
+
+    /// The same, of a page that was last edited then. An append alone need not move that time.
+    pub fn is_later_than(&self, edited_at: Option<Timestamp>) -> bool {
+        let minute = self.at.map(minute_before);
+        self.moment.is_some()
+            && minute
+                .zip(edited_at)
+                .is_some_and(|(minute, edited)| edited < minute)
+    }
+
+    /// True if the store knows of an entry of it on the client's page.
+    pub fn is_heard_of(&self, run: &Run, phone: &Phone) -> Result<bool, Error> {
+        let entries = run.store.entries(run.clients_database, &self.id)?;
+        Ok(entries.iter().any(|found| found.phone == *phone))
+    }
+
+    /// True if it has something for the inside of its entry.
+    pub fn brings_parts(&self) -> bool {
+        matches!(&self.content, Content::Call { artifacts, .. } if !artifacts.is_empty())
+    }
+
+    /// True if there is more to be said of it than the entry says.
+    pub fn adds_to(&self, record: &EntryRecord) -> bool {
+        if record.gone {
+            return false;
         }
-    }
-
-    /// If every client has its entry and nothing is to be added: their pages.
-    fn stands_everywhere(&self, run: &Run, phones: &[Phone]) -> Result<Option<Vec<Synced>>, Error> {
-        let records = run.store.entries(&self.id)?;
-        let mut synced = Vec::new();
-        for phone in phones {
-            let certain = |record: &&EntryRecord| {
-                record.phone == *phone && record.written && record.pending.is_empty()
-            };
-            let Some(record) = records
-                .iter()
-                .find(certain)
-                .filter(|record| !self.adds_to(record))
-            else {
-                return Ok(None);
-            };
-            let known = run.store.page(phone)?;
-            // The entry was written, and perhaps not the properties beside it.
-            if let Some(known) = &known
-                && (known.body == "null" || self.is_ahead_of(run, known)?)
-            {
-                return Ok(None);
-            }
-            let title = known.map_or_else(|| phone.written(), |known| known.title);
-            let page = record.page.clone();
-            synced.push(Synced {
-                phone: phone.clone(),
-                action: Action::Skipped,
-                page,
-                client_name: title,
-            });
-        }
-        Ok(Some(synced))
-    }
-
-    /// True if the page's date lies before this activity, as far as the store knows the page and
-    /// its columns.
-    fn is_ahead_of(&self, run: &Run, known: &KnownPage) -> Result<bool, Error> {
-        let Some((moment, row)) = self.moment.zip(gather::page::kept_row(known)) else {
-            return Ok(false);
-        };
-        let Some(columns) = gather::table::kept_columns(run)? else {
-            return Ok(true);
-        };
-        let layout = Layout {
-            columns: &columns,
-            names: &run.settings.columns,
-        };
-        Ok(plan::is_behind(&row, moment, &layout))
-    }
-
-    fn adds_to(&self, record: &EntryRecord) -> bool {
         let Content::Call { artifacts, .. } = &self.content else {
             return false;
         };
@@ -211,6 +147,9 @@ impl Activity<'_> {
         else {
             return false;
         };
+        if record.gone {
+            return false;
+        }
         let stands = entry::unfinished_outcome(&record.line);
         let outcome = facts.outcome(context.direction());
         stands.is_some_and(|stands| outcome.says_more_than(&stands))
@@ -246,4 +185,12 @@ impl Activity<'_> {
             zone: run.settings.zone.clone(),
         }
     }
+}
+
+/// Quo's clock may be ahead of Notion's: a minute less, and whole minutes, as Notion counts.
+fn minute_before(at: Timestamp) -> Timestamp {
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+    table::floor_to_minute(at)
+        .saturating_sub(MINUTE)
+        .unwrap_or(at)
 }

@@ -3,31 +3,28 @@
 //! A write is never repeated blindly. Where its outcome is unknown the caller gathers again, which
 //! looks, and plans what is still missing.
 
+mod record;
 mod rejection;
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
 use serde_json::Value as Json;
 
 use crate::domain::block::Block;
-use crate::domain::call::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, PageId};
 use crate::domain::outcome::Warning;
-use crate::domain::phone::Phone;
 use crate::domain::step::{NewEntry, Part, Step};
 use crate::domain::table::Property;
-use crate::http;
 use crate::notion::blocks::EntryBlocks;
 use crate::notion::page::ReadRow;
-use crate::notion::{self, blocks, database};
-use crate::store::{EntryRecord, KnownPage};
+use crate::notion::{self, blocks};
+use crate::store::{Carries, EntryRecord};
 use crate::text;
 use crate::time::both;
 
 use self::rejection::Sent;
+use super::facts::Facts;
 use super::gather;
-use super::gather::entry::{self, EntryStanding};
 use super::gather::table::ClientsTable;
 use super::plan::ClientPlan;
 use super::{Error, Run};
@@ -47,6 +44,8 @@ pub enum Stop {
     /// What the plan was made from is no longer so, or a write's outcome is unknown: gather and
     /// plan again.
     Again(Box<Error>),
+    /// As much as this plan could hold is done: gather and plan the rest.
+    Onward(&'static str),
     /// It cannot go on.
     Fatal(Box<Error>),
 }
@@ -61,15 +60,18 @@ impl<E: Into<Error>> From<E> for Stop {
 pub fn client(
     run: &Run,
     table: &ClientsTable,
-    phone: &Phone,
+    facts: &Facts,
     plan: &ClientPlan,
 ) -> Result<Applied, Stop> {
     let mut writer = Writer {
         run,
         table,
-        phone,
+        facts,
         title: &plan.title,
-        applied: Applied::default(),
+        applied: Applied {
+            page: facts.page.id().cloned(),
+            warnings: Vec::new(),
+        },
     };
     let mut steps = plan.steps.as_slice();
     if let [
@@ -77,12 +79,13 @@ pub fn client(
         Step::AppendEntries { entries, .. },
         rest @ ..,
     ] = steps
+        && plan.is_fresh
     {
         writer.update_and_append(page, properties, entries)?;
         steps = rest;
     }
     for step in steps {
-        log::debug!("{phone}: {}", step.name());
+        log::debug!("{}: {}", facts.phone, step.name());
         match step {
             Step::CreatePage {
                 properties,
@@ -135,7 +138,7 @@ fn heads(rendered: &[Rendered]) -> Vec<Vec<Json>> {
 struct Writer<'a> {
     run: &'a Run<'a>,
     table: &'a ClientsTable,
-    phone: &'a Phone,
+    facts: &'a Facts,
     title: &'a str,
     applied: Applied,
 }
@@ -143,11 +146,9 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn create(&mut self, properties: &[Property], entries: &[NewEntry]) -> Result<(), Stop> {
         let rendered = render(entries);
-        self.run
-            .store
-            .intend(None, &self.records(&rendered, None))?;
         let mut groups = heads(&rendered).into_iter();
         let first = groups.next().unwrap_or_default();
+        let (with_page, after) = rendered.split_at(first.len());
         let essential = [self.table.phones[0].id.as_str(), "title"];
         let (notion, deadline) = (self.run.notion, self.run.deadline);
         let create = |made: Option<&(PageId, Option<ReadRow>)>, properties: &[Property]| match made
@@ -160,30 +161,33 @@ impl Writer<'_> {
                 notion.update_page(page, properties, deadline)?,
             )),
         };
+        let write = self.stamp(None, Carries::Entries, with_page)?;
         let sent = rejection::without_refused(properties, &essential, create);
-        let Sent { answer, warnings } = self.judged(sent)?;
+        let Sent { answer, warnings } = self.judged(write, sent)?;
         let Some((page, body)) = answer else {
             let what = "a page of nothing cannot be made".to_owned();
             return Err(Stop::Again(Box::new(Error::Unsettled(what))));
         };
         self.refused(warnings)?;
-        self.remember(&page, body.as_ref())?;
-        let (with_page, after) = rendered.split_at(first.len());
-        self.done(with_page, &page, Vec::new())?;
+        self.applied.page = Some(page.clone());
+        let records = Self::written(with_page, &page, &[]);
+        self.learn(write, Some(&self.known(&page, body.as_ref())), &records)?;
         self.append_groups(&page, after, groups)?;
-        self.finish_all(&rendered)
+        if with_page.iter().all(|entry| entry.blocks.rest.is_empty()) {
+            return self.finish_all(after, &[]);
+        }
+        // Where its entries are the answer does not say.
+        Err(Stop::Onward("the page is made"))
     }
 
+    /// Writes values, and looks in the answer whether the page is still the client's.
     fn update(&mut self, page: &PageId, properties: &[Property]) -> Result<(), Stop> {
-        self.run
-            .store
-            .intend(Some((self.phone, &self.uncertain(page))), &[])?;
-        self.applied.page = Some(page.clone());
+        let write = self.stamp(Some(page), Carries::Values, &[])?;
         let (notion, deadline) = (self.run.notion, self.run.deadline);
         let update =
             |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
         let sent = rejection::without_refused(properties, &[], update);
-        self.updated(page, sent)
+        self.updated(write, page, sent)
     }
 
     /// Two requests side by side: neither needs the other's answer.
@@ -193,94 +197,92 @@ impl Writer<'_> {
         properties: &[Property],
         entries: &[NewEntry],
     ) -> Result<(), Stop> {
-        self.applied.page = Some(page.clone());
         let rendered = render(entries);
-        let intended = self.records(&rendered, Some(page));
-        self.run
-            .store
-            .intend(Some((self.phone, &self.uncertain(page))), &intended)?;
         let (notion, deadline) = (self.run.notion, self.run.deadline);
         let update =
             |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
+        let write = self.stamp(Some(page), Carries::Values, &[])?;
         let writing = || rejection::without_refused(properties, &[], update);
-        let (sent, appended) = both(writing, || self.append_intended(page, &rendered));
+        let (sent, appended) = both(writing, || self.append_all(page, &rendered));
         // What came of the one is recorded although the other failed.
-        let updated = self.updated(page, sent);
+        let updated = self.updated(write, page, sent);
         appended.and(updated)
     }
 
     /// Records what came of an update.
     fn updated(
         &mut self,
+        write: i64,
         page: &PageId,
         sent: notion::Result<Sent<Option<ReadRow>>>,
     ) -> Result<(), Stop> {
-        let sent = self.judged(sent)?;
+        if sent.is_err() {
+            // Whatever it was, the next event is to see what stands there.
+            self.save(Some(&self.known(page, None)), &[])?;
+        }
+        let sent = self.judged(write, sent)?;
         self.refused(sent.warnings)?;
-        match sent.answer.flatten() {
-            Some(body) => self.remember(page, Some(&body)),
-            None => Ok(()),
+        let read = sent.answer.flatten();
+        self.learn(write, Some(&self.known(page, read.as_ref())), &[])?;
+        let columns = &self.table.phones;
+        let is_theirs =
+            |read: &ReadRow| !read.row.trashed && read.row.holds(&self.facts.phone, columns);
+        match read {
+            Some(read) if !is_theirs(&read) => {
+                self.forget_page()?;
+                let what = format!("{page} is no longer the client's page");
+                Err(Stop::Again(Box::new(Error::Unsettled(what))))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
     fn append(&mut self, page: &PageId, entries: &[NewEntry]) -> Result<(), Stop> {
-        self.applied.page = Some(page.clone());
-        let rendered = render(entries);
-        self.run
-            .store
-            .intend(None, &self.records(&rendered, Some(page)))?;
-        self.append_intended(page, &rendered)
+        self.append_all(page, &render(entries))
     }
 
-    fn append_intended(&mut self, page: &PageId, rendered: &[Rendered]) -> Result<(), Stop> {
-        self.append_groups(page, rendered, heads(rendered).into_iter())?;
-        self.finish_all(rendered)
+    fn append_all(&mut self, page: &PageId, rendered: &[Rendered]) -> Result<(), Stop> {
+        let ids = self.append_groups(page, rendered, heads(rendered).into_iter())?;
+        self.finish_all(rendered, &ids)
     }
 
-    /// Appends entries, dealt out to requests, to the end of the page.
+    /// Appends entries, dealt out to requests, to the end of the page. Returns their blocks.
     fn append_groups(
         &mut self,
         page: &PageId,
         mut entries: &[Rendered],
         groups: impl Iterator<Item = Vec<Json>>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Vec<BlockId>, Stop> {
+        let mut all = Vec::new();
         for group in groups {
+            let (these, after) = entries.split_at(group.len());
+            let write = self.stamp(Some(page), Carries::Entries, these)?;
             let sent = rejection::with_links_or_without(&group, group.len(), |group| {
                 let notion = self.run.notion;
                 notion.append(&page.as_block(), group, self.run.deadline)
             });
-            let ids = self.judged(sent)?;
-            let (sent, after) = entries.split_at(group.len());
-            self.done(sent, page, ids)?;
+            let ids = self.judged(write, sent)?;
+            self.learn(write, None, &Self::written(these, page, &ids))?;
+            all.extend(ids);
             entries = after;
         }
-        Ok(())
+        Ok(all)
     }
 
-    /// Appends what did not fit into the requests that wrote the entries.
-    fn finish_all(&mut self, rendered: &[Rendered]) -> Result<(), Stop> {
-        for entry in rendered
-            .iter()
-            .filter(|entry| !entry.blocks.rest.is_empty())
-        {
-            let Some(record) = self.record(&entry.new.activity)? else {
+    /// Appends what did not fit into the requests that wrote the entries, whose blocks are these.
+    fn finish_all(&mut self, rendered: &[Rendered], blocks: &[BlockId]) -> Result<(), Stop> {
+        for (place, entry) in rendered.iter().enumerate() {
+            if entry.blocks.rest.is_empty() {
+                continue;
+            }
+            let Some(block) = blocks.get(place) else {
+                return Err(Stop::Onward("the entry is written"));
+            };
+            let page = self.applied.page.clone();
+            let Some(record) = page.map(|page| Self::record(entry, &page, Some(block))) else {
                 continue;
             };
-            let located = entry::locate(
-                self.run,
-                EntryStanding {
-                    record,
-                    inside: Vec::new(),
-                },
-            )?;
-            let Some(block) = located.and_then(|standing| standing.record.block) else {
-                let what = format!("the entry of {} is not on its page", entry.new.activity);
-                return Err(Stop::Again(Box::new(Error::Unsettled(what))));
-            };
-            for group in &entry.blocks.rest {
-                self.judged(self.append_inside(&block, group))?;
-            }
-            self.settled(&entry.new.activity, &entry.new.parts)?;
+            self.append_inside(record, &entry.blocks.rest)?;
         }
         Ok(())
     }
@@ -292,136 +294,74 @@ impl Writer<'_> {
         parts: &[Part],
         present: &[String],
     ) -> Result<(), Stop> {
-        let Some(mut record) = self.record(activity)? else {
+        let Some(fact) = self.facts.entries.get(activity) else {
             return Ok(());
         };
-        self.applied.page.clone_from(&record.page);
-        record.pending.extend(parts.iter().map(|part| part.kind));
-        self.run.store.intend(None, &[record])?;
+        let mut record = fact.record.clone();
+        record.block = Some(block.clone());
+        record.begun.extend(parts.iter().map(|part| part.kind));
         let missing = blocks::without(parts.iter().flat_map(blocks::part).collect(), present);
-        for group in blocks::groups(missing) {
-            let sent = self.append_inside(block, &group);
-            self.entry_judged(sent, activity)?;
-        }
-        self.settled(activity, parts)
+        self.append_inside(record, &blocks::groups(missing))
     }
 
-    /// Appends to the inside of an entry.
-    fn append_inside(&self, entry: &BlockId, blocks: &[Json]) -> notion::Result<Vec<BlockId>> {
-        rejection::with_links_or_without(blocks, 1, |blocks| {
-            self.run.notion.append(entry, blocks, self.run.deadline)
-        })
+    /// Appends to the inside of an entry, group by group; with the last one it is whole.
+    fn append_inside(&self, mut record: EntryRecord, groups: &[Vec<Json>]) -> Result<(), Stop> {
+        let Some(block) = record.block.clone() else {
+            return Ok(());
+        };
+        let whole = |record: &EntryRecord| EntryRecord {
+            artifacts: record.artifacts.union(&record.begun).copied().collect(),
+            begun: BTreeSet::new(),
+            ..record.clone()
+        };
+        if groups.is_empty() {
+            return self.save(None, &[whole(&record)]);
+        }
+        for (place, group) in groups.iter().enumerate() {
+            let activities = [record.activity.clone()];
+            let write = self.stamp_for(Some(&record.page), Carries::Parts, &activities)?;
+            let sent = rejection::with_links_or_without(group, 1, |blocks| {
+                self.run.notion.append(&block, blocks, self.run.deadline)
+            });
+            self.entry_judged(write, sent, &record)?;
+            if place + 1 == groups.len() {
+                record = whole(&record);
+            }
+            self.learn(write, None, std::slice::from_ref(&record))?;
+        }
+        Ok(())
     }
 
     fn reword(&mut self, block: &BlockId, activity: &ActivityId, line: &Block) -> Result<(), Stop> {
-        let Some(record) = self.record(activity)? else {
+        let Some(fact) = self.facts.entries.get(activity) else {
             return Ok(());
         };
-        self.applied.page.clone_from(&record.page);
-        // The intent: until the answer is there, the line has to be looked at.
-        self.run.store.intend(
-            None,
-            &[EntryRecord {
-                block: None,
-                ..record.clone()
-            }],
-        )?;
-        let sent = self.run.notion.reword(block, line, self.run.deadline);
-        self.entry_judged(sent, activity)?;
-        self.save(&EntryRecord {
+        let record = EntryRecord {
             line: text::first_line(&line.plain()).to_owned(),
             block: Some(block.clone()),
-            ..record
-        })
-    }
-
-    /// Entries as they are intended.
-    fn records(&self, rendered: &[Rendered], page: Option<&PageId>) -> Vec<EntryRecord> {
-        rendered
-            .iter()
-            .map(|entry| self.entry_record(entry, page, None))
-            .collect()
-    }
-
-    /// The page while its values are being written: until the answer is there, only its id is
-    /// certain.
-    fn uncertain(&self, page: &PageId) -> KnownPage {
-        KnownPage {
-            id: page.clone(),
-            title: self.title.to_owned(),
-            body: "null".into(),
-        }
-    }
-
-    /// Records entries as written; what of them is still to be appended stays pending.
-    fn done(&self, entries: &[Rendered], page: &PageId, ids: Vec<BlockId>) -> Result<(), Stop> {
-        let ids = ids.into_iter().map(Some).chain(std::iter::repeat(None));
-        let record = |(entry, id)| EntryRecord {
-            written: true,
-            ..self.entry_record(entry, Some(page), id)
+            ..fact.record.clone()
         };
-        let records: Vec<EntryRecord> = entries.iter().zip(ids).map(record).collect();
-        Ok(self.run.store.save_entries(&records)?)
-    }
-
-    /// Records that these parts of an entry are there. What another event left pending stays so.
-    fn settled(&self, activity: &ActivityId, parts: &[Part]) -> Result<(), Stop> {
-        let Some(mut record) = self.record(activity)? else {
-            return Ok(());
-        };
-        for part in parts {
-            record.pending.remove(&part.kind);
-            record.artifacts.insert(part.kind);
-        }
-        self.save(&record)
-    }
-
-    fn save(&self, record: &EntryRecord) -> Result<(), Stop> {
-        Ok(self.run.store.save_entries(std::slice::from_ref(record))?)
-    }
-
-    fn entry_record(
-        &self,
-        entry: &Rendered,
-        page: Option<&PageId>,
-        block: Option<BlockId>,
-    ) -> EntryRecord {
-        let kinds: BTreeSet<ArtifactKind> = entry.new.parts.iter().map(|part| part.kind).collect();
-        let whole = entry.blocks.rest.is_empty();
-        let (artifacts, pending) = if whole {
-            (kinds, BTreeSet::new())
-        } else {
-            (BTreeSet::new(), kinds)
-        };
-        EntryRecord {
-            activity: entry.new.activity.clone(),
-            phone: self.phone.clone(),
-            page: page.cloned(),
-            block,
-            line: text::first_line(&entry.new.block.plain()).to_owned(),
-            written: false,
+        let activities = [activity.clone()];
+        let write = self.stamp_for(Some(&record.page), Carries::Values, &activities)?;
+        let sent = self.run.notion.reword(block, line, self.run.deadline);
+        self.entry_judged(write, sent, &record)?;
+        // What was put inside meanwhile is known by now.
+        let kept = self
+            .run
+            .store
+            .entries(self.run.clients_database, activity)?;
+        let inside = kept.into_iter().map(|kept| kept.entry);
+        let now = inside.into_iter().find(|kept| kept.page == record.page);
+        let (artifacts, begun) = now.map_or_else(
+            || (record.artifacts.clone(), record.begun.clone()),
+            |now| (now.artifacts, now.begun),
+        );
+        let record = EntryRecord {
             artifacts,
-            pending,
-            age: SignedDuration::ZERO,
-        }
-    }
-
-    fn record(&self, activity: &ActivityId) -> Result<Option<EntryRecord>, Stop> {
-        let records = self.run.store.entries(activity)?;
-        Ok(records
-            .into_iter()
-            .find(|record| record.phone == *self.phone))
-    }
-
-    /// Keeps the page as Notion gave it; without that only the id, so that it is read next time.
-    fn remember(&mut self, id: &PageId, read: Option<&ReadRow>) -> Result<(), Stop> {
-        self.applied.page = Some(id.clone());
-        if let Some(ReadRow { row, text }) = read {
-            gather::page::save(self.run, self.phone, row, text)?;
-        } else {
-            self.run.store.save_page(self.phone, &self.uncertain(id))?;
-        }
-        Ok(())
+            begun,
+            ..record
+        };
+        self.learn(write, None, &[record])
     }
 
     /// Notes what Notion did not take: the user may have changed the columns, so they are read anew
@@ -433,39 +373,4 @@ impl Writer<'_> {
         self.applied.warnings.extend(warnings);
         Ok(())
     }
-
-    /// Tells what an error of a write to the page means for the plan.
-    fn judged<T>(&self, sent: notion::Result<T>) -> Result<T, Stop> {
-        let err = match sent {
-            Ok(value) => return Ok(value),
-            Err(err) => err,
-        };
-        let page_gone =
-            err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed);
-        if page_gone {
-            self.run.store.forget_page(self.phone)?;
-        } else if err.refusal(400).is_some_and(database::has_several_sources) {
-            gather::table::forget(self.run)?;
-        } else if !is_unknown(&err) {
-            return Err(err.into());
-        }
-        Err(Stop::Again(Box::new(err.into())))
-    }
-
-    /// The same for a write into an entry, whose block may be gone although the page is there.
-    fn entry_judged<T>(&self, sent: notion::Result<T>, activity: &ActivityId) -> Result<T, Stop> {
-        let gone = |err: &notion::Error| {
-            err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed)
-        };
-        let is_gone = sent.as_ref().err().is_some_and(gone);
-        if let Some(record) = self.record(activity)?.filter(|_| is_gone) {
-            self.save(&record.lost())?;
-        }
-        self.judged(sent)
-    }
-}
-
-/// True when it is not known whether Notion saved the write.
-fn is_unknown(err: &notion::Error) -> bool {
-    matches!(err, notion::Error::Http(http::Error::Unknown { .. }))
 }

@@ -14,7 +14,9 @@ use crate::time::side_by_side;
 
 use super::activity::Activity;
 use super::apply::{self, Stop};
+use super::duplicate;
 use super::facts::{Draft, Facts, PageFact};
+use super::gather::page::PageSearch;
 use super::gather::table::{self, ClientsTable};
 use super::gather::{self, Audience};
 use super::plan::{self, ClientPlan, Layout};
@@ -23,7 +25,9 @@ use crate::domain::choice::NewPages;
 
 /// Most clients whose pages are written at once.
 const AT_ONCE: usize = 4;
-/// Most times that one client's plan is made, because something turned out different.
+/// Most times that one client's plan is made all in all; each goes on where the last one ended.
+const ROUNDS: usize = 10;
+/// Most times that it is made because something turned out different.
 const ATTEMPTS: usize = 3;
 
 /// Something to be put onto clients' pages.
@@ -92,11 +96,12 @@ impl Task<'_> {
         Audience {
             phones: &self.phones,
             contacts: &self.contacts,
+            activity: self.activity.as_ref(),
         }
     }
 
     fn concerns(&self, phone: &Phone) -> bool {
-        self.failure.is_none() && self.phones.contains(phone)
+        self.failure.is_none() && self.skipped.is_none() && self.phones.contains(phone)
     }
 }
 
@@ -129,8 +134,19 @@ fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), 
     let _one_writer_per_client = held.ok_or_else(|| {
         Error::Unsettled("another process is still writing to the client's page".into())
     })?;
+    if !run.settings.dry_run {
+        duplicate::skip(run, tasks)?;
+    }
+    let phones: Vec<Phone> = phones
+        .iter()
+        .filter(|phone| tasks.iter().any(|task| task.concerns(phone)))
+        .cloned()
+        .collect();
+    if phones.is_empty() {
+        return Ok(());
+    }
     let mut notes = Notes::default();
-    let gathered = gather_all(run, phones, tasks, &mut notes);
+    let gathered = gather_all(run, &phones, tasks, &mut notes);
     for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
         task.notes.warnings.extend(notes.warnings.iter().cloned());
         task.notes.alarms.append(&mut notes.alarms);
@@ -184,7 +200,7 @@ fn gather_all(
 ) -> Result<(ClientsTable, Vec<Result<Facts, Error>>), Error> {
     let audiences: Vec<Audience> = tasks
         .iter()
-        .filter(|task| task.failure.is_none())
+        .filter(|task| task.failure.is_none() && task.skipped.is_none())
         .map(Task::audience)
         .collect();
     let clients_table = table::gather(run)?;
@@ -314,7 +330,8 @@ impl<'a> Turn<'a> {
             self.open().for_each(|share| share.not_wanted = true);
             return Ok(());
         }
-        for attempt in 1.. {
+        let mut attempt = 1;
+        for round in 1..=ROUNDS {
             let (plan, drafts) = self.plan()?;
             let tasks = self.tasks;
             let makes_no_page = self
@@ -324,8 +341,9 @@ impl<'a> Turn<'a> {
             {
                 return Ok(());
             }
+            let before: Vec<bool> = self.shares.iter().map(|share| share.wrote).collect();
             self.count(&plan, &drafts);
-            if attempt == 1 {
+            if round == 1 {
                 self.warn(&plan.warnings);
             }
             if self.run.settings.dry_run {
@@ -333,7 +351,7 @@ impl<'a> Turn<'a> {
                 self.tell(&plan, None);
                 return Ok(());
             }
-            match apply::client(self.run, self.table, &self.facts.phone, &plan) {
+            match apply::client(self.run, self.table, &self.facts, &plan) {
                 Ok(applied) => {
                     self.warn(&applied.warnings);
                     self.tell(&plan, applied.page);
@@ -341,17 +359,48 @@ impl<'a> Turn<'a> {
                 }
                 Err(Stop::Again(why)) if attempt < ATTEMPTS && !self.run.deadline.passed() => {
                     log::warn!("{}: {why}; looking again", self.facts.phone);
+                    attempt += 1;
+                    if !why.is_unknown_outcome() {
+                        let shares = self.shares.iter_mut().zip(before);
+                        shares.for_each(|(share, wrote)| share.wrote = wrote);
+                    }
                     self.reread()?;
-                    self.was_there &= self.facts.page != PageFact::Absent;
+                }
+                Err(Stop::Onward(what)) => {
+                    log::debug!("{}: {what}; going on there", self.facts.phone);
+                    self.look_again(false)?;
                 }
                 Err(Stop::Again(why) | Stop::Fatal(why)) => return Err(*why),
             }
         }
-        unreachable!("the last attempt returns")
+        let what = format!("the page of {} does not come to rest", self.facts.phone);
+        Err(Error::Unsettled(what))
     }
 
+    /// Gathers again, with the values as they are now.
     fn reread(&mut self) -> Result<(), Error> {
-        self.facts.page = gather::reread(self.run, self.table, &self.facts.phone)?;
+        self.look_again(true)
+    }
+
+    /// Gathers again; with the values as they are now, or as the store has them.
+    fn look_again(&mut self, anew: bool) -> Result<(), Error> {
+        let phone = self.facts.phone.clone();
+        let open = self.shares.iter().filter(|share| share.failure.is_none());
+        let search = PageSearch {
+            run: self.run,
+            table: self.table,
+            phone: &phone,
+            activities: open
+                .filter_map(|share| self.tasks[share.task].activity.as_ref())
+                .collect(),
+        };
+        let found = if anew {
+            search.gather_anew()?
+        } else {
+            search.gather()?
+        };
+        (self.facts.page, self.facts.entries) = (found.page, found.entries);
+        self.was_there &= self.facts.page != PageFact::Absent;
         Ok(())
     }
 
@@ -426,10 +475,7 @@ impl<'a> Turn<'a> {
     }
 
     fn tell(&mut self, plan: &ClientPlan, page: Option<PageId>) {
-        let known = match &self.facts.page {
-            PageFact::Absent => None,
-            PageFact::Known { row, .. } => Some(row.id.clone()),
-        };
+        let known = self.facts.page.id().cloned();
         let (phone, page, was_there) = (self.facts.phone.clone(), page.or(known), self.was_there);
         for (rank, share) in self.open().enumerate() {
             let action = match (was_there, rank, share.wrote) {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::domain::failure::{Failure, Hope, Kind};
-use crate::{notion, quo, store};
+use crate::{http, notion, quo, store};
 
 /// Why an event could not be put into Notion.
 #[derive(Debug)]
@@ -26,6 +26,16 @@ pub enum Error {
     NoColumn(String),
     /// A write whose outcome is not known, also after looking.
     Unsettled(String),
+}
+
+impl Error {
+    /// True for a write of which nobody knows whether it was done.
+    pub fn is_unknown_outcome(&self) -> bool {
+        matches!(
+            self,
+            Self::Notion(notion::Error::Http(http::Error::Unknown { .. }))
+        )
+    }
 }
 
 impl fmt::Display for Error {

@@ -1,10 +1,12 @@
 //! What the plan is made from: facts about a client, and what an event wants to put on the client's
 //! page.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::domain::block::Block;
-use crate::domain::id::ActivityId;
+use crate::domain::id::{ActivityId, PageId};
 use crate::domain::outcome::Warning;
 use crate::domain::phone::Phone;
 use crate::domain::profile::Profile;
@@ -24,6 +26,8 @@ pub struct Facts {
     pub all_contacts_seen: bool,
     /// What Notion has.
     pub page: PageFact,
+    /// What stands there, or has stood there, of the activities that are to be written.
+    pub entries: BTreeMap<ActivityId, EntryFact>,
     /// What a person may want to know about the page.
     pub warnings: Vec<Warning>,
 }
@@ -39,7 +43,29 @@ pub enum PageFact {
         row: Row,
         /// False when the values come from the store, and a person may have edited them meanwhile.
         fresh: bool,
+        /// From that minute on all entries on it are known; `None`: all of them are.
+        complete_since: Option<Timestamp>,
     },
+}
+
+impl PageFact {
+    /// The page, if there is one.
+    pub fn id(&self) -> Option<&PageId> {
+        match self {
+            Self::Absent => None,
+            Self::Known { row, .. } => Some(&row.id),
+        }
+    }
+}
+
+/// An entry that stands on a page, or has stood there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryFact {
+    /// What is known of it.
+    pub record: EntryRecord,
+    /// Texts of the blocks inside, where they had to be looked at because an artifact may be there
+    /// in part.
+    pub inside: Vec<String>,
 }
 
 /// When an activity was, for the column that shows it.
@@ -62,11 +88,8 @@ pub struct Draft {
     pub block: Option<Block>,
     /// Its artifacts.
     pub parts: Vec<Part>,
-    /// The entry that is there already.
-    pub existing: Option<EntryRecord>,
-    /// Texts of the blocks inside it, where they had to be looked at because an artifact may be
-    /// there in part.
-    pub inside: Vec<String>,
+    /// The entry that is there already, or was.
+    pub existing: Option<EntryFact>,
     /// True when the line that is there is to be replaced by `block`.
     pub reword: bool,
 }
@@ -75,9 +98,8 @@ impl Draft {
     /// Artifacts that the entry does not hold yet.
     pub fn missing_parts(&self) -> Vec<Part> {
         let has = |part: &&Part| {
-            self.existing
-                .as_ref()
-                .is_some_and(|entry| entry.artifacts.contains(&part.kind))
+            let existing = self.existing.as_ref().map(|entry| &entry.record);
+            existing.is_some_and(|entry| entry.gone || entry.artifacts.contains(&part.kind))
         };
         self.parts
             .iter()

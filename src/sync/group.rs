@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::context::Context;
 use crate::domain::event::Subject;
-use crate::domain::id::ActivityId;
+use crate::domain::id::{ActivityId, DatabaseId};
 use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
 use crate::store::Store;
@@ -30,11 +30,18 @@ enum Common {
 
 /// Sorts events into groups, by their places: the groups in the order of their first events, and
 /// the events of each in their order.
-pub fn groups(store: &Store, works: &[Work]) -> Result<Vec<Vec<usize>>, Error> {
+pub fn groups(
+    store: &Store,
+    database: &DatabaseId,
+    works: &[Work],
+) -> Result<Vec<Vec<usize>>, Error> {
     let workspace = workspace::kept(store)?.unwrap_or_default();
     let mut groups: Vec<(BTreeSet<Common>, Vec<usize>)> = Vec::new();
     for (place, work) in works.iter().enumerate() {
-        let own = keys(store, work, &workspace)?;
+        let own = match subject(work) {
+            Some((activity, context)) => keys(store, database, activity, &workspace, context)?,
+            None => BTreeSet::new(),
+        };
         // All groups that it has something in common with become one.
         let related: Vec<_> = groups
             .extract_if(.., |(keys, _)| !keys.is_disjoint(&own))
@@ -55,21 +62,29 @@ pub fn groups(store: &Store, works: &[Work]) -> Result<Vec<Vec<usize>>, Error> {
     Ok(parts)
 }
 
-fn keys(store: &Store, work: &Work, workspace: &Workspace) -> Result<BTreeSet<Common>, Error> {
-    let (activity, context): (&ActivityId, Option<&Context>) = match work {
-        Work::FollowUp(follow_up) => (&follow_up.activity, None),
+/// The activity, and what is told of its circumstances; `None` for what has no client's entry.
+fn subject(work: &Work) -> Option<(&ActivityId, Option<&Context>)> {
+    match work {
+        Work::FollowUp(follow_up) => Some((&follow_up.activity, None)),
         Work::Event(event) => match &event.subject {
-            Subject::Call(news) => (&news.context.id, Some(&news.context)),
-            Subject::Message(message) => (&message.context.id, Some(&message.context)),
-            Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => {
-                return Ok(BTreeSet::new());
-            }
+            Subject::Call(news) => Some((&news.context.id, Some(&news.context))),
+            Subject::Message(message) => Some((&message.context.id, Some(&message.context))),
+            Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => None,
         },
-    };
+    }
+}
+
+fn keys(
+    store: &Store,
+    database: &DatabaseId,
+    activity: &ActivityId,
+    workspace: &Workspace,
+    context: Option<&Context>,
+) -> Result<BTreeSet<Common>, Error> {
     let named = context.map_or_else(Vec::new, |context| named(context, workspace));
     let clients = match named {
         named if named.is_empty() => store
-            .entries(activity)?
+            .entries(database, activity)?
             .into_iter()
             .map(|record| record.phone)
             .collect(),

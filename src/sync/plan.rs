@@ -24,9 +24,11 @@ pub struct ClientPlan {
     pub warnings: Vec<Warning>,
     /// Title of the page when all is done.
     pub title: String,
-    /// True when properties are filled from values that may be out of date: read the page and plan
-    /// again.
+    /// True when properties are filled from values that may be out of date, or something would be
+    /// appended to a page that is perhaps no longer the client's: read the page and plan again.
     pub needs_fresh_page: bool,
+    /// True when the page was read for this plan.
+    pub is_fresh: bool,
 }
 
 /// What the plan needs to know of the user's table.
@@ -45,20 +47,8 @@ pub fn client(facts: &Facts, drafts: &[Draft], layout: &Layout) -> ClientPlan {
     };
     match &facts.page {
         PageFact::Absent => planner.new_page(facts, drafts),
-        PageFact::Known { row, fresh } => planner.known_page(row, *fresh, facts, drafts),
+        PageFact::Known { row, fresh, .. } => planner.known_page(row, *fresh, facts, drafts),
     }
-}
-
-/// True if a date on the page lies before `moment`, which is to be there: the write that would have
-/// moved it was lost. A date that is not there at all may have been taken away by a person.
-pub fn is_behind(row: &Row, moment: Moment, layout: &Layout) -> bool {
-    let (name, time) = layout.dated(moment);
-    let cell = layout
-        .columns
-        .find(name)
-        .and_then(|column| row.cell(column));
-    cell.and_then(|cell| cell.date)
-        .is_some_and(|date| date < table::floor_to_minute(time))
 }
 
 impl Layout<'_> {
@@ -117,6 +107,7 @@ impl<'a> Planner<'a> {
             warnings: std::mem::take(&mut self.warnings),
             title,
             needs_fresh_page: false,
+            is_fresh: true,
         }
     }
 
@@ -140,13 +131,15 @@ impl<'a> Planner<'a> {
         }
         let page = row.id.clone();
         let mut steps = Vec::new();
-        if !fills.is_empty() {
+        let updates = !fills.is_empty();
+        if updates {
             steps.push(Step::UpdatePage {
                 page: page.clone(),
                 properties: fills,
             });
         }
         let entries: Vec<_> = drafts.iter().filter_map(Draft::new_entry).collect();
+        let is_blind = !entries.is_empty() && !updates;
         if !entries.is_empty() {
             steps.push(Step::AppendEntries { page, entries });
         }
@@ -156,7 +149,8 @@ impl<'a> Planner<'a> {
             steps,
             warnings,
             title,
-            needs_fresh_page: filled && !fresh,
+            needs_fresh_page: (filled || is_blind) && !fresh,
+            is_fresh: fresh,
         }
     }
 
@@ -331,18 +325,20 @@ fn title_is_empty(row: &Row, facts: &Facts) -> bool {
 
 /// Steps for an entry that is there already.
 fn late(draft: &Draft) -> Vec<Step> {
-    let Some(block) = draft
-        .existing
-        .as_ref()
-        .and_then(|entry| entry.block.clone())
-    else {
+    let Some(existing) = &draft.existing else {
+        return Vec::new();
+    };
+    let Some(block) = existing.record.block.clone() else {
         return Vec::new();
     };
     let mut steps = Vec::new();
     let parts = draft.missing_parts();
     if !parts.is_empty() {
-        let (entry, activity, present) =
-            (block.clone(), draft.activity.clone(), draft.inside.clone());
+        let (entry, activity, present) = (
+            block.clone(),
+            draft.activity.clone(),
+            existing.inside.clone(),
+        );
         steps.push(Step::Enrich {
             entry,
             activity,

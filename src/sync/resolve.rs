@@ -14,7 +14,7 @@ use crate::domain::outcome::{Notes, Reason, Warning, WarningCode};
 use crate::domain::parties::{Began, Direction};
 use crate::domain::phone::Phone;
 use crate::quo::{self, words::Availability};
-use crate::store::EntryRecord;
+use crate::store::ClientEntry;
 
 use super::activity::{Activity, Content};
 use super::client::Task;
@@ -28,7 +28,9 @@ pub fn call<'a>(
     update: Cow<'a, CallUpdate>,
     task: &mut Task<'a>,
 ) -> Result<(), Error> {
-    let records = run.store.entries(&update.context.id)?;
+    let records = run
+        .store
+        .entries(run.clients_database, &update.context.id)?;
     let mut scene = Scene::of(run, update.context.clone(), &mut task.notes)?;
     let need = need(&update, &records, &scene);
     let is_itself = update.facts.is_some();
@@ -46,7 +48,7 @@ pub fn call<'a>(
         &update,
         fetched.as_ref(),
         &scene.context,
-        is_unwritten(&records),
+        is_unwritten(&records, &scene),
     );
     if update.facts.is_some() && scene.context.direction().is_none() {
         scene.cast = scene.cast.and(Err(Untold::Direction));
@@ -70,6 +72,7 @@ pub fn call<'a>(
     let contacts = context.contacts.clone();
     let activity = Activity {
         id: context.id.clone(),
+        at,
         moment: at.filter(|_| facts.is_some()).map(Moment::Call),
         content: Content::Call {
             line: facts.map(|facts| (context, facts)),
@@ -78,7 +81,8 @@ pub fn call<'a>(
         members: Vec::new(),
         workspace,
     };
-    activity.put(run, phones, contacts, task)
+    activity.put(phones, contacts, task);
+    Ok(())
 }
 
 /// A message for its clients' pages.
@@ -112,6 +116,7 @@ pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) ->
     let (at, contacts) = (context.when(), context.contacts.clone());
     let activity = Activity {
         id: context.id.clone(),
+        at,
         moment: at.map(Moment::Message),
         content: Content::Message(if message.context == context {
             message
@@ -124,7 +129,8 @@ pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) ->
         members: cast.map(|cast| cast.members).unwrap_or_default(),
         workspace,
     };
-    activity.put(run, phones, contacts, task)
+    activity.put(phones, contacts, task);
+    Ok(())
 }
 
 /// Asks Quo for an artifact that no delivery announces. `None` if there is none.
@@ -195,7 +201,7 @@ impl Scene {
             return Ok(false);
         }
         for phone in &cast.clients {
-            if run.store.page(phone)?.is_none() {
+            if run.store.page(run.clients_database, phone)?.is_none() {
                 return Ok(true);
             }
         }
@@ -207,7 +213,7 @@ impl Scene {
     fn clients(
         &self,
         run: &Run,
-        records: &[EntryRecord],
+        records: &[ClientEntry],
         task: &mut Task,
     ) -> Result<Option<Vec<Phone>>, Error> {
         let choice = &run.settings.choice;
@@ -266,14 +272,17 @@ enum Need {
     Nothing,
 }
 
-fn is_unwritten(records: &[EntryRecord]) -> bool {
-    records.is_empty() || records.iter().any(|record| !record.written)
+/// True if somebody of those who took part has no entry of it.
+fn is_unwritten(records: &[ClientEntry], scene: &Scene) -> bool {
+    let Ok(cast) = &scene.cast else {
+        return records.is_empty();
+    };
+    let has_one = |phone: &Phone| records.iter().any(|record| record.phone == *phone);
+    records.is_empty() || !cast.clients.iter().all(has_one)
 }
 
-/// An entry that is only intended, or lost, says nothing: its call has to be known as if it were
-/// new.
-fn need(update: &CallUpdate, records: &[EntryRecord], scene: &Scene) -> Need {
-    let unwritten = is_unwritten(records);
+fn need(update: &CallUpdate, records: &[ClientEntry], scene: &Scene) -> Need {
+    let unwritten = is_unwritten(records, scene);
     let untold = scene.is_untold(update.facts.is_some());
     if update.context.id.is_local() {
         Need::Nothing
@@ -288,17 +297,18 @@ fn need(update: &CallUpdate, records: &[EntryRecord], scene: &Scene) -> Need {
     }
 }
 
-fn may_learn_more(update: &CallUpdate, records: &[EntryRecord], scene: &Scene) -> bool {
+fn may_learn_more(update: &CallUpdate, records: &[ClientEntry], scene: &Scene) -> bool {
     let direction = scene.context.direction();
     let told = update.facts.as_ref().map(|facts| facts.outcome(direction));
     let names_nobody =
         direction == Some(Direction::Incoming) && told == Some(CallOutcome::Answered(None));
     let left_message = brings_voicemail(update);
-    let stands_unfinished = |record: &EntryRecord| match entry::unfinished_outcome(&record.line) {
-        Some(CallOutcome::Missed) => left_message,
-        Some(_) => true,
-        None => false,
-    };
+    let stands_unfinished =
+        |record: &ClientEntry| match entry::unfinished_outcome(&record.entry.line) {
+            Some(CallOutcome::Missed) => left_message,
+            Some(_) => true,
+            None => false,
+        };
     names_nobody || records.iter().any(stands_unfinished)
 }
 

@@ -168,8 +168,6 @@ fn forget_page(user: &User) {
     let path = user.path(".tmp/quotion.db");
     if path.exists() {
         let store = Connection::open(path).expect("the store");
-        store
-            .execute("DELETE FROM canvas_cache", [])
-            .expect("rows go");
+        store.execute("DELETE FROM page_keys", []).expect("rows go");
     }
 }

@@ -174,7 +174,7 @@ fn half_written(events: &[Json]) -> User {
     let (path, wanted) = (user.path(".tmp/quotion.db"), events.len().to_string());
     let noted = move || {
         let store = rusqlite::Connection::open(&path).expect("the store");
-        let sql = "SELECT count(*) - 1 || '' FROM entries WHERE state = 'done'";
+        let sql = "SELECT count(*) - 1 || '' FROM entries";
         store
             .query_row(sql, [], |row| row.get::<_, String>(0))
             .is_ok_and(|count| count == wanted)
@@ -190,6 +190,12 @@ fn half_written(events: &[Json]) -> User {
             .status();
         assert!(killed.expect("sh").success());
     };
+    // A page that was read a day ago is read again, and then both go out at once.
+    rusqlite::Connection::open(user.path(".tmp/quotion.db"))
+        .and_then(|store| {
+            store.execute("UPDATE pages SET read_at = '2026-01-01T00:00:00.000Z'", [])
+        })
+        .expect("aged");
     user.fault(
         Fault::new(Vendor::Notion, Act::Call(Arc::new(kill)))
             .method("PATCH")

@@ -440,7 +440,7 @@ fn blocked_integration_is_not_tried_twice_and_is_critical() {
 #[test]
 fn refusal_of_the_edge_is_for_later() {
     // Of a write nobody knows how far it got, so it is looked for, twice.
-    for (path, attempts) in [("/v1/databases", 1), ("/query", 2), ("/v1/pages", 7)] {
+    for (path, attempts) in [("/v1/databases", 1), ("/query", 2), ("/v1/pages", 9)] {
         let user = User::new();
         let html = "<!DOCTYPE html><html><head><title>Attention Required! | \
             Cloudflare</title></head></html>";

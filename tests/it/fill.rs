@@ -347,9 +347,9 @@ fn date_only_moves_forward_and_by_whole_minutes() {
     assert_eq!(user.property("Last Call"), "2026-10-01T15:00:00.000+00:00");
     assert_eq!(user.notion_log(), [SCHEMA, QUERY, UPDATE, APPEND]);
     at(2, "2026-10-01T15:00:10Z");
-    assert_eq!(user.notion_log(), [APPEND], "the same minute");
+    assert_eq!(user.notion_log(), [READ, APPEND], "the same minute");
     at(3, "2026-09-30T15:00:10Z");
-    assert_eq!(user.notion_log(), [APPEND], "an older one");
+    assert_eq!(user.notion_log(), [READ, APPEND], "an older one");
     at(4, "2026-10-01T15:01:00Z");
     assert_eq!(user.notion_log(), [UPDATE, APPEND]);
     assert_eq!(user.property("Last Call"), "2026-10-01T15:01:00.000+00:00");
@@ -865,8 +865,8 @@ fn requests_per_event_are_as_few_as_promised() {
     user.sync(CALL).expect(0, "success", "updated");
     assert_eq!(
         user.notion_log(),
-        [APPEND],
-        "known, and the date lies later"
+        [READ, APPEND],
+        "known, and the date lies later: is it still the client's?"
     );
     user.deliver(&message(2, "2026-10-03T17:00:00Z"))
         .expect(0, "success", "updated");
@@ -889,7 +889,7 @@ fn known_page_is_read_again_after_a_day() {
     user.deliver(&message(1, "2026-10-01T17:00:00Z"))
         .expect(0, "success", "updated");
     let age = |hours: i64| {
-        let sql = "UPDATE canvas_cache SET cached_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1)";
+        let sql = "UPDATE pages SET read_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1)";
         store(&user)
             .execute(sql, [format!("-{hours} hours")])
             .expect("aged");
@@ -920,8 +920,8 @@ fn known_page_is_read_again_after_a_day() {
         .expect(0, "success", "updated");
     assert_eq!(
         user.notion_log(),
-        [APPEND],
-        "what was read is believed for a day"
+        [READ, APPEND],
+        "nothing is appended to what was not read"
     );
 }
 

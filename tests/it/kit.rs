@@ -72,10 +72,13 @@ impl User {
 
     /// Adds a row to Clients as a person would; values in write form.
     pub fn add_row(&self, properties: &Json) -> String {
-        self.vendors
-            .world()
-            .notion
-            .add_page(CLIENTS_DATABASE, properties)
+        let notion = &mut self.vendors.world().notion;
+        // Before anything of ours happened.
+        let clock = notion.clock;
+        notion.clock = clock.or_else(|| "2026-09-01T00:00:00Z".parse().ok());
+        let page = notion.add_page(CLIENTS_DATABASE, properties);
+        notion.clock = clock;
+        page
     }
 
     /// The only client page.

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use postgres::{Client, NoTls};
 use quotion::domain::call::ArtifactKind;
-use quotion::domain::id::{ActivityId, BlockId, ContactId, EventId, NumberId, PageId};
+use quotion::domain::id::{ActivityId, BlockId, ContactId, DatabaseId, EventId, NumberId, PageId};
 use quotion::domain::parties::Direction;
 use quotion::domain::phone::Phone;
 use quotion::http::Window;
 use quotion::secret::Secret;
 use quotion::store::{
-    self, Arrival, EntryRecord, EventState, Fault, Finish, HistoryLine, IndexedContact, KnownPage,
-    Lock, Mode, Place, RetryPolicy, Selection, Store, Trouble,
+    self, Arrival, Carries, ClientEntry, EntryRecord, EventState, Fault, Finish, HistoryLine,
+    IndexedContact, KnownPage, Lesson, Lock, Mode, NewWrite, OpenWrite, Place, RetryPolicy,
+    Selection, Since, Store, Trouble,
 };
 use quotion::time::{self, Deadline};
 use serde_json::json;
@@ -97,6 +98,45 @@ impl Ground {
         self.try_open(Mode::ReadWrite).expect("the store opens")
     }
 
+    /// The store as it was before there were open writes.
+    fn make_schema_3(&self) {
+        let migrations = match self {
+            Self::File(_) => [
+                include_str!("../../src/store/migrations/sqlite/V1__known_things.sql"),
+                include_str!("../../src/store/migrations/sqlite/V2__inbox.sql"),
+                include_str!("../../src/store/migrations/sqlite/V3__inbox_smaller.sql"),
+            ],
+            Self::Schema { .. } => [
+                include_str!("../../src/store/migrations/postgres/V1__known_things.sql"),
+                include_str!("../../src/store/migrations/postgres/V2__inbox.sql"),
+                include_str!("../../src/store/migrations/postgres/V3__inbox_smaller.sql"),
+            ],
+        };
+        let note = match self {
+            Self::File(_) => "PRAGMA user_version = 3",
+            Self::Schema { .. } => {
+                "CREATE TABLE quotion_schema_history (version int PRIMARY KEY, name text, \
+                 applied_on text, checksum text); INSERT INTO quotion_schema_history (version) \
+                 VALUES (3)"
+            }
+        };
+        self.batch(note).expect("its version");
+        self.batch(&migrations.concat()).expect("a store of before");
+    }
+
+    /// Runs SQL beside the store.
+    fn batch(&self, sql: &str) -> Result<(), String> {
+        match self {
+            Self::File(_) => rusqlite::Connection::open(self.state())
+                .and_then(|file| file.execute_batch(sql))
+                .map_err(|err| err.to_string()),
+            Self::Schema { .. } => {
+                let done = self.client().batch_execute(sql);
+                done.map_err(|err| format!("{err:?}"))
+            }
+        }
+    }
+
     fn client(&self) -> Client {
         let Self::Schema { url, name } = self else {
             panic!("SQL is for PostgreSQL")
@@ -158,11 +198,12 @@ macro_rules! on_postgres {
 on_both! {
     everything_saved_is_there
     page_is_counted_replaced_and_forgotten
-    page_and_entries_are_intended_together
+    page_belongs_to_its_database
+    write_is_open_until_it_is_closed
+    doubt_of_an_older_store_becomes_open_writes
     text_may_hold_anything
     contacts_are_found_by_any_number_and_replaced_as_a_whole
-    entries_are_kept_per_activity_and_client
-    page_is_intended_until_it_is_certain
+    entries_are_kept_per_activity_and_page
     event_is_received_once
     events_received_together_keep_their_order_and_tell_how_far_each_has_got
     finished_event_is_a_duplicate_with_its_pages
@@ -252,18 +293,71 @@ fn arrival(name: &str, delay: Duration) -> Arrival {
     }
 }
 
-fn record(phone: Phone) -> EntryRecord {
+fn record() -> EntryRecord {
     EntryRecord {
         activity: activity("AC1"),
-        phone,
-        page: None,
+        page: page_id('a'),
         block: None,
         line: "Incoming text · AC1".into(),
-        written: false,
         artifacts: BTreeSet::new(),
-        pending: BTreeSet::from([ArtifactKind::Summary]),
+        begun: BTreeSet::from([ArtifactKind::Summary]),
+        gone: false,
         age: jiff::SignedDuration::ZERO,
     }
+}
+
+fn known(digit: char, title: &str) -> KnownPage {
+    KnownPage {
+        id: page_id(digit),
+        title: title.into(),
+        body: "{\"b\" : 1,  \"a\":2}".into(),
+        complete_since: None,
+    }
+}
+
+fn database() -> DatabaseId {
+    DatabaseId::parse(&"d".repeat(32)).expect("a database id")
+}
+
+fn learn(store: &Store, phone: &Phone, page: Option<&KnownPage>, entries: &[EntryRecord]) {
+    let lesson = Lesson {
+        closes: &[],
+        page,
+        entries,
+    };
+    store.learn(&database(), phone, &lesson).expect("learn");
+}
+
+fn page_of(store: &Store, phone: &Phone) -> Option<KnownPage> {
+    store.page(&database(), phone).expect("read")
+}
+
+/// Without their ages, which are looked at.
+fn entries_of(store: &Store, name: &str) -> Vec<(Phone, EntryRecord)> {
+    let found = store.entries(&database(), &activity(name)).expect("read");
+    let entry = |found: ClientEntry| {
+        assert!(found.entry.age < jiff::SignedDuration::from_secs(60));
+        let age = jiff::SignedDuration::ZERO;
+        (found.phone, EntryRecord { age, ..found.entry })
+    };
+    found.into_iter().map(entry).collect()
+}
+
+/// A write to Rosa's page that carries the entry of AC1.
+fn stamp(store: &Store, page: Option<&PageId>) -> i64 {
+    let (database, rosa) = (database(), rosa());
+    let write = NewWrite {
+        database: &database,
+        phone: &rosa,
+        page,
+        carries: Carries::Entries,
+        activities: &[activity("AC1")],
+    };
+    store.stamp(&[write]).expect("stamp")[0]
+}
+
+fn open_of(store: &Store, page: Option<&PageId>) -> Vec<OpenWrite> {
+    store.open_writes(&database(), &rosa(), page).expect("read")
 }
 
 fn contact(id: &str, numbers: &[&str], body: &str) -> IndexedContact {
@@ -320,22 +414,22 @@ fn soon() -> Deadline {
 
 fn everything_saved_is_there(ground: &Ground) {
     let page = KnownPage {
-        id: page_id('a'),
-        title: "Rosa \"Q\" · 'ü'".into(),
-        body: "{\"b\" : 1,  \"a\":2}".into(),
+        complete_since: Some("2026-10-01T15:04:00Z".parse().expect("a time")),
+        ..known('a', "Rosa \"Q\" · 'ü'")
     };
     let store = ground.open();
-    store.save_page(&rosa(), &page).expect("save");
+    learn(&store, &rosa(), Some(&page), &[record()]);
     store.save_snapshot("k", "[1,  2]").expect("save");
     store
         .save_contacts(&[contact("66f1", &["+12025550147"], "{}")])
         .expect("save");
-    store.save_entries(&[record(rosa())]).expect("save");
+    let write = stamp(&store, Some(&page.id));
     receive(&store, &arrival("EV1", Duration::ZERO)).expect("save");
     drop(store);
     let store = ground.open();
-    assert_eq!(store.page(&rosa()).expect("read"), Some(page));
-    assert_eq!(store.page(&phone("+12025550148")).expect("read"), None);
+    assert_eq!(page_of(&store, &rosa()), Some(page));
+    assert_eq!(page_of(&store, &phone("+12025550148")), None);
+    assert_eq!(open_of(&store, None)[0].id, write);
     let kept = store.snapshot("k").expect("read").expect("it is there");
     assert_eq!(kept.body, "[1,  2]");
     assert!(
@@ -344,10 +438,7 @@ fn everything_saved_is_there(ground: &Ground) {
         kept.age
     );
     assert_eq!(store.contacts_near(&rosa()).expect("read"), ["{}"]);
-    let mut entries = store.entries(&activity("AC1")).expect("read");
-    assert!(entries[0].age < jiff::SignedDuration::from_secs(60));
-    entries[0].age = jiff::SignedDuration::ZERO;
-    assert_eq!(entries, [record(rosa())]);
+    assert_eq!(entries_of(&store, "AC1"), [(rosa(), record())]);
     let loaded = store
         .load(&event("EV1"), &Selection::Due)
         .expect("read")
@@ -357,24 +448,15 @@ fn everything_saved_is_there(ground: &Ground) {
 
 fn page_is_counted_replaced_and_forgotten(ground: &Ground) {
     let store = ground.open();
-    let page = |digit, title: &str| KnownPage {
-        id: page_id(digit),
-        title: title.into(),
-        body: "null".into(),
-    };
     store.touch_page(&rosa()).expect("nothing to touch");
-    store.save_page(&rosa(), &page('a', "first")).expect("save");
+    learn(&store, &rosa(), Some(&known('a', "first")), &[]);
     store.touch_page(&rosa()).expect("touch");
-    store
-        .save_page(&rosa(), &page('b', "second"))
-        .expect("save");
-    assert_eq!(
-        store.page(&rosa()).expect("read"),
-        Some(page('b', "second"))
-    );
-    store.forget_page(&rosa()).expect("forget");
-    store.forget_page(&rosa()).expect("forget twice");
-    assert_eq!(store.page(&rosa()).expect("read"), None);
+    learn(&store, &rosa(), Some(&known('b', "second")), &[]);
+    assert_eq!(page_of(&store, &rosa()), Some(known('b', "second")));
+    let forget = || store.forget_page(&database(), &rosa());
+    forget().expect("forget");
+    forget().expect("forget twice");
+    assert_eq!(page_of(&store, &rosa()), None);
     store.save_snapshot("k", "1").expect("save");
     store.save_snapshot("k", "2").expect("save");
     assert_eq!(
@@ -385,47 +467,82 @@ fn page_is_counted_replaced_and_forgotten(ground: &Ground) {
     assert_eq!(store.snapshot("k").expect("read"), None);
 }
 
-fn page_and_entries_are_intended_together(ground: &Ground) {
+/// What is known of one database is not known of another, and comes back with it.
+fn page_belongs_to_its_database(ground: &Ground) {
     let store = ground.open();
-    let page = KnownPage {
-        id: page_id('a'),
-        title: "Rosa".into(),
-        body: "null".into(),
+    let other = DatabaseId::parse(&"e".repeat(32)).expect("a database id");
+    learn(&store, &rosa(), Some(&known('a', "here")), &[record()]);
+    let write = stamp(&store, Some(&page_id('a')));
+    assert_eq!(store.page(&other, &rosa()).expect("read"), None);
+    assert_eq!(store.entries(&other, &activity("AC1")).expect("read"), []);
+    let page = page_id('a');
+    let open = store.open_writes(&other, &rosa(), Some(&page));
+    assert_eq!(open.expect("read"), []);
+    let lesson = Lesson {
+        page: Some(&known('b', "there")),
+        ..Lesson::default()
     };
-    let _client = store
-        .lock_clients(&[rosa()], at_once())
-        .expect("lock")
-        .expect("it is free");
-    store
-        .intend(
-            Some((&rosa(), &page)),
-            &[record(rosa()), record(phone("+12025550199"))],
-        )
-        .expect("intend");
-    store
-        .intend(Some((&phone("+12025550199"), &page)), &[])
-        .expect("intend");
-    store
-        .intend(
-            None,
-            &[EntryRecord {
-                line: "again".into(),
-                ..record(rosa())
-            }],
-        )
-        .expect("intend");
-    assert_eq!(store.page(&rosa()).expect("read"), Some(page.clone()));
+    store.learn(&other, &rosa(), &lesson).expect("learn");
+    assert_eq!(page_of(&store, &rosa()), Some(known('a', "here")));
+    assert_eq!(entries_of(&store, "AC1").len(), 1);
+    assert_eq!(open_of(&store, None)[0].id, write);
+}
+
+/// Its age counts from the answer, else from the end of sending, else from when it was first found,
+/// whoever finds it afterwards.
+fn write_is_open_until_it_is_closed(ground: &Ground) {
+    let store = ground.open();
+    assert_eq!(open_of(&store, None), []);
+    let page = page_id('a');
+    let (made, sent) = (stamp(&store, None), stamp(&store, Some(&page)));
+    store.note(sent, Since::LastByte).expect("note");
+    let ids = |page| {
+        open_of(&store, page)
+            .iter()
+            .map(|it| it.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None), [made, sent]);
+    thread::sleep(30 * MS);
+    let open = open_of(&ground.open(), None);
+    let told: Vec<(Since, Option<&PageId>)> =
+        open.iter().map(|it| (it.since, it.page.as_ref())).collect();
     assert_eq!(
-        store.page(&phone("+12025550199")).expect("read"),
-        Some(page)
+        told,
+        [(Since::Finding, None), (Since::LastByte, Some(&page))]
     );
-    let lines: Vec<String> = store
-        .entries(&activity("AC1"))
-        .expect("read")
-        .into_iter()
-        .map(|entry| entry.line)
-        .collect();
-    assert_eq!(lines, ["again", "Incoming text · AC1"]);
+    assert!(
+        open.iter().all(|it| it.age >= 30 * MS && it.age < HOUR),
+        "{open:?}"
+    );
+    assert_eq!(
+        (open[0].carries, &open[0].activities),
+        (Carries::Entries, &vec![activity("AC1")])
+    );
+    store.note(made, Since::Answer).expect("note");
+    let answered = &open_of(&store, None)[0];
+    assert!(
+        answered.since == Since::Answer && answered.age < open[0].age,
+        "{answered:?}"
+    );
+    let others = phone("+12025550199");
+    let theirs = |page| {
+        store
+            .open_writes(&database(), &others, page)
+            .expect("read")
+            .len()
+    };
+    assert_eq!((theirs(None), theirs(Some(&page))), (0, 1));
+    let lesson = Lesson {
+        closes: &[made],
+        page: Some(&known('a', "Rosa")),
+        entries: &[record()],
+    };
+    store.learn(&database(), &rosa(), &lesson).expect("learn");
+    assert_eq!(
+        (ids(None), entries_of(&store, "AC1").len()),
+        (vec![sent], 1)
+    );
 }
 
 /// NUL, quotes, SQL, and every plane of Unicode.
@@ -436,17 +553,16 @@ fn text_may_hold_anything(ground: &Ground) {
         id: page_id('a'),
         title: text.into(),
         body: text.into(),
+        complete_since: None,
     };
-    store.save_page(&rosa(), &page).expect("save");
+    let entry = EntryRecord {
+        line: text.into(),
+        ..record()
+    };
+    learn(&store, &rosa(), Some(&page), &[entry]);
     store.save_snapshot("k", text).expect("save");
     store
         .save_contacts(&[contact("66f1", &["+12025550147"], text)])
-        .expect("save");
-    store
-        .save_entries(&[EntryRecord {
-            line: text.into(),
-            ..record(rosa())
-        }])
         .expect("save");
     receive(&store, &arrival("EV1", Duration::ZERO)).expect("save");
     store
@@ -463,13 +579,7 @@ fn text_may_hold_anything(ground: &Ground) {
         .finish(&event("EV1"), &finish(&[(rosa(), None, text.into())]))
         .expect("save");
     let same = |found: &str| assert_eq!(found.replace('\u{fffd}', "\0"), text);
-    same(
-        &store
-            .page(&rosa())
-            .expect("read")
-            .expect("it is there")
-            .title,
-    );
+    same(&page_of(&store, &rosa()).expect("it is there").title);
     same(
         &store
             .snapshot("k")
@@ -478,7 +588,7 @@ fn text_may_hold_anything(ground: &Ground) {
             .body,
     );
     same(&store.contacts_near(&rosa()).expect("read")[0]);
-    same(&store.entries(&activity("AC1")).expect("read")[0].line);
+    same(&entries_of(&store, "AC1")[0].1.line);
     assert_eq!(
         store.standing(&event("EV1")).expect("read"),
         Some(EventState::Done(vec![(rosa(), None, text.into())]))
@@ -531,58 +641,31 @@ fn contacts_are_found_by_any_number_and_replaced_as_a_whole(ground: &Ground) {
     assert!(near(one).is_empty() && near(two).is_empty());
 }
 
-fn entries_are_kept_per_activity_and_client(ground: &Ground) {
+/// A page with two numbers is two clients', and its entries are both's.
+fn entries_are_kept_per_activity_and_page(ground: &Ground) {
     let store = ground.open();
     let other = phone("+12025550199");
-    store
-        .save_entries(&[record(rosa()), record(other.clone()), record(rosa())])
-        .expect("save");
-    let done = EntryRecord {
-        page: Some(page_id('a')),
+    learn(
+        &store,
+        &rosa(),
+        Some(&known('a', "Rosa")),
+        &[record(), record()],
+    );
+    learn(&store, &other, Some(&known('a', "Rosa")), &[]);
+    let whole = EntryRecord {
         block: Some(BlockId::parse(&"b".repeat(32)).expect("a block id")),
         line: "Call".into(),
-        written: true,
         artifacts: ArtifactKind::ALL.into_iter().collect(),
-        pending: BTreeSet::new(),
-        ..record(rosa())
+        begun: BTreeSet::new(),
+        gone: true,
+        ..record()
     };
-    store
-        .save_entries(std::slice::from_ref(&done))
-        .expect("save");
-    let found = store.entries(&activity("AC1")).expect("read");
-    let found: Vec<_> = found
-        .into_iter()
-        .map(|entry| EntryRecord {
-            age: jiff::SignedDuration::ZERO,
-            ..entry
-        })
-        .collect();
-    assert_eq!(found, [done, record(other.clone())]);
-    assert!(store.entries(&activity("AC2")).expect("read").is_empty());
-    store.save_entries(&[]).expect("nothing to save");
-}
-
-fn page_is_intended_until_it_is_certain(ground: &Ground) {
-    let store = ground.open();
-    let intended = |store: &Store| store.page_intended(&rosa()).expect("read");
-    assert_eq!(intended(&store), None);
-    store.save_entries(&[record(rosa())]).expect("save");
-    let since = intended(&store).expect("it is intended");
-    assert!(
-        !since.is_negative() && since < jiff::SignedDuration::from_secs(60),
-        "{since:?}"
-    );
-    assert_eq!(
-        store.page_intended(&phone("+12025550199")).expect("read"),
-        None
-    );
-    store
-        .save_entries(&[EntryRecord {
-            page: Some(page_id('a')),
-            ..record(rosa())
-        }])
-        .expect("save");
-    assert_eq!(intended(&store), None);
+    learn(&store, &rosa(), None, std::slice::from_ref(&whole));
+    let both = [(rosa(), whole.clone()), (other.clone(), whole)];
+    assert_eq!(entries_of(&store, "AC1"), both);
+    assert_eq!(entries_of(&store, "AC2"), []);
+    learn(&store, &other, Some(&known('c', "Tomas")), &[]);
+    assert_eq!(entries_of(&store, "AC1").len(), 1);
 }
 
 fn event_is_received_once(ground: &Ground) {
@@ -917,17 +1000,7 @@ fn discarded_event_is_gone_unless_it_is_done(ground: &Ground) {
 fn dry_run_changes_nothing(ground: &Ground) {
     let write = |store: &Store| {
         store.save_snapshot("k", "dry").expect("save");
-        store
-            .save_page(
-                &rosa(),
-                &KnownPage {
-                    id: page_id('a'),
-                    title: "x".into(),
-                    body: "{}".into(),
-                },
-            )
-            .expect("save");
-        store.save_entries(&[record(rosa())]).expect("save");
+        learn(store, &rosa(), Some(&known('a', "x")), &[record()]);
         store
             .replace_contacts(&[contact("c1", &["+12025550147"], "dry")])
             .expect("save");
@@ -964,7 +1037,7 @@ fn dry_run_changes_nothing(ground: &Ground) {
         .expect("a dry run needs no store");
     write(&dry);
     assert_eq!(dry.snapshot("k").expect("read"), None);
-    assert_eq!(dry.page_intended(&rosa()).expect("read"), None);
+    assert_eq!(open_of(&dry, None), []);
     if let Ground::Schema { name, .. } = ground {
         let made =
             format!("SELECT count(*) FROM pg_class WHERE relnamespace = '{name}'::regnamespace");
@@ -982,7 +1055,7 @@ fn dry_run_changes_nothing(ground: &Ground) {
         dry.snapshot("k").expect("read").map(|kept| kept.body),
         Some("kept".into())
     );
-    assert_eq!(store.page(&rosa()).expect("read"), None);
+    assert_eq!(page_of(&store, &rosa()), None);
     assert_eq!(store.standing(&event("EV1")).expect("read"), None);
     assert!(
         store
@@ -1384,20 +1457,15 @@ fn locks_die_with_their_connection(ground: &Ground) {
     let passes = |err: store::Error| err.passes();
     assert!(one.still_held().is_err_and(passes));
     assert!(
-        one.intend(None, &[record(rosa())]).is_err_and(passes),
-        "nothing is intended any more"
+        one.stamp(&[]).is_err_and(passes),
+        "nothing is sent any more"
     );
     assert!(
         one.lock(&Lock::Contacts, soon()).is_err_and(passes),
         "no lock beside one that is lost"
     );
-    let done = EntryRecord {
-        written: true,
-        pending: BTreeSet::new(),
-        ..record(rosa())
-    };
-    one.save_entries(&[done])
-        .expect("but what has been done is noted");
+    let learned = one.learn(&database(), &rosa(), &Lesson::default());
+    learned.expect("but what has been done is noted");
     drop(held);
     one.still_held().expect("nothing is held");
     assert!(
@@ -1492,21 +1560,17 @@ fn tables_of_a_predecessor_are_extended(ground: &Ground) {
          CREATE TABLE contacts (mine text); CREATE TABLE inbox (mine text)",
     );
     let store = ground.open();
+    let new = known('a', "Rosa");
     let old = KnownPage {
-        id: page_id('a'),
-        title: "Rosa".into(),
         body: "null".into(),
+        ..new.clone()
     };
-    assert_eq!(store.page(&rosa()).expect("read"), Some(old.clone()));
+    assert_eq!(page_of(&store, &rosa()), Some(old));
     store.touch_page(&rosa()).expect("touch");
-    let new = KnownPage {
-        body: "{}".into(),
-        ..old
-    };
-    store.save_page(&rosa(), &new).expect("save");
-    store.save_page(&phone("+12025550199"), &new).expect("save");
-    assert_eq!(store.page(&rosa()).expect("read"), Some(new.clone()));
-    assert_eq!(store.page(&phone("+12025550199")).expect("read"), Some(new));
+    learn(&store, &rosa(), Some(&new), &[]);
+    learn(&store, &phone("+12025550199"), Some(&new), &[]);
+    assert_eq!(page_of(&store, &rosa()), Some(new.clone()));
+    assert_eq!(page_of(&store, &phone("+12025550199")), Some(new));
     receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive");
     store
         .finish(
@@ -1620,6 +1684,137 @@ fn older_store_is_brought_up_to_date(ground: &Ground) {
     );
 }
 
+/// What the store of before was not sure of is open, everything else a fact; and a program of
+/// before, which still runs, can intend nothing more.
+#[allow(clippy::too_many_lines, reason = "a table, or one story after another")]
+fn doubt_of_an_older_store_becomes_open_writes(ground: &Ground) {
+    let (prefix, now) = match ground {
+        Ground::File(_) => ("", "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"),
+        Ground::Schema { .. } => ("quotion_", "now()"),
+    };
+    ground.make_schema_3();
+    let (a, b, block) = (page_id('a'), page_id('b'), "b".repeat(32));
+    let day_ago = "'2026-10-01T15:00:00.000Z'";
+    let entry = |of: &str, phone: &str, page: Option<&PageId>, rest: &str| {
+        let page = page.map_or_else(|| "NULL".to_owned(), |page| format!("'{page}'"));
+        format!(
+            "INSERT INTO {prefix}entries (activity_id, phone, page_id, block_id, line, state, \
+             artifacts, pending, intended_at) VALUES ('{of}', '{phone}', {page}, {rest})"
+        )
+    };
+    let (rosa, tomas, ilse) = ("+12025550147", "+12025550199", "+442079460958");
+    let mut made = vec![
+        entry(
+            "AC1",
+            rosa,
+            Some(&a),
+            &format!("'{block}', 'whole', 'done', 'Summary', '', {day_ago}"),
+        ),
+        entry(
+            "AC2",
+            rosa,
+            Some(&a),
+            &format!("'{block}', 'in part', 'done', '', 'Transcript', {day_ago}"),
+        ),
+        entry(
+            "AC3",
+            rosa,
+            Some(&a),
+            &format!("NULL, 'perhaps', 'intended', '', '', {day_ago}"),
+        ),
+        entry(
+            "AC4",
+            rosa,
+            Some(&a),
+            &format!("NULL, 'made with its page', 'done', '', '', {day_ago}"),
+        ),
+        entry(
+            "AC5",
+            rosa,
+            Some(&a),
+            &format!("NULL, 'reworded', 'done', '', '', {now}"),
+        ),
+        entry(
+            "AC6",
+            ilse,
+            None,
+            &format!("NULL, 'perhaps a page', 'intended', '', '', {day_ago}"),
+        ),
+        entry(
+            "AC1",
+            tomas,
+            Some(&a),
+            &format!("'{block}', 'whole', 'done', 'Summary', '', {day_ago}"),
+        ),
+    ];
+    for (phone, page, body, at) in [(rosa, &a, "{}", day_ago), (tomas, &b, "null", now)] {
+        let (columns, value) = match ground {
+            Ground::File(_) => (", body", format!(", '{body}'")),
+            Ground::Schema { .. } => ("", String::new()),
+        };
+        made.push(format!(
+            "INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, \
+             cached_at{columns}) VALUES ('phone', '{phone}', '{page}', 'Name', {at}{value})"
+        ));
+        if let Ground::Schema { .. } = ground {
+            made.push(format!(
+                "INSERT INTO quotion_pages (phone, page_id, body) VALUES ('{phone}', '{page}', \
+                 '{body}')"
+            ));
+        }
+    }
+    ground.batch(&made.join(";")).expect("a store of before");
+    let store = ground.open();
+    let known = page_of(&store, &phone(rosa)).expect("the page");
+    let read = (known.id, known.title, known.body, known.complete_since);
+    assert_eq!(
+        read,
+        (a, "Name".into(), "null".into(), None),
+        "of no database yet"
+    );
+    let told = |number: &str| {
+        let open = store
+            .open_writes(&database(), &phone(number), None)
+            .expect("read");
+        let mut told: Vec<String> = open
+            .iter()
+            .map(|it| {
+                let ids: Vec<&str> = it.activities.iter().map(ActivityId::as_str).collect();
+                format!("{:?} {} {}", it.carries, ids.join(" "), it.page.is_some())
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(
+        told(rosa),
+        ["Entries AC3 true", "Parts AC2 true", "Values AC5 true"]
+    );
+    assert_eq!(
+        (told(tomas), told(ilse)),
+        (
+            vec!["Values  true".into()],
+            vec!["Entries AC6 false".into()]
+        )
+    );
+    let lines = |name: &str| -> Vec<(String, usize, usize)> {
+        let found = store.entries(&database(), &activity(name));
+        let entries = found.expect("read").into_iter().map(|found| found.entry);
+        entries
+            .map(|it| (it.line, it.artifacts.len(), it.begun.len()))
+            .collect()
+    };
+    assert_eq!(lines("AC1"), [("whole".into(), 1, 0)]);
+    assert_eq!(lines("AC2"), [("in part".into(), 0, 1)]);
+    assert_eq!((lines("AC3"), lines("AC6")), (vec![], vec![]));
+    assert_eq!(lines("AC4").len() + lines("AC5").len(), 2);
+    for old in made {
+        let refused = ground.batch(&old);
+        let is_of_pages = old.contains("canvas_cache") && prefix == "quotion_";
+        assert!(refused.is_err() || is_of_pages, "{old}");
+    }
+}
+
 fn refusal_of_the_server_names_no_secret(ground: &Ground) {
     let Ground::Schema { url, name } = ground else {
         return;
@@ -1720,16 +1915,7 @@ fn on_supabase_the_world_reads_nothing(ground: &Ground) {
     store
         .finish(&event("EV1"), &finish(&[(rosa(), None, "Rosa".into())]))
         .expect("the owner writes");
-    store
-        .save_page(
-            &rosa(),
-            &KnownPage {
-                id: page_id('a'),
-                title: "Rosa".into(),
-                body: "{}".into(),
-            },
-        )
-        .expect("save");
+    learn(&store, &rosa(), Some(&known('a', "Rosa")), &[]);
     let tables = "SELECT relname FROM pg_class WHERE relnamespace = \
         current_schema()::regnamespace AND relkind IN ('r', 'v')";
     let mut client = ground.client();

@@ -35,8 +35,8 @@ const EVENTS: [&str; 6] = [
 ];
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-/// Longest that a write is under way: within `settle`, after which a look is believed.
-const LONGEST: Duration = Duration::from_secs(8);
+/// Longest that a write is under way: within the 60 s of `silence`.
+const LONGEST: Duration = Duration::from_secs(55);
 
 /// What the network does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,86 +1,200 @@
-//! The client's page: from the store, else found by phone. "Could not search" is never "not found".
+//! The client's page: from the store, else found by phone; and what of the activities stands there.
+//! "Could not search" is never "not found".
 
-use jiff::SignedDuration;
+use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::id::{ActivityId, PageId};
 use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::phone::Phone;
 use crate::domain::table::Row;
 use crate::notion::page::{self, ReadRow};
-use crate::notion::{self, Notion};
-use crate::store::KnownPage;
-use crate::time::Deadline;
+use crate::store::{EntryRecord, KnownPage, Lesson, OpenWrite};
+use crate::time;
 
-use super::super::facts::PageFact;
+use super::super::activity::Activity;
+use super::super::facts::{EntryFact, PageFact};
 use super::super::{Error, Run};
+use super::look::{self, PageLook};
 use super::table::ClientsTable;
 
 /// How long the values that Notion gave are believed where they only say what is there already: a
 /// date that stands later, the title. What is empty there is looked at again before it is filled.
-pub const FRESH: SignedDuration = SignedDuration::from_hours(24);
+const FRESH: SignedDuration = SignedDuration::from_hours(24);
+/// What a page says of when it was edited is true to the minute.
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// What is needed to look for a page, and may cross threads.
+/// Where to look for a client's page, and for which activities. Nothing of it is written by others
+/// meanwhile.
 pub struct PageSearch<'a> {
-    /// The API.
-    pub notion: &'a Notion,
+    /// For whom.
+    pub run: &'a Run<'a>,
     /// Where to look.
     pub table: &'a ClientsTable,
-    /// Until when.
-    pub deadline: Deadline,
+    /// The client.
+    pub phone: &'a Phone,
+    /// What is to be written there.
+    pub activities: Vec<&'a Activity<'a>>,
 }
 
-/// What a look found.
+/// What was found.
 pub struct Found {
     /// The page.
     pub page: PageFact,
-    /// The page as Notion gave it just now; `None` when nothing was read.
-    pub read: Option<String>,
+    /// Entries of the activities.
+    pub entries: BTreeMap<ActivityId, EntryFact>,
     /// Other pages with the same number.
     pub warnings: Vec<Warning>,
 }
 
+/// A page as it was found, before it is looked at.
+struct Hit {
+    page: PageFact,
+    /// The page as Notion gave it just now; `None` when nothing was read.
+    text: Option<String>,
+    warnings: Vec<Warning>,
+}
+
 impl PageSearch<'_> {
-    /// The page that the store knows, without a request if its values are known too; else by
-    /// search.
-    pub fn find(&self, phone: &Phone, known: Option<&KnownPage>) -> notion::Result<Found> {
-        if let Some(known) = known {
-            if let Some(row) = kept_row(known) {
-                return Ok(Found {
-                    page: PageFact::Known { row, fresh: false },
-                    read: None,
-                    warnings: vec![],
-                });
-            }
-            let read = self.notion.fetch_page(&known.id, self.deadline)?;
-            // A person may have given the number to another page.
-            let columns = &self.table.phones;
-            let is_theirs = |row: &Row| !row.trashed && row.holds(phone, columns);
-            if let Some(ReadRow { row, text }) = read.filter(|read| is_theirs(&read.row)) {
-                return Ok(Found {
-                    page: PageFact::Known { row, fresh: true },
-                    read: Some(text),
-                    warnings: vec![],
-                });
-            }
-        }
-        self.search(phone)
+    /// Finds the page, and settles all doubt about it. Nothing is asked where all is known.
+    pub fn gather(&self) -> Result<Found, Error> {
+        let database = self.run.clients_database;
+        let store = self.run.store;
+        self.settle(store.fresh_page(database, self.phone, FRESH)?)
     }
 
-    fn search(&self, phone: &Phone) -> notion::Result<Found> {
+    /// The same, with the values as they are now: the store's copy may be out of date, or a write's
+    /// outcome is unknown.
+    pub fn gather_anew(&self) -> Result<Found, Error> {
+        let known = self
+            .run
+            .store
+            .page(self.run.clients_database, self.phone)?
+            .map(without_values);
+        self.settle(known)
+    }
+
+    /// The page and the entries, if the store knows for certain how they stand; nobody is asked.
+    pub fn known(&self) -> Result<Option<Found>, Error> {
+        let database = self.run.clients_database;
+        let known = self.run.store.fresh_page(database, self.phone, FRESH)?;
+        let Some((row, known)) = known.and_then(|known| Some((kept_row(&known)?, known))) else {
+            return Ok(None);
+        };
+        let page = PageFact::Known {
+            row,
+            fresh: false,
+            complete_since: known.complete_since,
+        };
+        let records = self.records(page.id())?;
+        let is_certain = !self.is_anything_unseen(&page)
+            && !self.is_anything_hidden(&records)
+            && self.open_writes(page.id())?.is_empty();
+        Ok(is_certain.then(|| Found {
+            page,
+            entries: PageLook::default().facts(&records),
+            warnings: vec![],
+        }))
+    }
+
+    /// Looks, and waits, until nothing is in doubt any more.
+    fn settle(&self, mut known: Option<KnownPage>) -> Result<Found, Error> {
+        loop {
+            let began = time::now();
+            let hit = self.find(known.as_ref())?;
+            let open = self.open_writes(hit.page.id())?;
+            let passed = time::since(began);
+            let records = self.records(hit.page.id())?;
+            let is_in_doubt = !open.is_empty() || self.is_anything_unseen(&hit.page);
+            if is_in_doubt && matches!(hit.page, PageFact::Known { fresh: false, .. }) {
+                known = known.map(without_values);
+                continue;
+            }
+            let mut look = PageLook::default();
+            if is_in_doubt || self.is_anything_hidden(&records) {
+                look = self.look(&hit.page, &records, &open)?;
+                let is_gone = hit.page.id().is_some_and(|page| !look.has_seen(page));
+                if is_gone && matches!(hit.page, PageFact::Known { fresh: false, .. }) {
+                    known = known.map(without_values);
+                    continue;
+                }
+            }
+            if let Some(wait) = look::doubt(self.run, &look, hit.page.id(), &open, passed) {
+                look::wait(self.run, wait)?;
+                known = known.map(without_values);
+                continue;
+            }
+            return self.keep(hit, &look, &records, &open);
+        }
+    }
+
+    /// Open writes to the client's page, whoever's number they were for.
+    fn open_writes(&self, page: Option<&PageId>) -> Result<Vec<OpenWrite>, Error> {
+        let database = self.run.clients_database;
+        Ok(self.run.store.open_writes(database, self.phone, page)?)
+    }
+
+    /// What is known of the activities' entries on this page.
+    fn records(&self, page: Option<&PageId>) -> Result<Vec<EntryRecord>, Error> {
+        let mut all = Vec::new();
+        for activity in &self.activities {
+            let entries = self
+                .run
+                .store
+                .entries(self.run.clients_database, &activity.id)?;
+            let here = entries.into_iter().map(|found| found.entry);
+            all.extend(here.filter(|entry| Some(&entry.page) == page));
+        }
+        all.dedup();
+        Ok(all)
+    }
+
+    /// The page that the store knows, without a request if its values are known too; else by
+    /// search.
+    fn find(&self, known: Option<&KnownPage>) -> Result<Hit, Error> {
+        let known_hit = |row: Row, fresh, known: &KnownPage, text| Hit {
+            page: PageFact::Known {
+                row,
+                fresh,
+                complete_since: known.complete_since,
+            },
+            text,
+            warnings: vec![],
+        };
+        if let Some(known) = known {
+            if let Some(row) = kept_row(known) {
+                return Ok(known_hit(row, false, known, None));
+            }
+            let read = self.run.notion.fetch_page(&known.id, self.run.deadline)?;
+            // A person may have given the number to another page.
+            let columns = &self.table.phones;
+            let is_theirs = |row: &Row| !row.trashed && row.holds(self.phone, columns);
+            if let Some(ReadRow { row, text }) = read.filter(|read| is_theirs(&read.row)) {
+                return Ok(known_hit(row, true, known, Some(text)));
+            }
+        }
+        self.search()
+    }
+
+    fn search(&self) -> Result<Hit, Error> {
         let columns = &self.table.phones;
-        let hits = self
-            .notion
-            .find_by_phone(&self.table.table, phone, columns, self.deadline)?;
+        let run = self.run;
+        let hits =
+            run.notion
+                .find_by_phone(&self.table.table, self.phone, columns, run.deadline)?;
         let Some(ReadRow { row, text }) = hits.oldest else {
-            return Ok(Found {
+            return Ok(Hit {
                 page: PageFact::Absent,
-                read: None,
+                text: None,
                 warnings: vec![],
             });
         };
         let others: Vec<String> = hits.others.iter().map(ToString::to_string).collect();
         let warning = || {
             let message = format!(
-                "{phone} also stands on {}; the oldest page, {}, is used",
+                "{} also stands on {}; the oldest page, {}, is used",
+                self.phone,
                 others.join(", "),
                 row.id
             );
@@ -91,32 +205,133 @@ impl PageSearch<'_> {
         } else {
             vec![warning()]
         };
-        Ok(Found {
-            page: PageFact::Known { row, fresh: true },
-            read: Some(text),
+        // What was written there before this store knew of it moved that time.
+        let edited = row.edited_at.unwrap_or(Timestamp::MAX);
+        let complete_since = Some(edited.saturating_add(MINUTE).unwrap_or(edited));
+        Ok(Hit {
+            page: PageFact::Known {
+                row,
+                fresh: true,
+                complete_since,
+            },
+            text: Some(text),
             warnings,
+        })
+    }
+
+    /// True if something is to be added to an entry of which the store does not know enough.
+    fn is_anything_hidden(&self, records: &[EntryRecord]) -> bool {
+        let lacks = |record: &EntryRecord| record.block.is_none() || !record.begun.is_empty();
+        self.activities.iter().any(|activity| {
+            let mut own = records
+                .iter()
+                .filter(|record| record.activity == activity.id);
+            own.any(|record| activity.adds_to(record) && lacks(record))
+        })
+    }
+
+    /// True if there may be an entry on the page that the store does not know.
+    fn is_anything_unseen(&self, page: &PageFact) -> bool {
+        let PageFact::Known {
+            row,
+            fresh,
+            complete_since,
+        } = page
+        else {
+            return false;
+        };
+        self.activities.iter().any(|activity| {
+            // Only a page that was read now tells when it was edited.
+            let is_spared = *fresh && activity.is_later_than(row.edited_at);
+            !activity.is_known_of(*complete_since) && !is_spared
+        })
+    }
+
+    /// Looks at the page, and at each that an open write was sent to.
+    fn look(
+        &self,
+        page: &PageFact,
+        records: &[EntryRecord],
+        open: &[OpenWrite],
+    ) -> Result<PageLook, Error> {
+        let mut look = PageLook::default();
+        let pages = page
+            .id()
+            .into_iter()
+            .chain(open.iter().filter_map(|it| it.page.as_ref()));
+        let mut wanted: Vec<ActivityId> = self.activities.iter().map(|it| it.id.clone()).collect();
+        wanted.extend(
+            open.iter()
+                .flat_map(|write| write.activities.iter().cloned()),
+        );
+        let is_added_to = |id: &ActivityId| {
+            let activity = self.activities.iter().find(|activity| activity.id == *id);
+            activity.is_some_and(|activity| activity.brings_parts())
+        };
+        let is_open = |id: &ActivityId| open.iter().any(|write| write.activities.contains(id));
+        for page in pages {
+            if !look.has_seen(page) {
+                look.at(self.run, page, &wanted, |id| is_open(id) || is_added_to(id))?;
+            }
+        }
+        look.judge(self.run.settings.settle, records, open);
+        Ok(look)
+    }
+
+    /// Keeps what was learned, and tells it.
+    fn keep(
+        &self,
+        hit: Hit,
+        look: &PageLook,
+        records: &[EntryRecord],
+        open: &[OpenWrite],
+    ) -> Result<Found, Error> {
+        let (run, database) = (self.run, self.run.clients_database);
+        let mut page = hit.page;
+        let mut kept = None;
+        match &mut page {
+            PageFact::Absent => run.store.forget_page(database, self.phone)?,
+            PageFact::Known {
+                row,
+                complete_since,
+                ..
+            } => {
+                if look.has_seen(&row.id) {
+                    *complete_since = None;
+                }
+                kept = hit.text.map(|text| KnownPage {
+                    id: row.id.clone(),
+                    title: row.title().to_owned(),
+                    body: text,
+                    complete_since: *complete_since,
+                });
+            }
+        }
+        let entries = look.entries();
+        let closes: Vec<i64> = open.iter().map(|write| write.id).collect();
+        if kept.is_some() || !entries.is_empty() || !closes.is_empty() {
+            let lesson = Lesson {
+                closes: &closes,
+                page: kept.as_ref(),
+                entries: &entries,
+            };
+            run.store.learn(database, self.phone, &lesson)?;
+        } else if page != PageFact::Absent {
+            run.store.touch_page(self.phone)?;
+        }
+        Ok(Found {
+            page,
+            entries: look.facts(records),
+            warnings: hit.warnings,
         })
     }
 }
 
-/// Keeps what a look found.
-pub fn remember(run: &Run, phone: &Phone, found: &Found) -> Result<(), Error> {
-    match (&found.page, &found.read) {
-        (PageFact::Absent, _) => run.store.forget_page(phone)?,
-        (PageFact::Known { row, .. }, Some(text)) => save(run, phone, row, text)?,
-        (PageFact::Known { .. }, None) => run.store.touch_page(phone)?,
+fn without_values(known: KnownPage) -> KnownPage {
+    KnownPage {
+        body: "null".into(),
+        ..known
     }
-    Ok(())
-}
-
-/// Keeps a page as Notion gave it.
-pub fn save(run: &Run, phone: &Phone, row: &Row, text: &str) -> Result<(), Error> {
-    let known = KnownPage {
-        id: row.id.clone(),
-        title: row.title().to_owned(),
-        body: text.to_owned(),
-    };
-    Ok(run.store.save_page(phone, &known)?)
 }
 
 /// The values of a page that is kept, if they are certain.

@@ -71,16 +71,6 @@ pub fn gather(run: &Run) -> Result<ClientsTable, Error> {
     })
 }
 
-/// The columns as they were last seen, however long ago; nobody is asked. `None` if that is not
-/// known.
-pub fn kept_columns(run: &Run) -> Result<Option<Columns>, Error> {
-    let kept = run.store.snapshot(&key(run.clients_database))?;
-    match kept.and_then(|kept| read(serde_json::from_str(&kept.body).ok()?)) {
-        Some((_, object)) => columns(run, &object),
-        None => Ok(None),
-    }
-}
-
 fn columns(run: &Run, object: &Json) -> Result<Option<Columns>, Error> {
     let Some(schema) = database::read_schema(object) else {
         return Ok(None);

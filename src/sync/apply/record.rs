@@ -1,0 +1,189 @@
+//! What is recorded before a write is sent, and after its answer: open until it is known.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use crate::domain::call::ArtifactKind;
+use crate::domain::id::{ActivityId, BlockId, PageId};
+use crate::http;
+use crate::notion::page::ReadRow;
+use crate::notion::{self, database};
+use crate::store::{self, Carries, EntryRecord, KnownPage, Lesson, NewWrite, Since};
+use crate::text;
+
+use super::super::facts::PageFact;
+use super::super::gather;
+use super::{Rendered, Stop, Writer, rejection};
+
+impl Writer<'_> {
+    /// Records, before they are sent, that these entries are.
+    pub(super) fn stamp(
+        &self,
+        page: Option<&PageId>,
+        carries: Carries,
+        entries: &[Rendered],
+    ) -> Result<i64, Stop> {
+        let activities: Vec<ActivityId> = entries
+            .iter()
+            .map(|entry| entry.new.activity.clone())
+            .collect();
+        self.stamp_for(page, carries, &activities)
+    }
+
+    pub(super) fn stamp_for(
+        &self,
+        page: Option<&PageId>,
+        carries: Carries,
+        activities: &[ActivityId],
+    ) -> Result<i64, Stop> {
+        let write = NewWrite {
+            database: self.run.clients_database,
+            phone: &self.facts.phone,
+            page,
+            carries,
+            activities,
+        };
+        let ids = self.run.store.stamp(&[write])?;
+        let none = || store::Error::new(store::Fault::Other, "a write was not recorded");
+        Ok(ids.first().copied().ok_or_else(none)?)
+    }
+
+    /// Keeps what an answer has taught; nothing of that write is in doubt any more.
+    pub(super) fn learn(
+        &self,
+        write: i64,
+        page: Option<&KnownPage>,
+        entries: &[EntryRecord],
+    ) -> Result<(), Stop> {
+        let lesson = Lesson {
+            closes: &[write],
+            page,
+            entries,
+        };
+        let (database, phone) = (self.run.clients_database, &self.facts.phone);
+        Ok(self.run.store.learn(database, phone, &lesson)?)
+    }
+
+    pub(super) fn save(
+        &self,
+        page: Option<&KnownPage>,
+        entries: &[EntryRecord],
+    ) -> Result<(), Stop> {
+        let lesson = Lesson {
+            closes: &[],
+            page,
+            entries,
+        };
+        let (database, phone) = (self.run.clients_database, &self.facts.phone);
+        Ok(self.run.store.learn(database, phone, &lesson)?)
+    }
+
+    pub(super) fn forget_page(&self) -> Result<(), Stop> {
+        let (database, phone) = (self.run.clients_database, &self.facts.phone);
+        Ok(self.run.store.forget_page(database, phone)?)
+    }
+
+    /// The page as an answer gave it; without that only its id is certain.
+    pub(super) fn known(&self, page: &PageId, read: Option<&ReadRow>) -> KnownPage {
+        let complete_since = match &self.facts.page {
+            PageFact::Known { complete_since, .. } => *complete_since,
+            PageFact::Absent => None,
+        };
+        KnownPage {
+            id: page.clone(),
+            title: read.map_or(self.title, |read| read.row.title()).to_owned(),
+            body: read.map_or_else(|| "null".to_owned(), |read| read.text.clone()),
+            complete_since,
+        }
+    }
+
+    /// Entries as they are once they are written; what of one is still to be appended is begun.
+    pub(super) fn written(
+        entries: &[Rendered],
+        page: &PageId,
+        ids: &[BlockId],
+    ) -> Vec<EntryRecord> {
+        let record = |(place, entry)| Self::record(entry, page, ids.get(place));
+        entries.iter().enumerate().map(record).collect()
+    }
+
+    pub(super) fn record(entry: &Rendered, page: &PageId, block: Option<&BlockId>) -> EntryRecord {
+        let kinds: BTreeSet<ArtifactKind> = entry.new.parts.iter().map(|part| part.kind).collect();
+        let (artifacts, begun) = if entry.blocks.rest.is_empty() {
+            (kinds, BTreeSet::new())
+        } else {
+            (BTreeSet::new(), kinds)
+        };
+        EntryRecord {
+            activity: entry.new.activity.clone(),
+            page: page.clone(),
+            block: block.cloned(),
+            line: text::first_line(&entry.new.block.plain()).to_owned(),
+            artifacts,
+            begun,
+            gone: false,
+            age: SignedDuration::ZERO,
+        }
+    }
+
+    /// Tells what an error of a write to the page means for the plan. What is certain closes the
+    /// write at once.
+    pub(super) fn judged<T>(&self, write: i64, sent: notion::Result<T>) -> Result<T, Stop> {
+        let err = match sent {
+            Ok(value) => return Ok(value),
+            Err(err) => err,
+        };
+        if let Some(since) = unknown_since(&err) {
+            self.run.store.note(write, since)?;
+            return Err(Stop::Again(Box::new(err.into())));
+        }
+        self.learn(write, None, &[])?;
+        if is_gone(&err) {
+            self.forget_page()?;
+        } else if err.refusal(400).is_some_and(database::has_several_sources) {
+            gather::table::forget(self.run)?;
+        } else {
+            return Err(err.into());
+        }
+        Err(Stop::Again(Box::new(err.into())))
+    }
+
+    /// The same for a write into an entry, whose block may be gone although the page is there: then
+    /// it has to be looked for.
+    pub(super) fn entry_judged<T>(
+        &self,
+        write: i64,
+        sent: notion::Result<T>,
+        record: &EntryRecord,
+    ) -> Result<T, Stop> {
+        match sent {
+            Err(err) if is_gone(&err) => {
+                let lost = EntryRecord {
+                    block: None,
+                    ..record.clone()
+                };
+                self.learn(write, None, &[lost])?;
+                Err(Stop::Again(Box::new(err.into())))
+            }
+            sent => self.judged(write, sent),
+        }
+    }
+}
+
+fn is_gone(err: &notion::Error) -> bool {
+    err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed)
+}
+
+/// From when an unknown outcome counts; `None` where it is known that Notion saved nothing.
+fn unknown_since(err: &notion::Error) -> Option<Since> {
+    let notion::Error::Http(http::Error::Unknown { status, body, .. }) = err else {
+        return None;
+    };
+    let is_theirs = status.is_some() && body["object"] == "error";
+    Some(if is_theirs {
+        Since::Answer
+    } else {
+        Since::LastByte
+    })
+}
