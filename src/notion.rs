@@ -47,7 +47,9 @@ const QUERY_PAGES: usize = 100;
 /// Most requests of one walk through the blocks of a page (20,000 blocks).
 const BLOCK_PAGES: usize = 200;
 /// Most text of the blocks of a page that is held, in bytes.
-const LISTED_BYTES: usize = 8 * 1024 * 1024;
+const LISTED_BYTES: usize = 6 * 1024 * 1024;
+/// Most bytes of a line: that of a group names a hundred people.
+const LINE_BYTES: usize = 16 * 1024;
 /// Most data sources of one database that are looked into.
 const SOURCES: usize = 20;
 
@@ -316,6 +318,23 @@ impl Notion {
 
     /// All blocks directly inside a page or block, in order.
     pub fn list(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
+        self.walk(parent, deadline, |block| block)
+    }
+
+    /// The same, of each text only the first line: a page may hold years of transcripts.
+    pub fn list_lines(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
+        self.walk(parent, deadline, |block| ListedBlock {
+            text: words::cut(words::first_line(&block.text), LINE_BYTES).to_owned(),
+            ..block
+        })
+    }
+
+    fn walk(
+        &self,
+        parent: &BlockId,
+        deadline: Deadline,
+        keep: impl Fn(ListedBlock) -> ListedBlock,
+    ) -> Result<Vec<ListedBlock>> {
         let path = format!("/blocks/{parent}/children");
         let (mut all, mut bytes) = (Vec::new(), 0);
         let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
@@ -327,7 +346,7 @@ impl Notion {
                 .extend(cursor.clone().map(|cursor| ("start_cursor".into(), cursor)));
             let weight = |block: &ListedBlock| block.text.len() + size_of::<ListedBlock>() + 64;
             let read = |block: Json| {
-                let block = blocks::read(&block).ok_or("a block that cannot be read")?;
+                let block = keep(blocks::read(&block).ok_or("a block that cannot be read")?);
                 bytes += weight(&block);
                 all.push(block);
                 Ok(())

@@ -578,3 +578,82 @@ fn one_bad_event_holds_up_no_other() {
     );
     summary(&run, "replay: 2 done, 1 failed; 1 in the inbox");
 }
+
+/// Files of events that no store has taken yet, with their modes.
+fn spooled(user: &User) -> Vec<(std::path::PathBuf, u32)> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = std::fs::read_dir(user.path(".tmp/spool"));
+    let entries = folder.into_iter().flatten().flatten();
+    let mode = |path: &std::path::Path| {
+        let metadata = std::fs::metadata(path).expect("a file");
+        metadata.permissions().mode() & 0o777
+    };
+    let mut files: Vec<_> = entries
+        .map(|entry| (entry.path(), mode(&entry.path())))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn events_of_a_store_that_cannot_be_reached_wait_in_files_and_are_done_in_order() {
+    if !has_postgres() {
+        return;
+    }
+    let mut user = user(&postgres, "[notion]\nsettle = \"1ms\"\n");
+    let reachable = postgres().expect("a store");
+    user.set("QUOTION_STATE", "postgres://u:geheim@127.0.0.1:9/db");
+    for (number, args) in [&[][..], &["--enqueue"], &["--deadline", "8s"]]
+        .iter()
+        .enumerate()
+    {
+        let run = user.run(args, &renamed(TEXT, number));
+        run.expect(0, "queued", "");
+        assert_eq!(run.warnings(), ["spooled"]);
+        assert!(!run.stdout.contains("geheim") && !run.stderr.contains("geheim"));
+    }
+    // Twice the same is one event.
+    user.run::<&str>(&[], &renamed(TEXT, 1));
+    let files = spooled(&user);
+    assert_eq!(
+        (files.len(), files.iter().all(|(_, mode)| *mode == 0o600)),
+        (4, true)
+    );
+    assert_eq!(user.vendors.requests().len(), 0);
+    assert_eq!(user.run(&["replay"], b"").code, 75);
+    assert_eq!(spooled(&user), files);
+    std::fs::write(user.path(".tmp/spool/0-0.json"), "{}").expect("written");
+    user.set("QUOTION_STATE", &reachable);
+    assert_eq!(user.run(&["replay", "--dry-run"], b"").code, 0);
+    assert_eq!(spooled(&user).len(), 5, "a dry run takes nothing in");
+    let run = user.run(&["replay"], b"");
+    assert_eq!((run.code, run.lines.len()), (0, 3), "{}", run.stdout);
+    assert!(run.stderr.contains("0-0.json is left"), "{}", run.stderr);
+    let left = spooled(&user);
+    assert_eq!(left.len(), 1, "{left:?}");
+    let shown = user.notion();
+    let places: Vec<usize> = (0..3)
+        .map(|number| {
+            let event = renamed(TEXT, number);
+            let json: serde_json::Value = serde_json::from_slice(&event).expect("JSON");
+            let id = json["data"]["resource"]["id"]
+                .as_str()
+                .expect("an id")
+                .to_owned();
+            assert_eq!(shown.matches(&id).count(), 1);
+            shown.find(&id).expect("it stands there")
+        })
+        .collect();
+    assert!(places.is_sorted(), "{shown}");
+}
+
+#[test]
+fn event_that_neither_store_nor_file_takes_is_not_said_to_be_kept() {
+    let mut user = User::new();
+    user.set("QUOTION_STATE", "postgres://u:geheim@127.0.0.1:9/db");
+    std::fs::create_dir(user.path(".tmp")).expect("folder");
+    std::fs::write(user.path(".tmp/spool"), "in the way").expect("written");
+    let run = user.sync(TEXT);
+    run.expect_error(75, "store");
+    assert_eq!(run.warnings(), ["store"]);
+}

@@ -1891,8 +1891,16 @@ fn absent_server_is_worth_another_try(_: &Ground) {
         assert!(!refusal.to_string().contains("geheim"), "{refusal}");
         let mut user = User::new();
         user.set("QUOTION_STATE", &url);
-        user.sync("v2026-03-30.message.received")
-            .expect_error(75, "store");
+        let run = user.sync("v2026-03-30.message.received");
+        run.expect(0, "queued", "");
+        assert_eq!(run.warnings(), ["spooled"]);
+        user.run(&["replay"], b"").expect_error(75, "store");
+        let all = user.files();
+        assert!(
+            all.iter()
+                .all(|(_, bytes)| !crate::harness::holds(bytes, "geheim")),
+            "no password in a file"
+        );
     }
 }
 

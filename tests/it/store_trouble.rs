@@ -640,7 +640,17 @@ fn store_that_is_locked_or_silent_is_waited_for_within_the_deadline() {
         ] {
             let began = Instant::now();
             let run = user.run(args, &sample("legacy-v4.message.delivered"));
-            run.expect_error(75, "store");
+            // Where nobody can be reached, a file takes it.
+            if std::ptr::eq(user, &raw const remote) {
+                assert_eq!(
+                    (run.code, run.warnings()),
+                    (0, vec!["spooled"]),
+                    "{}",
+                    run.stdout
+                );
+            } else {
+                run.expect_error(75, "store");
+            }
             let took = began.elapsed();
             assert!(took < Duration::from_secs(4), "{args:?}: {took:?}");
         }
@@ -655,7 +665,8 @@ fn store_that_is_locked_or_silent_is_waited_for_within_the_deadline() {
         assert!(told.expect("kill").success());
         let began = Instant::now();
         let done = Run::of(child.wait_with_output().expect("it ends"));
-        assert_eq!(done.code, 75, "{}", done.stdout);
+        assert!([0, 75].contains(&done.code), "{}", done.stdout);
+        assert_eq!(done.lines.len(), 1, "{}", done.stdout);
         assert!(
             began.elapsed() < Duration::from_secs(5),
             "{:?}",

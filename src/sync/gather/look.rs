@@ -45,7 +45,7 @@ impl PageLook {
         wanted: &[ActivityId],
         opens: impl Fn(&ActivityId) -> bool,
     ) -> Result<(), Error> {
-        let blocks = match run.notion.list(&page.as_block(), run.deadline) {
+        let blocks = match run.notion.list_lines(&page.as_block(), run.deadline) {
             Err(err) if err.refusal(404).is_some() => return Ok(()),
             listed => listed?,
         };
@@ -60,7 +60,7 @@ impl PageLook {
                 take_entries(
                     &mut found,
                     wanted,
-                    &run.notion.list(&block.id, run.deadline)?,
+                    &run.notion.list_lines(&block.id, run.deadline)?,
                 );
             }
         }
