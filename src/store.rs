@@ -177,6 +177,11 @@ impl Store {
         Ok(either!(self, db => db.page(database, phone))?.map(aged))
     }
 
+    /// How many clients of this database a page is known to be of.
+    pub fn clients_of(&self, database: &DatabaseId, page: &PageId) -> Result<usize> {
+        either!(self, db => db.clients_of(database, page))
+    }
+
     /// Counts a use of the known page for `phone`.
     pub fn touch_page(&self, phone: &Phone) -> Result<()> {
         either!(self, db => db.touch_page(phone))
@@ -319,15 +324,15 @@ impl Store {
         Ok(dropped)
     }
 
-    /// Takes the locks of several clients, each once and in an order that cannot end in a deadlock.
+    /// Takes several locks of one kind, each once and in an order that cannot end in a deadlock.
     /// `None` when one of them is still held at the deadline.
-    pub fn lock_clients(&self, phones: &[Phone], deadline: Deadline) -> Result<Option<Vec<Guard>>> {
-        let locks: BTreeMap<String, Lock> = phones
-            .iter()
-            .cloned()
-            .map(Lock::Client)
-            .map(|lock| (self.place_of(&lock), lock))
-            .collect();
+    pub fn lock_all(
+        &self,
+        locks: impl Iterator<Item = Lock>,
+        deadline: Deadline,
+    ) -> Result<Option<Vec<Guard>>> {
+        let locks: BTreeMap<String, Lock> =
+            locks.map(|lock| (self.place_of(&lock), lock)).collect();
         let mut guards = Vec::new();
         for lock in locks.values() {
             match self.lock(lock, deadline)? {

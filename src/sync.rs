@@ -21,6 +21,7 @@ pub mod people;
 pub mod plan;
 mod resolve;
 mod run;
+mod task;
 mod update;
 
 use std::borrow::Cow;
@@ -30,7 +31,7 @@ use crate::domain::failure::Failure;
 use crate::domain::outcome::{Action, Notes, Outcome, Reason, Synced, Verdict};
 use crate::domain::work::Work;
 
-use client::Task;
+use task::Task;
 use update::{Teller, Update};
 
 pub use error::Error;

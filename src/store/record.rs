@@ -271,13 +271,15 @@ impl RetryPolicy {
     }
 }
 
-/// What only one process at a time may do. Locks are taken in this order, clients sorted.
+/// What only one process at a time may do. Locks are taken in this order, each kind sorted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
     /// Work on an event.
     Event(EventId),
-    /// Write to a client's page.
+    /// Look for, make and write to a client's page.
     Client(Phone),
+    /// Write to a page, which may be several clients'.
+    Page(PageId),
     /// Rebuild the contact index.
     Contacts,
 }
@@ -288,6 +290,7 @@ impl Lock {
         match self {
             Self::Event(id) => format!("event:{id}"),
             Self::Client(phone) => format!("client:{phone}"),
+            Self::Page(page) => format!("page:{page}"),
             Self::Contacts => "contacts".to_owned(),
         }
     }

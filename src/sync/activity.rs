@@ -17,9 +17,9 @@ use crate::domain::table;
 use crate::store::EntryRecord;
 use crate::text;
 
-use super::client::Task;
 use super::facts::{Draft, Facts, Moment, PageFact};
 use super::people::Workspace;
+use super::task::Task;
 use super::{Error, Run};
 
 /// An activity of which everything is known.

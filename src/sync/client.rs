@@ -3,16 +3,17 @@
 //! Everything that is to be put onto one client's page goes there together, whatever the number of
 //! events.
 
-use crate::domain::context::ContactLookup;
+use std::collections::BTreeSet;
+
 use crate::domain::failure::Failure;
 use crate::domain::id::PageId;
-use crate::domain::outcome::{Action, Notes, PlannedStep, Reason, Synced, Warning, WarningCode};
+use crate::domain::outcome::{Action, Notes, PlannedStep, Synced, Warning, WarningCode};
 use crate::domain::phone::Phone;
 use crate::domain::step::Step;
 use crate::notion;
+use crate::store::{Guard, Lock};
 use crate::time::side_by_side;
 
-use super::activity::Activity;
 use super::apply::{self, Stop};
 use super::duplicate;
 use super::facts::{Draft, Facts, PageFact};
@@ -20,6 +21,7 @@ use super::gather::page::PageSearch;
 use super::gather::table::{self, ClientsTable};
 use super::gather::{self, Audience};
 use super::plan::{self, ClientPlan, Layout};
+use super::task::{Share, Task};
 use super::{Error, Run};
 use crate::domain::choice::NewPages;
 
@@ -29,81 +31,6 @@ const AT_ONCE: usize = 4;
 const ROUNDS: usize = 10;
 /// Most times that it is made because something turned out different.
 const ATTEMPTS: usize = 3;
-
-/// Something to be put onto clients' pages.
-#[derive(Default)]
-pub struct Task<'a> {
-    /// The call or message. Without one only what is empty is filled, and no page made.
-    pub activity: Option<Activity<'a>>,
-    /// The clients; none when there is nothing to write.
-    pub phones: Vec<Phone>,
-    /// Contacts that Quo named.
-    pub contacts: ContactLookup,
-    /// What was done for each of them.
-    pub pages: Vec<Synced>,
-    /// Why there was nothing to do, if so.
-    pub skipped: Option<Reason>,
-    /// What would be done, in a dry run.
-    pub planned: Vec<PlannedStep>,
-    /// What was met on the way.
-    pub notes: Notes,
-    /// Why it could not be finished.
-    pub failure: Option<Failure>,
-    /// Number of tasks that shared a request which Notion refused: nobody knows which of them it
-    /// means.
-    pub refused_with: usize,
-    /// Number of clients who have no page, and by the user's choice get none.
-    pub not_wanted: usize,
-}
-
-impl Task<'_> {
-    /// Ends the task. What came first counts.
-    pub fn fail(&mut self, failure: &Failure) {
-        self.failure.get_or_insert_with(|| failure.clone());
-    }
-
-    /// Takes what came of its share in one client's turn.
-    fn take(&mut self, share: Share) {
-        self.notes.warnings.extend(share.warnings);
-        self.pages.extend(share.synced);
-        self.planned.extend(share.planned);
-        self.refused_with = self.refused_with.max(share.refused_with);
-        self.not_wanted += usize::from(share.not_wanted);
-        if let Some(failure) = &share.failure {
-            self.fail(failure);
-        }
-    }
-
-    /// Puts the clients into their order, and tells if there was nothing to do for any of them.
-    fn conclude(&mut self) {
-        let phones = &self.phones;
-        self.pages
-            .sort_by_key(|synced| phones.iter().position(|phone| *phone == synced.phone));
-        let idle = self
-            .pages
-            .iter()
-            .all(|synced| synced.action == Action::Skipped);
-        if idle && self.failure.is_none() && self.skipped.is_none() {
-            self.skipped = Some(match self.activity {
-                Some(_) if self.not_wanted > 0 && self.pages.is_empty() => Reason::NotWanted,
-                Some(_) => Reason::Duplicate,
-                None => Reason::NothingNew,
-            });
-        }
-    }
-
-    fn audience(&self) -> Audience<'_> {
-        Audience {
-            phones: &self.phones,
-            contacts: &self.contacts,
-            activity: self.activity.as_ref(),
-        }
-    }
-
-    fn concerns(&self, phone: &Phone) -> bool {
-        self.failure.is_none() && self.skipped.is_none() && self.phones.contains(phone)
-    }
-}
 
 /// Gathers, plans and applies for every client of the tasks.
 pub fn write_all(run: &Run, tasks: &mut [Task]) {
@@ -130,10 +57,8 @@ pub fn write_all(run: &Run, tasks: &mut [Task]) {
 }
 
 fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), Error> {
-    let held = run.store.lock_clients(phones, run.deadline)?;
-    let _one_writer_per_client = held.ok_or_else(|| {
-        Error::Unsettled("another process is still writing to the client's page".into())
-    })?;
+    let clients = phones.iter().cloned().map(Lock::Client);
+    let _one_writer_per_client = lock(run, clients)?;
     if !run.settings.dry_run {
         duplicate::skip(run, tasks)?;
     }
@@ -145,6 +70,12 @@ fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), 
     if phones.is_empty() {
         return Ok(());
     }
+    let mut known = BTreeSet::new();
+    for phone in &phones {
+        let page = run.store.page(run.clients_database, phone)?;
+        known.extend(page.map(|page| page.id));
+    }
+    let mut one_writer_per_page = lock(run, known.iter().cloned().map(Lock::Page))?;
     let mut notes = Notes::default();
     let gathered = gather_all(run, &phones, tasks, &mut notes);
     for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
@@ -152,14 +83,7 @@ fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), 
         task.notes.alarms.append(&mut notes.alarms);
     }
     let (table, gathered) = gathered?;
-    let missing = table.missing.iter().map(|name| {
-        let message = "no such phone column is in the database; it is not searched";
-        Warning::property(WarningCode::PropertyMissing, name, message)
-    });
-    let missing: Vec<Warning> = missing.collect();
-    for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
-        task.notes.warnings.extend_from_slice(&missing);
-    }
+    warn_of_missing(&table, tasks);
     let mut all = Vec::new();
     for (phone, found) in phones.iter().zip(gathered) {
         match found {
@@ -168,18 +92,64 @@ fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), 
             Err(error) => fail(tasks, phone, error),
         }
     }
-    let turns: Vec<Turn> = all
-        .iter()
-        .map(|facts| Turn::new(run, &table, &all, facts, tasks))
-        .collect();
-    // Some at once, for none needs another's answer.
-    for share in side_by_side(turns, AT_ONCE, Turn::write)
-        .into_iter()
-        .flatten()
-    {
+    let found: BTreeSet<PageId> = all.iter().filter_map(|it| it.page.id().cloned()).collect();
+    if !found.is_subset(&known) {
+        // All together anew, or two who wait for each other's would wait for ever.
+        one_writer_per_page.clear();
+        one_writer_per_page = lock(run, found.into_iter().map(Lock::Page))?;
+    }
+    // Some pages at once, for none needs another's answer; what is of one page goes one by one.
+    let mut turns: Vec<Vec<Turn>> = Vec::new();
+    for facts in &all {
+        let turn = Turn::new(run, &table, &all, facts, tasks)?;
+        let is_theirs = |turns: &&mut Vec<Turn>| turns[0].is_of_page(&facts.page);
+        match turns.iter_mut().find(is_theirs) {
+            Some(turns) => turns.push(turn),
+            None => turns.push(vec![turn]),
+        }
+    }
+    let write = |turns: Vec<Turn>| -> Vec<Share> {
+        let shares = turns.into_iter().map(Turn::write);
+        shares.flatten().collect()
+    };
+    for share in side_by_side(turns, AT_ONCE, write).into_iter().flatten() {
         tasks[share.task].take(share);
     }
+    for facts in &all {
+        for twin in twins(&all, facts) {
+            for task in &mut *tasks {
+                task.share_page(&twin.phone, &facts.phone);
+            }
+        }
+    }
+    drop(one_writer_per_page);
     Ok(())
+}
+
+fn warn_of_missing(table: &ClientsTable, tasks: &mut [Task]) {
+    let missing = table.missing.iter().map(|name| {
+        let message = "no such phone column is in the database; it is not searched";
+        Warning::property(WarningCode::PropertyMissing, name, message)
+    });
+    let missing: Vec<Warning> = missing.collect();
+    for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
+        task.notes.warnings.extend_from_slice(&missing);
+    }
+}
+
+fn lock(run: &Run, locks: impl Iterator<Item = Lock>) -> Result<Vec<Guard>, Error> {
+    let held = run.store.lock_all(locks, run.deadline)?;
+    held.ok_or_else(|| {
+        Error::Unsettled("another process is still writing to the client's page".into())
+    })
+}
+
+/// Those of the clients before this one who have the same page: what is for both of them was for
+/// the first.
+fn twins<'a>(all: &'a [Facts], facts: &'a Facts) -> impl Iterator<Item = &'a Facts> {
+    let before = all.iter().take_while(|other| other.phone != facts.phone);
+    let page = facts.page.id();
+    before.filter(move |other| page.is_some() && other.page.id() == page)
 }
 
 fn fail(tasks: &mut [Task], phone: &Phone, error: Error) {
@@ -219,22 +189,6 @@ fn gather_all(
     Ok((clients_table, gathered))
 }
 
-/// What one task has in the turn of one client.
-#[derive(Default)]
-struct Share {
-    /// Its place among the tasks.
-    task: usize,
-    /// True once something was written for it.
-    wrote: bool,
-    warnings: Vec<Warning>,
-    planned: Vec<PlannedStep>,
-    synced: Option<Synced>,
-    failure: Option<Failure>,
-    refused_with: usize,
-    /// True if the client has no page, and gets none.
-    not_wanted: bool,
-}
-
 /// One client's turn: what all tasks want on that page is written.
 struct Turn<'a> {
     run: &'a Run<'a>,
@@ -242,6 +196,8 @@ struct Turn<'a> {
     /// Facts of all clients, for their names.
     all: &'a [Facts],
     facts: Facts,
+    /// True if the page is another client's too, who may have written to it since it was found.
+    is_shared: bool,
     was_there: bool,
     tasks: &'a [Task<'a>],
     shares: Vec<Share>,
@@ -254,11 +210,16 @@ impl<'a> Turn<'a> {
         all: &'a [Facts],
         facts: &Facts,
         tasks: &'a [Task<'a>],
-    ) -> Self {
+    ) -> Result<Self, Error> {
+        let is_done = |task: &Task| twins(all, facts).any(|twin| task.concerns(&twin.phone));
         let concerned = tasks
             .iter()
             .enumerate()
-            .filter(|(_, task)| task.concerns(&facts.phone));
+            .filter(|(_, task)| task.concerns(&facts.phone) && !is_done(task));
+        let is_shared = match facts.page.id() {
+            Some(page) => run.store.clients_of(run.clients_database, page)? > 1,
+            None => false,
+        };
         let shares = concerned
             .map(|(task, _)| Share {
                 task,
@@ -266,15 +227,20 @@ impl<'a> Turn<'a> {
             })
             .collect();
         let was_there = facts.page != PageFact::Absent;
-        Self {
+        Ok(Self {
             run,
             table,
             all,
             facts: facts.clone(),
+            is_shared,
             was_there,
             tasks,
             shares,
-        }
+        })
+    }
+
+    fn is_of_page(&self, page: &PageFact) -> bool {
+        page.id().is_some() && self.facts.page.id() == page.id()
     }
 
     /// What fails is noted with the shares.
@@ -326,6 +292,9 @@ impl<'a> Turn<'a> {
     }
 
     fn try_write(&mut self) -> Result<(), Error> {
+        if self.is_shared && self.open().next().is_some() {
+            self.look_again(false)?;
+        }
         if self.gets_no_page()? {
             self.open().for_each(|share| share.not_wanted = true);
             return Ok(());

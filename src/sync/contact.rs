@@ -8,8 +8,8 @@ use crate::domain::event::ContactUpdate;
 use crate::domain::outcome::Reason;
 use crate::domain::phone::Phone;
 
-use super::client::Task;
 use super::gather::profile;
+use super::task::Task;
 use super::{Error, Run};
 
 /// Most numbers of one contact that are looked at.

@@ -4,11 +4,11 @@ use crate::domain::outcome::{Action, Reason, Synced};
 use crate::domain::phone::Phone;
 
 use super::activity::Activity;
-use super::client::Task;
 use super::facts::Facts;
 use super::gather::page::PageSearch;
 use super::gather::table::{self, ClientsTable};
 use super::plan::{self, Layout};
+use super::task::Task;
 use super::{Error, Run};
 
 /// Ends the tasks of which the store knows for certain that nothing is left to write, without asking

@@ -17,9 +17,9 @@ use crate::quo::{self, words::Availability};
 use crate::store::ClientEntry;
 
 use super::activity::{Activity, Content};
-use super::client::Task;
 use super::facts::Moment;
 use super::people::{self, Cast, MOST_MEMBERS, Untold, Workspace};
+use super::task::Task;
 use super::{Error, Run};
 
 /// A call, or what became known about one, for its clients' pages.

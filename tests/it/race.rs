@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::harness::{Run, User, feed, sample};
+use crate::kit::{activity, altered, message_from};
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, Seen, Vendor};
 use crate::support::{
     Database, activity_of, at_once, has_postgres, postgres, renamed, renamed_client, sqlite, start,
@@ -464,5 +467,55 @@ fn wait_for(user: &User, condition: impl Fn(&Seen) -> bool) {
             user.vendors.log(Vendor::Notion)
         );
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A client is a page: two numbers in its cell are one writer, and what both took part in is one
+/// entry.
+fn two_numbers_of_one_page(database: Database) {
+    let user = user(database, "[notion]\nsettle = \"1ms\"\n");
+    let page = user.add_row(&json!({"Phone": {"phone_number": "202-555-0147 / (312) 555-0162"}}));
+    let parts = json!(["+12025550147", "+14155550110", "+13125550162"]);
+    let call = altered(
+        "legacy-v4.call.completed.answered",
+        &[("/data/object/participants", parts)],
+    );
+    let run = user.deliver(&call);
+    run.expect(0, "success", "updated");
+    let synced = run.line()["synced"].as_array().expect("a list").clone();
+    let pages: Vec<&str> = synced
+        .iter()
+        .filter_map(|it| it["notion_page_id"].as_str())
+        .collect();
+    assert_eq!(pages, [page.as_str(), page.as_str()], "{}", run.stdout);
+    let of_call = "AC00000000000000000000000000000141\n";
+    assert_eq!(user.times_in_notion(of_call), 1, "{}", user.notion());
+    let texts = [
+        message_from(1, "+12025550147"),
+        message_from(2, "+13125550162"),
+        message_from(3, "+12025550147"),
+        message_from(4, "+13125550162"),
+    ];
+    let inputs = texts.each_ref().map(|text| text.to_string().into_bytes());
+    let runs: Vec<(&[&str], Vec<u8>)> = inputs.into_iter().map(|text| (&[][..], text)).collect();
+    for run in at_once(&user, &runs) {
+        run.expect(0, "success", "updated");
+    }
+    assert_eq!(user.client_pages(), 1);
+    for text in &texts {
+        assert_eq!(user.times_in_notion(activity(text)), 1, "{}", user.notion());
+    }
+    user.deliver(&call).expect(0, "success", "skipped");
+}
+
+#[test]
+fn two_numbers_of_one_page_are_one_writer_and_one_entry() {
+    two_numbers_of_one_page(&sqlite);
+}
+
+#[test]
+fn two_numbers_of_one_page_are_one_writer_and_one_entry_on_postgres() {
+    if has_postgres() {
+        two_numbers_of_one_page(&postgres);
     }
 }

@@ -1111,7 +1111,7 @@ fn lock_excludes_others_until_it_is_given_back(ground: &Ground) {
         .expect("it is free");
     drop(client);
     let theirs = two
-        .lock_clients(&[rosa(), rosa()], at_once())
+        .lock_all([rosa(), rosa()].map(Lock::Client).into_iter(), at_once())
         .expect("lock")
         .expect("free, though the event is held");
     assert!(two.lock(&lock, at_once()).expect("lock").is_none());
@@ -1239,7 +1239,7 @@ fn clients_locked_in_opposite_orders_never_deadlock(ground: &Ground) {
                     mine.rotate_left((worker + turn) % 3);
                     let phones: Vec<Phone> = mine.iter().map(|n| clients[*n].clone()).collect();
                     let held = store
-                        .lock_clients(&phones, soon())
+                        .lock_all(phones.iter().cloned().map(Lock::Client), soon())
                         .expect("lock")
                         .expect("in time");
                     for n in &mine {

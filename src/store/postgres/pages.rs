@@ -47,6 +47,18 @@ impl Postgres {
         Ok(rows.first().and_then(known))
     }
 
+    pub fn clients_of(&self, database: &DatabaseId, page: &PageId) -> Result<usize> {
+        let sql = "SELECT count(*) FROM quotion_page_keys
+                   WHERE database_id IN ($1, '') AND page_id = $2";
+        let values: [Param; 2] = [
+            (&database.as_str(), Type::TEXT),
+            (&page.as_str(), Type::TEXT),
+        ];
+        let rows = self.read(sql, &values)?;
+        let count = rows.first().map_or(0, |row| row.get::<_, i64>(0));
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     pub fn touch_page(&self, phone: &Phone) -> Result<()> {
         let sql =
             "UPDATE canvas_cache SET hit_count = coalesce(hit_count, 0) + 1, last_used_at = now()

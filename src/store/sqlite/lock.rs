@@ -51,6 +51,7 @@ pub fn place_of(lock: &Lock) -> String {
     let set = match lock {
         Lock::Event(_) => "event",
         Lock::Client(_) => "client",
+        Lock::Page(_) => "page",
         Lock::Contacts => return "contacts".to_owned(),
     };
     let number = Sha256::digest(lock.name().as_bytes())[0] % FILES;

@@ -34,6 +34,14 @@ impl Sqlite {
         Ok(found.and_then(|(page, read_at)| Some((page?, self.since(&read_at)))))
     }
 
+    pub fn clients_of(&self, database: &DatabaseId, page: &PageId) -> Result<usize> {
+        let sql = "SELECT count(*) FROM page_keys WHERE database_id IN (?1, '') AND page_id = ?2";
+        let values = [database.as_str(), page.as_str()];
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let count: i64 = statement.query_row(values, |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     pub fn touch_page(&self, phone: &Phone) -> Result<()> {
         let sql = "UPDATE canvas_cache SET hit_count = hit_count + 1, last_used_at = ?2
                    WHERE lookup_type = 'phone' AND lookup_key = ?1";
