@@ -167,10 +167,19 @@ fn is_same(one: &EntryRecord, other: &EntryRecord) -> bool {
     one.activity == other.activity && one.page == other.page
 }
 
+/// How long a write may take to come, and to be seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Until what has come is seen.
+    pub settle: Duration,
+    /// Until what was not answered has come.
+    pub silence: Duration,
+}
+
 /// How much longer nothing can be believed that this look did not find. `passed` is the time since
 /// the look began: what counts is what could be seen then. `None`: nothing is in doubt.
 pub fn doubt(
-    run: &Run,
+    patience: Patience,
     look: &PageLook,
     found: Option<&PageId>,
     open: &[OpenWrite],
@@ -185,10 +194,10 @@ pub fn doubt(
             && activities.all(|activity| look.stands(activity, page));
         let can_double = write.carries != Carries::Values;
         let silence = match write.since {
-            Since::LastByte | Since::Finding if can_double => run.settings.silence,
+            Since::LastByte | Since::Finding if can_double => patience.silence,
             Since::LastByte | Since::Finding | Since::Answer => Duration::ZERO,
         };
-        let until = run.settings.settle.saturating_add(silence);
+        let until = patience.settle.saturating_add(silence);
         let left = until.saturating_sub(write.age.saturating_sub(passed));
         if has_come { Duration::ZERO } else { left }
     };
@@ -227,4 +236,179 @@ fn carries(block: &ListedBlock, activity: &ActivityId) -> bool {
             == Some(activity.as_str())
     };
     text::first_line(&block.text).split(DOT).skip(1).any(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        settle: Duration::from_secs(10),
+        silence: Duration::from_mins(1),
+    };
+
+    fn page(digit: char) -> PageId {
+        PageId::parse(&digit.to_string().repeat(32)).expect("a page id")
+    }
+
+    fn activity() -> ActivityId {
+        ActivityId::parse("AC1").expect("an id")
+    }
+
+    fn record(kinds: &[ArtifactKind]) -> EntryRecord {
+        EntryRecord {
+            activity: activity(),
+            page: page('a'),
+            block: None,
+            line: "Call · AC1".into(),
+            artifacts: kinds.iter().copied().collect(),
+            begun: BTreeSet::new(),
+            gone: false,
+            age: SignedDuration::from_secs(3600),
+        }
+    }
+
+    fn seen(kinds: &[ArtifactKind]) -> PageLook {
+        let fact = EntryFact {
+            record: record(kinds),
+            inside: Vec::new(),
+        };
+        PageLook {
+            pages: BTreeSet::from([page('a')]),
+            facts: vec![fact],
+        }
+    }
+
+    fn nothing_seen() -> PageLook {
+        PageLook {
+            pages: BTreeSet::from([page('a')]),
+            facts: Vec::new(),
+        }
+    }
+
+    fn write(carries: Carries, since: Since, age: u64) -> OpenWrite {
+        OpenWrite {
+            id: 1,
+            page: Some(page('a')),
+            carries,
+            activities: vec![activity()],
+            since,
+            age: Duration::from_secs(age),
+        }
+    }
+
+    #[test]
+    fn nothing_is_believed_before_nothing_can_come() {
+        use Carries::{Entries, Parts, Values};
+        use Since::{Answer, Finding, LastByte};
+        let left = |look: &PageLook, open: &[OpenWrite], passed| {
+            let passed = Duration::from_secs(passed);
+            let left = doubt(PATIENCE, look, Some(&page('a')), open, passed);
+            left.map(|left| left.as_secs())
+        };
+        for (carries, since, age, passed, wanted) in [
+            (Entries, Answer, 4, 0, Some(6)),
+            (Entries, Answer, 10, 0, None),
+            (Entries, Answer, 10, 3, Some(3)),
+            (Entries, LastByte, 10, 0, Some(60)),
+            (Entries, Finding, 0, 0, Some(70)),
+            (Entries, Finding, 70, 0, None),
+            (Parts, Finding, 69, 0, Some(1)),
+            (Values, Finding, 4, 0, Some(6)),
+            (Values, LastByte, 10, 0, None),
+        ] {
+            let open = write(carries, since, age);
+            let told = left(&nothing_seen(), &[open], passed);
+            assert_eq!(told, wanted, "{carries:?} {since:?} {age} {passed}");
+        }
+        let (fresh, old) = (write(Entries, Answer, 1), write(Parts, Finding, 70));
+        assert_eq!(
+            left(&nothing_seen(), &[old, fresh], 0),
+            Some(9),
+            "all of them"
+        );
+        assert_eq!(left(&nothing_seen(), &[], 0), None);
+    }
+
+    #[test]
+    fn what_was_found_has_come_whatever_its_age() {
+        let entries = write(Carries::Entries, Since::Finding, 0);
+        let made = OpenWrite {
+            page: None,
+            ..entries.clone()
+        };
+        let elsewhere = OpenWrite {
+            page: Some(page('b')),
+            ..entries.clone()
+        };
+        let parts = write(Carries::Parts, Since::Finding, 0);
+        let told = |open: &OpenWrite, found| {
+            let open = std::slice::from_ref(open);
+            doubt(PATIENCE, &seen(&[]), found, open, Duration::ZERO).is_some()
+        };
+        let here = page('a');
+        assert!(!told(&entries, Some(&here)) && !told(&made, Some(&here)));
+        assert!(told(&made, None), "no page was found");
+        assert!(
+            told(&elsewhere, Some(&here)),
+            "it may stand on the other page"
+        );
+        assert!(
+            told(&parts, Some(&here)),
+            "the entry does not tell of its inside"
+        );
+    }
+
+    #[test]
+    fn what_was_known_and_is_not_seen_is_gone_unless_it_is_new() {
+        let settle = PATIENCE.settle;
+        let judged = |record: EntryRecord| {
+            let mut look = nothing_seen();
+            look.judge(settle, &[record], &[]);
+            look.entries().remove(0).gone
+        };
+        assert!(judged(record(&[])));
+        let new = EntryRecord {
+            age: SignedDuration::from_secs(9),
+            ..record(&[])
+        };
+        assert!(!judged(new), "no list need show it yet");
+        let mut look = seen(&[]);
+        let gone = EntryRecord {
+            gone: true,
+            ..record(&[])
+        };
+        look.judge(settle, &[gone], &[]);
+        assert!(!look.entries()[0].gone, "a person has put it back");
+    }
+
+    #[test]
+    fn what_is_being_written_into_an_entry_may_be_there_in_part() {
+        use ArtifactKind::{Recording, Summary, Transcript};
+        let open = write(Carries::Parts, Since::Finding, 0);
+        let judged = |known: &[ArtifactKind], begun: &[ArtifactKind], open: &[OpenWrite]| {
+            let mut look = seen(&[Summary, Transcript]);
+            let known = EntryRecord {
+                begun: begun.iter().copied().collect(),
+                ..record(known)
+            };
+            look.judge(PATIENCE.settle, &[known], open);
+            let entry = look.entries().remove(0);
+            let list = |kinds: BTreeSet<ArtifactKind>| kinds.into_iter().collect::<Vec<_>>();
+            (list(entry.artifacts), list(entry.begun))
+        };
+        let both = vec![Summary, Transcript];
+        assert_eq!(judged(&[], &[], &[]), (both.clone(), vec![]));
+        let known = judged(&[Summary], &[], std::slice::from_ref(&open));
+        assert_eq!(known, (vec![Summary], vec![Transcript]));
+        assert_eq!(judged(&[], &[], &[open]), (vec![], both));
+        let begun = judged(&[Summary], &[Transcript], &[]);
+        assert_eq!(begun, (vec![Summary], vec![Transcript]));
+        let deleted = judged(&[Recording], &[], &[]);
+        assert_eq!(
+            deleted,
+            (vec![Summary, Transcript, Recording], vec![]),
+            "it stays known"
+        );
+    }
 }

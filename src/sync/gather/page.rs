@@ -16,7 +16,7 @@ use crate::time;
 use super::super::activity::Activity;
 use super::super::facts::{EntryFact, PageFact};
 use super::super::{Error, Run};
-use super::look::{self, PageLook};
+use super::look::{self, PageLook, Patience};
 use super::table::ClientsTable;
 
 /// How long the values that Notion gave are believed where they only say what is there already: a
@@ -100,6 +100,10 @@ impl PageSearch<'_> {
 
     /// Looks, and waits, until nothing is in doubt any more.
     fn settle(&self, mut known: Option<KnownPage>) -> Result<Found, Error> {
+        let patience = Patience {
+            settle: self.run.settings.settle,
+            silence: self.run.settings.silence,
+        };
         loop {
             let began = time::now();
             let hit = self.find(known.as_ref())?;
@@ -120,7 +124,7 @@ impl PageSearch<'_> {
                     continue;
                 }
             }
-            if let Some(wait) = look::doubt(self.run, &look, hit.page.id(), &open, passed) {
+            if let Some(wait) = look::doubt(patience, &look, hit.page.id(), &open, passed) {
                 look::wait(self.run, wait)?;
                 known = known.map(without_values);
                 continue;
