@@ -248,6 +248,11 @@ impl Store {
         either!(self, db => db.open_writes(database, phone, page))
     }
 
+    /// True if a write is open that has to do with this activity.
+    pub fn is_open(&self, database: &DatabaseId, activity: &ActivityId) -> Result<bool> {
+        either!(self, db => db.is_open(database, activity))
+    }
+
     /// Lets writes be sent: durably, and before the first byte of them. Their numbers, in order.
     /// [`Fault::Busy`], and nothing is recorded, if a lock that allows it may be lost.
     pub fn stamp(&self, writes: &[NewWrite]) -> Result<Vec<i64>> {

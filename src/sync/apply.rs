@@ -68,6 +68,7 @@ pub fn client(
         table,
         facts,
         title: &plan.title,
+        moves: &plan.moves,
         applied: Applied {
             page: facts.page.id().cloned(),
             warnings: Vec::new(),
@@ -140,6 +141,8 @@ struct Writer<'a> {
     table: &'a ClientsTable,
     facts: &'a Facts,
     title: &'a str,
+    /// Activities whose dates the values hold.
+    moves: &'a [ActivityId],
     applied: Applied,
 }
 
@@ -182,7 +185,7 @@ impl Writer<'_> {
 
     /// Writes values, and looks in the answer whether the page is still the client's.
     fn update(&mut self, page: &PageId, properties: &[Property]) -> Result<(), Stop> {
-        let write = self.stamp(Some(page), Carries::Values, &[])?;
+        let write = self.stamp_for(Some(page), Carries::Values, self.moves)?;
         let (notion, deadline) = (self.run.notion, self.run.deadline);
         let update =
             |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
@@ -201,7 +204,7 @@ impl Writer<'_> {
         let (notion, deadline) = (self.run.notion, self.run.deadline);
         let update =
             |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
-        let write = self.stamp(Some(page), Carries::Values, &[])?;
+        let write = self.stamp_for(Some(page), Carries::Values, self.moves)?;
         let writing = || rejection::without_refused(properties, &[], update);
         let (sent, appended) = both(writing, || self.append_all(page, &rendered));
         // What came of the one is recorded although the other failed.

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::id::ActivityId;
 use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::profile::Profile;
 use crate::domain::step::Step;
@@ -29,6 +30,8 @@ pub struct ClientPlan {
     pub needs_fresh_page: bool,
     /// True when the page was read for this plan.
     pub is_fresh: bool,
+    /// Activities whose time may move a date.
+    pub moves: Vec<ActivityId>,
 }
 
 /// What the plan needs to know of the user's table.
@@ -108,6 +111,7 @@ impl<'a> Planner<'a> {
             title,
             needs_fresh_page: false,
             is_fresh: true,
+            moves: moves(drafts),
         }
     }
 
@@ -151,6 +155,7 @@ impl<'a> Planner<'a> {
             title,
             needs_fresh_page: (filled || is_blind) && !fresh,
             is_fresh: fresh,
+            moves: moves(drafts),
         }
     }
 
@@ -304,6 +309,11 @@ impl<'a> Planner<'a> {
         ));
         None
     }
+}
+
+fn moves(drafts: &[Draft]) -> Vec<ActivityId> {
+    let dated = drafts.iter().filter(|draft| draft.moment.is_some());
+    dated.map(|draft| draft.activity.clone()).collect()
 }
 
 fn profile_values<'a>(profile: &Profile, names: &'a ColumnNames) -> Vec<(&'a str, Value)> {

@@ -32,7 +32,12 @@ pub fn call<'a>(
         .store
         .entries(run.clients_database, &update.context.id)?;
     let mut scene = Scene::of(run, update.context.clone(), &mut task.notes)?;
-    let need = need(&update, &records, &scene);
+    // A date that a kill may have lost is moved again, for which the call has to be known.
+    let is_open = run
+        .store
+        .is_open(run.clients_database, &update.context.id)?;
+    let unwritten = is_open || is_unwritten(&records, &scene);
+    let need = need(&update, &records, &scene, unwritten);
     let is_itself = update.facts.is_some();
     let fetched = ask_for_call(run, &scene, need, is_itself, &mut task.notes)?;
     if let Some(fetched) = &fetched {
@@ -48,7 +53,7 @@ pub fn call<'a>(
         &update,
         fetched.as_ref(),
         &scene.context,
-        is_unwritten(&records, &scene),
+        is_open || is_unwritten(&records, &scene),
     );
     if update.facts.is_some() && scene.context.direction().is_none() {
         scene.cast = scene.cast.and(Err(Untold::Direction));
@@ -281,8 +286,7 @@ fn is_unwritten(records: &[ClientEntry], scene: &Scene) -> bool {
     records.is_empty() || !cast.clients.iter().all(has_one)
 }
 
-fn need(update: &CallUpdate, records: &[ClientEntry], scene: &Scene) -> Need {
-    let unwritten = is_unwritten(records, scene);
+fn need(update: &CallUpdate, records: &[ClientEntry], scene: &Scene, unwritten: bool) -> Need {
     let untold = scene.is_untold(update.facts.is_some());
     if update.context.id.is_local() {
         Need::Nothing

@@ -130,6 +130,17 @@ impl Postgres {
         Ok(rows.iter().map(read_write).collect())
     }
 
+    pub fn is_open(&self, database: &DatabaseId, activity: &ActivityId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT FROM quotion_open_writes WHERE database_id IN ($1, '')
+                   AND $2 = ANY (string_to_array(activities, ',')))";
+        let values: [Param; 2] = [
+            (&database.as_str(), Type::TEXT),
+            (&activity.as_str(), Type::TEXT),
+        ];
+        let rows = self.read(sql, &values)?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
     pub fn stamp(&self, writes: &[NewWrite]) -> Result<Vec<i64>> {
         let sql = "INSERT INTO quotion_open_writes
                    (kind, database_id, key, page_id, carries, activities)

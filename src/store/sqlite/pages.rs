@@ -101,6 +101,14 @@ impl Sqlite {
         Ok(found.into_iter().map(|(write, _)| write).collect())
     }
 
+    pub fn is_open(&self, database: &DatabaseId, activity: &ActivityId) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM open_writes WHERE database_id IN (?1, '')
+                   AND instr(',' || activities || ',', ',' || ?2 || ',') > 0)";
+        let values = [database.as_str(), activity.as_str()];
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(values, |row| row.get(0))?)
+    }
+
     pub fn stamp(&self, writes: &[NewWrite]) -> Result<Vec<i64>> {
         let sql = "INSERT INTO open_writes (kind, database_id, key, page_id, carries, activities)
                    VALUES ('client', ?1, ?2, ?3, ?4, ?5)";

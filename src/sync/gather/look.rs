@@ -118,9 +118,8 @@ impl PageLook {
                 .retain(|kind| !record.begun.contains(kind));
         }
         for seen in &mut self.facts {
-            let is_open = open
-                .iter()
-                .any(|it| it.activities.contains(&seen.record.activity));
+            let mut writing = open.iter().filter(|it| it.carries != Carries::Values);
+            let is_open = writing.any(|it| it.activities.contains(&seen.record.activity));
             let known = records.iter().find(|record| is_same(record, &seen.record));
             if is_open {
                 let whole = known
