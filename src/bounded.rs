@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Most memory of one value when it is unfolded, in bytes: of an answer, or of one item of a list. A
+/// Most memory of one value when it is unfolded, in bytes: of an answer, or of an item of a list. A
 /// page with 500 columns has a quarter of it.
 pub const UNFOLDED: usize = 6 * 1024 * 1024;
 

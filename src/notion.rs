@@ -218,15 +218,21 @@ impl Notion {
         Err(Error::Unreadable("a query did not come to its end".into()))
     }
 
-    /// A page; `None` when it is gone or no longer shared.
-    pub fn fetch_page(&self, page: &PageId, deadline: Deadline) -> Result<Option<ReadRow>> {
+    /// A page of this table; `None` when it is gone, elsewhere, or no longer shared.
+    pub fn fetch_page(
+        &self,
+        table: &Table,
+        page: &PageId,
+        deadline: Deadline,
+    ) -> Result<Option<ReadRow>> {
         let read = |body: Json| {
             let read = page::kept(&body).filter(|read| read.row.id == *page);
-            read.ok_or("not the page, whole")
+            let read = read.ok_or("not the page, whole")?;
+            Ok(Some(read).filter(|_| page::lies_in(&body, table)))
         };
         let request = get(&format!("/pages/{page}"));
         match self.ask(&request, &self.version, deadline, read) {
-            Ok(read) => Ok(Some(read)),
+            Ok(read) => Ok(read),
             Err(err) if err.refusal(404).is_some() => Ok(None),
             Err(err) => Err(err),
         }

@@ -40,7 +40,8 @@ pub fn keep(dir: &Path, payload: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Takes what lies there into the store, the oldest first. What cannot be read is told of and stays.
+/// Takes what lies there into the store, the oldest first. What cannot be read is told of, and
+/// stays.
 pub fn take_in(dir: &Path, store: &Store) -> Result<(), Failure> {
     for path in waiting(&dir.join(FOLDER)) {
         let Some((event, payload)) = read(&path) else {

@@ -43,6 +43,17 @@ pub fn read(page: &Json) -> Option<Row> {
     })
 }
 
+/// False for a page that lies elsewhere, as far as it says where it lies.
+pub fn lies_in(page: &Json, table: &Table) -> bool {
+    let parent = &page["parent"];
+    let (own, told) = match table {
+        Table::Database(id) => (id.as_str(), &parent["database_id"]),
+        Table::DataSource(id) => (id.as_str(), &parent["data_source_id"]),
+    };
+    let told = told.as_str().and_then(|id| PageId::parse(id).ok());
+    told.is_none_or(|told| told.as_str() == own)
+}
+
 /// A switch, which may be missing; `None` for what is none.
 fn is_set(switch: &Json) -> Option<bool> {
     if switch.is_null() {
@@ -78,6 +89,7 @@ pub fn id(page: &Json) -> Option<PageId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::DatabaseId;
 
     fn fixture(text: &str) -> Json {
         serde_json::from_str(text).expect("fixture")
@@ -95,6 +107,21 @@ mod tests {
         )))
         .expect("row");
         assert!(trashed.trashed);
+    }
+
+    #[test]
+    fn page_that_was_moved_to_another_database_is_told() {
+        let (here, there) = ("a".repeat(32), "b".repeat(32));
+        let table = Table::Database(DatabaseId::parse(&here).expect("an id"));
+        let page = |parent: Json| json!({"object": "page", "parent": parent});
+        for (parent, is_in) in [
+            (json!({"type": "database_id", "database_id": here}), true),
+            (json!({"type": "database_id", "database_id": there}), false),
+            (json!({"type": "workspace", "workspace": true}), true),
+            (json!(null), true),
+        ] {
+            assert_eq!(lies_in(&page(parent.clone()), &table), is_in, "{parent}");
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use super::plan::{self, Layout};
 use super::task::Task;
 use super::{Error, Run};
 
-/// Ends the tasks of which the store knows for certain that nothing is left to write, without asking
-/// anybody: what Quo knows by now the next event brings.
+/// Ends the tasks of which the store knows for certain that nothing is left to write. Nobody is
+/// asked: what Quo knows by now the next event brings.
 pub fn skip(run: &Run, tasks: &mut [Task]) -> Result<(), Error> {
     let mut table = None;
     for task in tasks.iter_mut().filter(|task| task.failure.is_none()) {

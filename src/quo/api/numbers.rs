@@ -1,6 +1,6 @@
 //! The workspace's own phone numbers, which are never clients, and the people behind them.
 //!
-//! Apart because the list is kept as text, by [`write`], and read again with [`parse`].
+//! Apart because the list is kept as text, by [`write()`], and read again with [`parse`].
 //! <https://www.quo.com/docs/mdx/api-reference/phone-numbers/list-phone-numbers>
 
 use serde::Deserialize;

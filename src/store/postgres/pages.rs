@@ -112,7 +112,8 @@ impl Postgres {
                      WHERE database_id IN ($1, '') AND (key = $2 OR page_id = $3)
                      AND coalesce(answered_at, sent_at, taken_at) IS NULL
                    )
-                   SELECT id, page_id, activities, carries, answered_at IS NOT NULL, sent_at IS NOT NULL,
+                   SELECT id, page_id, activities, carries, answered_at IS NOT NULL,
+                   sent_at IS NOT NULL,
                    coalesce((extract(epoch FROM now() - coalesce(answered_at, sent_at, taken_at))
                      * 1000)::bigint, 0)
                    FROM quotion_open_writes

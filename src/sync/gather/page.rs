@@ -170,7 +170,10 @@ impl PageSearch<'_> {
             if let Some(row) = kept_row(known) {
                 return Ok(known_hit(row, false, known, None));
             }
-            let read = self.run.notion.fetch_page(&known.id, self.run.deadline)?;
+            let read =
+                self.run
+                    .notion
+                    .fetch_page(&self.table.table, &known.id, self.run.deadline)?;
             // A person may have given the number to another page.
             let columns = &self.table.phones;
             let is_theirs = |row: &Row| !row.trashed && row.holds(self.phone, columns);
