@@ -523,7 +523,7 @@ fn vendor_out_of_reach_keeps_the_event() {
     let mut user = user(&sqlite, "");
     let base = user.vendors.notion_base();
     user.set("NOTION_API_BASE", "http://127.0.0.1:9/v1");
-    user.run(&["--deadline", "3s"], &sample(STRANGER))
+    user.run(&["--deadline", "20s"], &sample(STRANGER))
         .expect_error(75, "unavailable");
     user.set("NOTION_API_BASE", &base);
     user.run(&["replay", "--now"], b"")
