@@ -136,6 +136,17 @@ fn heads(rendered: &[Rendered]) -> Vec<Vec<Json>> {
     )
 }
 
+fn send_values(
+    run: &Run,
+    page: &PageId,
+    properties: &[Property],
+) -> notion::Result<Sent<Option<ReadRow>>> {
+    let update = |_: Option<&_>, properties: &[Property]| {
+        run.notion.update_page(page, properties, run.deadline)
+    };
+    rejection::without_refused(properties, &[], update)
+}
+
 struct Writer<'a> {
     run: &'a Run<'a>,
     table: &'a ClientsTable,
@@ -174,10 +185,10 @@ impl Writer<'_> {
         self.refused(warnings)?;
         self.applied.page = Some(page.clone());
         let records = Self::written(with_page, &page, &[]);
-        self.learn(write, Some(&self.known(&page, body.as_ref())), &records)?;
-        self.append_groups(&page, after, groups)?;
+        self.learn(&[write], Some(&self.known(&page, body.as_ref())), &records)?;
+        let ids = self.append_groups(&page, after, groups)?;
         if with_page.iter().all(|entry| entry.blocks.rest.is_empty()) {
-            return self.finish_all(after, &[]);
+            return self.finish_all(after, &ids);
         }
         // Where its entries are the answer does not say.
         Err(Stop::Onward("the page is made"))
@@ -186,10 +197,7 @@ impl Writer<'_> {
     /// Writes values, and looks in the answer whether the page is still the client's.
     fn update(&mut self, page: &PageId, properties: &[Property]) -> Result<(), Stop> {
         let write = self.stamp_for(Some(page), Carries::Values, self.moves)?;
-        let (notion, deadline) = (self.run.notion, self.run.deadline);
-        let update =
-            |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
-        let sent = rejection::without_refused(properties, &[], update);
+        let sent = send_values(self.run, page, properties);
         self.updated(write, page, sent)
     }
 
@@ -201,12 +209,10 @@ impl Writer<'_> {
         entries: &[NewEntry],
     ) -> Result<(), Stop> {
         let rendered = render(entries);
-        let (notion, deadline) = (self.run.notion, self.run.deadline);
-        let update =
-            |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, deadline);
         let write = self.stamp_for(Some(page), Carries::Values, self.moves)?;
-        let writing = || rejection::without_refused(properties, &[], update);
-        let (sent, appended) = both(writing, || self.append_all(page, &rendered));
+        let run = self.run;
+        let values = || send_values(run, page, properties);
+        let (sent, appended) = both(values, || self.append_all(page, &rendered));
         // What came of the one is recorded although the other failed.
         let updated = self.updated(write, page, sent);
         appended.and(updated)
@@ -221,12 +227,12 @@ impl Writer<'_> {
     ) -> Result<(), Stop> {
         if sent.is_err() {
             // Whatever it was, the next event is to see what stands there.
-            self.save(Some(&self.known(page, None)), &[])?;
+            self.learn(&[], Some(&self.known(page, None)), &[])?;
         }
         let sent = self.judged(write, sent)?;
         self.refused(sent.warnings)?;
         let read = sent.answer.flatten();
-        self.learn(write, Some(&self.known(page, read.as_ref())), &[])?;
+        self.learn(&[write], Some(&self.known(page, read.as_ref())), &[])?;
         let columns = &self.table.phones;
         let is_theirs =
             |read: &ReadRow| !read.row.trashed && read.row.holds(&self.facts.phone, columns);
@@ -265,7 +271,7 @@ impl Writer<'_> {
                 notion.append(&page.as_block(), group, self.run.deadline)
             });
             let ids = self.judged(write, sent)?;
-            self.learn(write, None, &Self::written(these, page, &ids))?;
+            self.learn(&[write], None, &Self::written(these, page, &ids))?;
             all.extend(ids);
             entries = after;
         }
@@ -318,7 +324,7 @@ impl Writer<'_> {
             ..record.clone()
         };
         if groups.is_empty() {
-            return self.save(None, &[whole(&record)]);
+            return self.learn(&[], None, &[whole(&record)]);
         }
         for (place, group) in groups.iter().enumerate() {
             let activities = [record.activity.clone()];
@@ -330,7 +336,7 @@ impl Writer<'_> {
             if place + 1 == groups.len() {
                 record = whole(&record);
             }
-            self.learn(write, None, std::slice::from_ref(&record))?;
+            self.learn(&[write], None, std::slice::from_ref(&record))?;
         }
         Ok(())
     }
@@ -364,7 +370,7 @@ impl Writer<'_> {
             begun,
             ..record
         };
-        self.learn(write, None, &[record])
+        self.learn(&[write], None, &[record])
     }
 
     /// Notes what Notion did not take: the user may have changed the columns, so they are read anew

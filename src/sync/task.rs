@@ -83,6 +83,7 @@ impl Task<'_> {
         }
     }
 
+    /// Whom it is for, and what.
     pub fn audience(&self) -> Audience<'_> {
         Audience {
             phones: &self.phones,
@@ -91,6 +92,7 @@ impl Task<'_> {
         }
     }
 
+    /// True if something is still to be done for this client.
     pub fn concerns(&self, phone: &Phone) -> bool {
         self.failure.is_none() && self.skipped.is_none() && self.phones.contains(phone)
     }

@@ -31,6 +31,7 @@ impl Writer<'_> {
         self.stamp_for(page, carries, &activities)
     }
 
+    /// The same for whatever has to do with these activities.
     pub(super) fn stamp_for(
         &self,
         page: Option<&PageId>,
@@ -49,15 +50,15 @@ impl Writer<'_> {
         Ok(ids.first().copied().ok_or_else(none)?)
     }
 
-    /// Keeps what an answer has taught; nothing of that write is in doubt any more.
+    /// Keeps what an answer has taught; nothing of these writes is in doubt any more.
     pub(super) fn learn(
         &self,
-        write: i64,
+        closes: &[i64],
         page: Option<&KnownPage>,
         entries: &[EntryRecord],
     ) -> Result<(), Stop> {
         let lesson = Lesson {
-            closes: &[write],
+            closes,
             page,
             entries,
         };
@@ -65,20 +66,7 @@ impl Writer<'_> {
         Ok(self.run.store.learn(database, phone, &lesson)?)
     }
 
-    pub(super) fn save(
-        &self,
-        page: Option<&KnownPage>,
-        entries: &[EntryRecord],
-    ) -> Result<(), Stop> {
-        let lesson = Lesson {
-            closes: &[],
-            page,
-            entries,
-        };
-        let (database, phone) = (self.run.clients_database, &self.facts.phone);
-        Ok(self.run.store.learn(database, phone, &lesson)?)
-    }
-
+    /// The page is gone, or another's.
     pub(super) fn forget_page(&self) -> Result<(), Stop> {
         let (database, phone) = (self.run.clients_database, &self.facts.phone);
         Ok(self.run.store.forget_page(database, phone)?)
@@ -108,6 +96,7 @@ impl Writer<'_> {
         entries.iter().enumerate().map(record).collect()
     }
 
+    /// One of them.
     pub(super) fn record(entry: &Rendered, page: &PageId, block: Option<&BlockId>) -> EntryRecord {
         let kinds: BTreeSet<ArtifactKind> = entry.new.parts.iter().map(|part| part.kind).collect();
         let (artifacts, begun) = if entry.blocks.rest.is_empty() {
@@ -138,7 +127,7 @@ impl Writer<'_> {
             self.run.store.note(write, since)?;
             return Err(Stop::Again(Box::new(err.into())));
         }
-        self.learn(write, None, &[])?;
+        self.learn(&[write], None, &[])?;
         if is_gone(&err) {
             self.forget_page()?;
         } else if err.refusal(400).is_some_and(database::has_several_sources) {
@@ -163,7 +152,7 @@ impl Writer<'_> {
                     block: None,
                     ..record.clone()
                 };
-                self.learn(write, None, &[lost])?;
+                self.learn(&[write], None, &[lost])?;
                 Err(Stop::Again(Box::new(err.into())))
             }
             sent => self.judged(write, sent),

@@ -342,6 +342,6 @@ fn without_values(known: KnownPage) -> KnownPage {
 }
 
 /// The values of a page that is kept, if they are certain.
-pub fn kept_row(known: &KnownPage) -> Option<Row> {
+fn kept_row(known: &KnownPage) -> Option<Row> {
     page::read(&serde_json::from_str(&known.body).ok()?)
 }
