@@ -66,17 +66,8 @@ impl ColumnNames {
     /// move the same date.
     pub fn shared(&self) -> Vec<(&'static str, &'static str)> {
         let [phone, others @ ..] = Self::KEYS;
-        let names = [
-            &self.company,
-            &self.email,
-            &self.role,
-            &self.tags,
-            &self.status,
-            &self.last_call,
-            &self.last_message,
-        ];
-        let phones = self.phones.iter().map(|name| (phone, name));
-        let all: Vec<(&str, &String)> = phones.chain(others.into_iter().zip(names)).collect();
+        let keys = std::iter::repeat_n(phone, self.phones.len()).chain(others);
+        let all: Vec<(&str, &str)> = keys.zip(self.all()).collect();
         let mut shared = Vec::new();
         for (place, (key, name)) in all.iter().enumerate() {
             let mut before = all[..place].iter();
@@ -150,6 +141,7 @@ impl Columns {
 }
 
 impl ColumnNames {
+    /// Of each of [`Self::KEYS`], in that order; of the phones all.
     fn all(&self) -> impl Iterator<Item = &str> {
         let others = [
             &self.company,
