@@ -13,6 +13,7 @@ pub(crate) mod virtual_time;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::resume_unwind;
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,6 +52,9 @@ pub fn timestamp() -> Timestamp {
     }
 }
 
+/// Which start of the machine this is, once it was asked for.
+static BOOT: OnceLock<String> = OnceLock::new();
+
 /// A moment by a clock that nobody sets, the same for all processes of one start of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootMoment {
@@ -69,12 +73,14 @@ impl BootMoment {
             let at = passed.unsigned_abs();
             return Self { boot, at };
         }
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let boot = BOOT.get_or_init(|| {
+            let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+            told.unwrap_or_default().trim().to_owned()
+        });
         let clock = clock_gettime(ClockId::Boottime);
-        let at = Duration::try_from(clock).unwrap_or_default();
         Self {
-            boot: boot.unwrap_or_default().trim().to_owned(),
-            at,
+            boot: boot.clone(),
+            at: Duration::try_from(clock).unwrap_or_default(),
         }
     }
 }
