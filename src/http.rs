@@ -31,11 +31,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use self::error::Error;
-pub use self::exchange::{Agent, Flaw, NoAnswer, Outgoing, Received, agent};
+pub use self::exchange::{Agent, Flaw, NoAnswer, Outgoing, Received, Stamp, agent};
 pub use self::gate::{SharedWindow, Window};
 pub use self::request::{Effect, Method, Request};
 pub use self::url::BaseUrl;
-pub use self::wire::Proxies;
+pub use self::wire::{GOING_OUT, Proxies};
 
 use self::exchange::{Limit, exchange};
 use self::gate::{Gate, wait_within};
@@ -212,6 +212,25 @@ impl Vendor {
 
     /// Makes one call, with its retries, within the deadline.
     pub fn call(&self, request: &Request, deadline: Deadline) -> Result<Answer, Error> {
+        self.send(request, None, deadline)
+    }
+
+    /// Makes one call that writes, each attempt under the stamp.
+    pub fn write(
+        &self,
+        request: &Request,
+        stamp: &Stamp,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        self.send(request, Some(stamp), deadline)
+    }
+
+    fn send(
+        &self,
+        request: &Request,
+        stamp: Option<&Stamp>,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
         let origin = self.origin(request);
         let prepared = self.prepare(request).map_err(|why| Error::Invalid {
             what: format!("{}: {why}", origin.line),
@@ -219,7 +238,7 @@ impl Vendor {
         let mut retries = 0;
         loop {
             self.pass_gate(&origin, deadline)?;
-            let again = match self.attempt(&prepared, &origin, deadline) {
+            let again = match self.attempt(&prepared, &origin, stamp, deadline) {
                 Judged::Answer(answer) => return Ok(answer),
                 Judged::Stop(err) => return Err(err),
                 Judged::Again(again) => again,
@@ -271,7 +290,13 @@ impl Vendor {
         })
     }
 
-    fn attempt(&self, prepared: &Arc<Prepared>, origin: &Origin, deadline: Deadline) -> Judged {
+    fn attempt(
+        &self,
+        prepared: &Arc<Prepared>,
+        origin: &Origin,
+        stamp: Option<&Stamp>,
+        deadline: Deadline,
+    ) -> Judged {
         let time = deadline
             .left()
             .map_or(self.tuning.attempt, |left| left.min(self.tuning.attempt));
@@ -280,6 +305,7 @@ impl Vendor {
         let outcome = exchange(
             &self.agent,
             prepared,
+            stamp,
             Limit {
                 time,
                 body_bytes: self.spec.api.body_bytes,

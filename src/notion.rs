@@ -12,14 +12,14 @@ pub mod property;
 pub mod query;
 pub mod rejection;
 pub mod text;
+mod writer;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use crate::domain::block::Block;
 use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
 use crate::domain::phone::Phone;
-use crate::domain::table::{Column, Property};
-use crate::http::{self, Answer, Api, Effect, Method, Request, Vendor};
+use crate::domain::table::Column;
+use crate::http::{Answer, Api, Effect, Method, Request, Vendor};
 use crate::text as words;
 use crate::time::Deadline;
 
@@ -30,6 +30,7 @@ use page::ReadRow;
 use query::Hits;
 
 pub use error::Error;
+pub use writer::NotionWriter;
 
 /// Notion's API. Of a list that is larger than is read, smaller parts are asked for.
 pub const API: Api = Api {
@@ -238,90 +239,6 @@ impl Notion {
         }
     }
 
-    /// Makes a page with at most 100 blocks. Returns its id, and the page when Notion gave all of
-    /// it.
-    pub fn create_page(
-        &self,
-        table: &Table,
-        properties: &[Property],
-        children: &[Json],
-        deadline: Deadline,
-    ) -> Result<(PageId, Option<ReadRow>)> {
-        let body = page::create(table, properties, children);
-        let request = request(Method::Post, "/pages", Some(body));
-        let read = |body: Json| {
-            let id = page::id(&body).ok_or("not the page that was made")?;
-            Ok((id, page::kept(&body)))
-        };
-        match self.ask(&request, self.table_version(table), deadline, read) {
-            Ok(made) => Ok(made),
-            Err(err) => saved(&err)
-                .and_then(page_saved)
-                .map(|id| (id, None))
-                .ok_or(err),
-        }
-    }
-
-    /// Writes properties. Returns the page as it is now, when Notion gave it.
-    pub fn update_page(
-        &self,
-        page: &PageId,
-        properties: &[Property],
-        deadline: Deadline,
-    ) -> Result<Option<ReadRow>> {
-        let body = page::update(properties);
-        let request = request(Method::Patch, &format!("/pages/{page}"), Some(body));
-        let read = |body: Json| match page::id(&body) {
-            Some(id) if id == *page => Ok(page::kept(&body)),
-            Some(_) | None => Err("not the page that was written"),
-        };
-        match self.ask(&request, &self.version, deadline, read) {
-            Ok(body) => Ok(body),
-            Err(err) if saved(&err).is_some() => Ok(None),
-            Err(err) => Err(err),
-        }
-    }
-
-    /// Appends at most 100 blocks. Returns the ids of the new ones, in order.
-    pub fn append(
-        &self,
-        parent: &BlockId,
-        blocks: &[Json],
-        deadline: Deadline,
-    ) -> Result<Vec<BlockId>> {
-        let path = format!("/blocks/{parent}/children");
-        let request = request(Method::Patch, &path, Some(json!({"children": blocks})));
-        // A plain append answers with exactly the new blocks.
-        let read = |body: Json| {
-            let made = list::results(&body)?.iter();
-            let ids: Option<Vec<BlockId>> = made.map(blocks::id).collect();
-            ids.filter(|ids| ids.len() == blocks.len())
-                .ok_or("not as many blocks as were sent")
-        };
-        match self.ask(&request, &self.version, deadline, read) {
-            Ok(ids) => Ok(ids),
-            Err(err) => saved(&err).map(children_saved).ok_or(err),
-        }
-    }
-
-    /// Writes a block's own text anew; what is inside stays.
-    pub fn reword(&self, block: &BlockId, text: &Block, deadline: Deadline) -> Result<()> {
-        let request = request(
-            Method::Patch,
-            &format!("/blocks/{block}"),
-            Some(blocks::reword(text)),
-        );
-        let read = |body: Json| match blocks::id(&body) {
-            Some(id) if id == *block => Ok(()),
-            Some(_) | None => Err("not the block that was written"),
-        };
-        match self.ask(&request, &self.version, deadline, read) {
-            Ok(()) => Ok(()),
-            Err(err) if saved(&err).is_some() => Ok(()),
-            Err(err) => Err(err),
-        }
-    }
-
     /// All blocks directly inside a page or block, in order.
     pub fn list(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
         self.walk(parent, deadline, |block| block)
@@ -408,9 +325,13 @@ impl Notion {
     }
 
     fn send(&self, request: &Request, version: &str, deadline: Deadline) -> Result<Answer> {
-        let mut request = request.clone();
-        request.headers.push(("Notion-Version", version.to_owned()));
+        let request = Self::versioned(request, version);
         Ok(self.vendor.call(&request, deadline)?)
+    }
+
+    fn versioned(request: &Request, version: &str) -> Request {
+        let request = request.clone();
+        request.with_header("Notion-Version", version)
     }
 
     fn table_version(&self, table: &Table) -> &str {
@@ -447,41 +368,4 @@ fn request(method: Method, path: &str, body: Option<Json>) -> Request {
         body,
         effect: Effect::Write,
     }
-}
-
-/// The `additional_data` of an error that says the change was saved.
-/// <https://developers.notion.com/reference/status-codes>
-fn saved(err: &Error) -> Option<&Json> {
-    let Error::Http(http::Error::Unknown {
-        status: Some(503),
-        body,
-        ..
-    }) = err
-    else {
-        return None;
-    };
-    let data = &body["additional_data"];
-    let guidance = data["retry_guidance"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let says_saved = guidance.iter().any(|line| {
-        line.as_str()
-            .is_some_and(|line| line.contains("Do not repeat the write"))
-    });
-    (says_saved || data["committed_resource_id"].is_string()).then_some(data)
-}
-
-fn page_saved(data: &Json) -> Option<PageId> {
-    PageId::parse(data["committed_resource_id"].as_str()?).ok()
-}
-
-fn children_saved(data: &Json) -> Vec<BlockId> {
-    let ids = data["committed_child_ids"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    ids.iter()
-        .filter_map(|id| BlockId::parse(id.as_str()?).ok())
-        .collect()
 }

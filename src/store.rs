@@ -11,11 +11,10 @@ mod record;
 mod sqlite;
 mod text;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -24,7 +23,7 @@ use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, PageId};
 use crate::domain::phone::Phone;
 use crate::http::SharedWindow;
 use crate::secret::Secret;
-use crate::time::Deadline;
+use crate::time::{self, Deadline};
 
 pub use error::{Error, Fault};
 pub use record::{
@@ -41,6 +40,13 @@ const EXPIRED: &str = "expired";
 const EXPIRED_AT_ONCE: usize = 10_000;
 /// Until payloads are looked for again.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Nobody waits so short a time for another look.
+const SHORTEST_POLL: Duration = Duration::from_millis(2);
+/// How soon a lock that is held is tried again.
+const POLL: Duration = Duration::from_millis(5);
+/// Up to this it doubles where a server is asked.
+const LONGEST_POLL: Duration = Duration::from_millis(200);
 
 /// How long this process waits for a database that does not answer or is locked, in milliseconds.
 static LONGEST_WAIT: AtomicU64 = AtomicU64::new(10_000);
@@ -95,14 +101,27 @@ impl Place {
     }
 }
 
-/// A lock that is held; it ends when this is dropped, and with the process however that ends.
-pub struct Guard {
-    _held: Held,
-}
+/// Locks that are held, until this is dropped. With the process they end too: files at once, rows
+/// half a minute later.
+pub struct Guard(Held);
 
 enum Held {
-    Sqlite { _held: sqlite::LockFile },
-    Postgres { _held: postgres::LockRow },
+    /// By their places.
+    Files(BTreeMap<String, Arc<sqlite::LockFile>>),
+    Rows(postgres::LeaseRows),
+}
+
+impl Guard {
+    /// Gives back those that are not among these.
+    fn keep_only(&mut self, places: &[String]) -> Result<()> {
+        match &mut self.0 {
+            Held::Files(files) => {
+                files.retain(|place, _| places.contains(place));
+                Ok(())
+            }
+            Held::Rows(rows) => rows.keep_only(places),
+        }
+    }
 }
 
 /// The store. One connection: of threads that share it one waits for the other, for as long as a
@@ -110,6 +129,8 @@ enum Held {
 pub struct Store {
     db: Db,
     rates: OnceLock<Arc<dyn SharedWindow>>,
+    /// Lock files of this process, by their places.
+    files: Mutex<BTreeMap<String, Weak<sqlite::LockFile>>>,
     clock: fn() -> Timestamp,
     place: Place,
 }
@@ -147,6 +168,7 @@ impl Store {
         Ok(Self {
             db,
             rates: OnceLock::new(),
+            files: Mutex::default(),
             clock,
             place: place.clone(),
         })
@@ -253,22 +275,35 @@ impl Store {
         either!(self, db => db.is_open(database, activity))
     }
 
-    /// Lets writes be sent: durably, and before the first byte of them. Their numbers, in order.
-    /// [`Fault::Busy`], and nothing is recorded, if a lock that allows it may be lost.
-    pub fn stamp(&self, writes: &[NewWrite]) -> Result<Vec<i64>> {
-        self.still_held()?;
-        either!(self, db => db.stamp(writes))
+    /// Lets a write be sent: durably, and before the first byte of it; `again` with the number that
+    /// it has already, before it is sent once more. Returns its number.
+    ///
+    /// [`Fault::Busy`], and nothing is recorded, if the locks under which it may be sent are not
+    /// held any more, or the store is no longer the one that was opened.
+    pub fn stamp(&self, write: &NewWrite, again: Option<i64>) -> Result<i64> {
+        let stamped = match &self.db {
+            Db::Sqlite(db) => held(db).stamp(write, again, &self.held_files(&write.locks())),
+            Db::Postgres(db) => db.stamp(write, again),
+        };
+        stamped.map_err(|err| err.at(&self.place))
     }
 
-    /// Notes how a write came to nothing, as far as is known.
-    pub fn note(&self, write: i64, since: Since) -> Result<()> {
-        either!(self, db => db.note(write, since))
+    /// Notes how a write came to nothing, as far as is known, and how long ago.
+    pub fn note(&self, write: i64, since: Since, ago: Duration) -> Result<()> {
+        either!(self, db => db.note(write, since, ago))
     }
 
     /// Keeps what was learned of a client's page, and closes what is no longer in doubt, in one
-    /// transaction.
+    /// transaction. [`Fault::Busy`], and nothing is kept, if a lock was lost meanwhile.
     pub fn learn(&self, database: &DatabaseId, phone: &Phone, lesson: &Lesson) -> Result<()> {
-        either!(self, db => db.learn(database, phone, lesson))
+        let client = [Lock::Client(phone.clone())].into_iter();
+        let page = lesson.page.map(|page| Lock::Page(page.id.clone()));
+        let locks: Vec<Lock> = client.chain(page).collect();
+        let learned = match &self.db {
+            Db::Sqlite(db) => held(db).learn(database, phone, lesson, &self.held_files(&locks)),
+            Db::Postgres(db) => db.learn(database, phone, lesson, &locks),
+        };
+        learned.map_err(|err| err.at(&self.place))
     }
 
     /// Puts events into the inbox, durably and in one transaction, those that are not there yet.
@@ -329,21 +364,35 @@ impl Store {
         Ok(dropped)
     }
 
-    /// Takes several locks of one kind, each once and in an order that cannot end in a deadlock.
-    /// `None` when one of them is still held at the deadline.
+    /// Takes several locks of one kind, each once and in an order that cannot end in a deadlock;
+    /// waits until `deadline` for their holders. `None` when one of them is still held then.
     pub fn lock_all(
         &self,
         locks: impl Iterator<Item = Lock>,
         deadline: Deadline,
     ) -> Result<Option<Vec<Guard>>> {
-        let locks: BTreeMap<String, Lock> =
-            locks.map(|lock| (self.place_of(&lock), lock)).collect();
-        let mut guards = Vec::new();
-        for lock in locks.values() {
-            match self.lock(lock, deadline)? {
-                Some(guard) => guards.push(guard),
-                None => return Ok(None),
+        let places: BTreeSet<String> = locks.map(|lock| self.place_of(&lock)).collect();
+        let places: Vec<String> = places.into_iter().collect();
+        let (mut guards, mut have, mut wait) = (Vec::new(), 0, POLL);
+        let longest = match &self.db {
+            Db::Sqlite(_) => POLL,
+            Db::Postgres(_) => LONGEST_POLL,
+        };
+        while have < places.len() {
+            let (mut guard, taken) = self.try_lock(&places[have..], false)?;
+            let first = taken.iter().take_while(|taken| **taken).count();
+            if first > 0 {
+                guard.keep_only(&places[have..have + first])?;
+                guards.push(guard);
+                have += first;
+                continue;
             }
+            drop(guard);
+            let left = deadline.left().unwrap_or(Duration::MAX);
+            if left < SHORTEST_POLL || !time::pause(wait.min(left / 2), deadline) {
+                return Ok(None);
+            }
+            wait = (wait * 2).min(longest);
         }
         Ok(Some(guards))
     }
@@ -351,19 +400,13 @@ impl Store {
     /// Takes the locks of those of several events that nobody works on. Waits for none, so their
     /// order is no matter. Returns the locks, and for each event whether its lock is among them.
     pub fn lock_free_events(&self, events: &[EventId]) -> Result<(Vec<Guard>, Vec<bool>)> {
-        let mut taken: BTreeMap<String, Option<Guard>> = BTreeMap::new();
-        let mut free = Vec::new();
-        for event in events {
-            let lock = Lock::Event(event.clone());
-            let guard = match taken.entry(self.place_of(&lock)) {
-                Entry::Occupied(guard) => guard.into_mut(),
-                Entry::Vacant(place) => {
-                    place.insert(self.lock(&lock, Deadline::within(Duration::ZERO))?)
-                }
-            };
-            free.push(guard.is_some());
-        }
-        Ok((taken.into_values().flatten().collect(), free))
+        let place_of = |event: &EventId| self.place_of(&Lock::Event(event.clone()));
+        let places: Vec<String> = events.iter().map(place_of).collect();
+        let each: BTreeSet<String> = places.iter().cloned().collect();
+        let each: Vec<String> = each.into_iter().collect();
+        let (guard, taken) = self.try_lock(&each, true)?;
+        let taken: BTreeMap<&String, bool> = each.iter().zip(taken).collect();
+        Ok((vec![guard], places.iter().map(|it| taken[it]).collect()))
     }
 
     /// What a lock stands on. Two locks can share it; who has the one has the other then, and must
@@ -375,28 +418,41 @@ impl Store {
         }
     }
 
-    /// Takes a lock, waiting until `deadline` for its holder. `None` when it is still held then.
-    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Guard>> {
-        let taken = match &self.db {
-            Db::Sqlite(db) => held(db)
-                .lock(lock, deadline)?
-                .map(|held| Held::Sqlite { _held: held }),
-            Db::Postgres(db) => db
-                .lock(lock, deadline)?
-                .map(|held| Held::Postgres { _held: held }),
-        };
-        Ok(taken.map(|held| Guard { _held: held }))
+    /// Takes those locks that nobody has; without `any` only those before the first that somebody
+    /// has.
+    fn try_lock(&self, places: &[String], any: bool) -> Result<(Guard, Vec<bool>)> {
+        match &self.db {
+            Db::Sqlite(db) => {
+                let mut files = BTreeMap::new();
+                for place in places {
+                    match held(db).try_lock(place)? {
+                        Some(file) => drop(files.insert(place.clone(), Arc::new(file))),
+                        None if any => {}
+                        None => break,
+                    }
+                }
+                let taken = places.iter().map(|it| files.contains_key(it)).collect();
+                held(&self.files).extend(files.iter().map(|(k, v)| (k.clone(), Arc::downgrade(v))));
+                Ok((Guard(Held::Files(files)), taken))
+            }
+            Db::Postgres(db) => {
+                let (rows, taken) = db.try_lease(places, any)?;
+                Ok((Guard(Held::Rows(rows)), taken))
+            }
+        }
     }
 
-    /// [`Fault::Busy`] when locks that this process holds may be another one's by now, because the
-    /// connection that held them was lost. To be asked before a write of which no intent is saved
-    /// first; cheap.
-    pub fn still_held(&self) -> Result<()> {
-        match &self.db {
-            // A file's lock is lost with the process, and not before.
-            Db::Sqlite(_) => Ok(()),
-            Db::Postgres(db) => db.still_held(),
-        }
+    /// The files of those of these locks that are held.
+    fn held_files(&self, locks: &[Lock]) -> Vec<Arc<sqlite::LockFile>> {
+        let files = held(&self.files);
+        let file = |lock: &Lock| files.get(&sqlite::place_of(lock))?.upgrade();
+        locks.iter().filter_map(file).collect()
+    }
+
+    /// Takes a lock, waiting until `deadline` for its holder. `None` when it is still held then.
+    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Guard>> {
+        let taken = self.lock_all([lock.clone()].into_iter(), deadline)?;
+        Ok(taken.and_then(|mut guards| guards.pop()))
     }
 
     /// Rate windows that all processes of this store share; for [`crate::http::Vendor`].

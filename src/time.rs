@@ -101,6 +101,12 @@ pub fn chance() -> f64 {
     f64::from(step.unwrap_or(u16::MAX)) / f64::from(u16::MAX)
 }
 
+/// A name that never comes again: 128 random bits.
+pub fn token() -> String {
+    let half = || RandomState::new().hash_one(0);
+    format!("{:016x}{:016x}", half(), half())
+}
+
 /// The moment by which something must be over, or no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
@@ -254,6 +260,14 @@ impl Worker {
     }
 }
 
+/// What the work in another thread says to the one who waits for it.
+enum Said<T> {
+    /// It asks whether to go on.
+    MayI(mpsc::Sender<bool>),
+    /// It has ended.
+    Done(T),
+}
+
 /// Does the work in a thread of its own and waits for it at most so long, or for `grace` from when
 /// the program was told to stop. `None` if it has not ended by then: it goes on, and nobody waits
 /// for it. A simulated process just does it.
@@ -265,20 +279,42 @@ pub fn within<T: Send + 'static>(
     grace: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
+    within_asking(limit, grace, || true, move |_| work())
+}
+
+/// The same for work that asks, as often as it will, whether it may go on; `may` answers in the
+/// caller's thread. Once nobody waits any more it may not.
+///
+/// # Panics
+/// When the work does: a panic goes on in the caller.
+pub fn within_asking<T: Send + 'static>(
+    limit: Duration,
+    grace: Duration,
+    mut may: impl FnMut() -> bool,
+    work: impl FnOnce(&mut dyn FnMut() -> bool) -> T + Send + 'static,
+) -> Option<T> {
     if is_simulated() {
-        return Some(work());
+        return Some(work(&mut may));
     }
-    let (sender, done) = mpsc::channel();
+    let (sender, said) = mpsc::channel();
     let worker = Worker::idle();
-    worker.does(move || drop(sender.send(work())));
+    worker.does(move || {
+        let mut ask = || {
+            let (reply, answer) = mpsc::channel();
+            sender.send(Said::MayI(reply)).is_ok() && answer.recv().unwrap_or(false)
+        };
+        let done = work(&mut ask);
+        drop(sender.send(Said::Done(done)));
+    });
     let mut left = limit;
     loop {
         let step = stop::LOOK.min(left);
-        match done.recv_timeout(step) {
-            Ok(done) => {
+        match said.recv_timeout(step) {
+            Ok(Said::Done(done)) => {
                 worker.rest();
                 return Some(done);
             }
+            Ok(Said::MayI(reply)) => drop(reply.send(may())),
             Err(RecvTimeoutError::Disconnected) => match worker.thread.join() {
                 Err(panic) => resume_unwind(panic),
                 Ok(()) => return None,
@@ -292,6 +328,26 @@ pub fn within<T: Send + 'static>(
             return None;
         }
     }
+}
+
+/// Work that is done again and again in a thread of its own, as long as this lives.
+pub struct Ticker {
+    _stop: mpsc::Sender<()>,
+}
+
+/// Does the work after each `interval`, from now on. A simulated process has no threads, and
+/// nothing is done.
+pub fn every(interval: Duration, work: impl Fn() + Send + 'static) -> Option<Ticker> {
+    if is_simulated() {
+        return None;
+    }
+    let (stop, stopped) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+            work();
+        }
+    });
+    Some(Ticker { _stop: stop })
 }
 
 /// Does two things at once, of which neither needs the other's answer. A simulated process does one

@@ -96,9 +96,15 @@ pub enum Flaw {
     TooLarge,
 }
 
+/// What is done each time before a write goes out, when nothing is left to do but that. `false`
+/// keeps it back. What it has allowed goes out at once, or it is asked again.
+pub type Stamp<'a> = dyn Fn() -> bool + 'a;
+
 /// No answer came.
 #[derive(Debug)]
 pub enum NoAnswer {
+    /// Certain: it was kept back by its [`Stamp`].
+    Withheld,
     /// Certain: the request did not leave in full, so nothing can have been saved.
     Unsent(String),
     /// The other side could not show who it is, and will not be able to: nothing was sent.
@@ -126,20 +132,25 @@ pub(super) fn limit(status: u16, body_bytes: u64) -> u64 {
     }
 }
 
-/// Sends a request and takes its answer.
+/// Sends a request and takes its answer. The stamp is set in this thread.
 pub(super) fn exchange(
     agent: &Agent,
     prepared: &Arc<Prepared>,
+    stamp: Option<&Stamp>,
     limit: Limit,
 ) -> Result<Received, NoAnswer> {
+    let stamped = || stamp.is_none_or(|stamp| stamp());
     match &agent.0 {
         Exchanger::Real(pool) => {
             let (pool, prepared) = (pool.clone(), Arc::clone(prepared));
-            let done = time::within(limit.time + SPARE, stop::GRACE, move || {
-                pool.exchange(&prepared, limit)
-            });
+            let is_write = stamp.is_some();
+            let send = move |ask: &mut dyn FnMut() -> bool| {
+                pool.exchange(&prepared, is_write.then_some(ask), limit)
+            };
+            let done = time::within_asking(limit.time + SPARE, stop::GRACE, stamped, send);
             done.unwrap_or_else(|| Err(NoAnswer::Sent("no answer when it was let go".into())))
         }
+        Exchanger::Simulated(_) if !stamped() => Err(NoAnswer::Withheld),
         Exchanger::Simulated(answer) => {
             let answer = answer(&prepared.outgoing(limit.time));
             answer.map(|received| received.within(limit.body_bytes))

@@ -134,6 +134,12 @@ pub(super) fn judge(origin: &Origin, outcome: Result<Received, NoAnswer>) -> Jud
             }
         }
         Err(NoAnswer::Unsent(why)) => again(origin, &why),
+        Err(NoAnswer::Withheld) => Judged::Stop(Error::NotNow {
+            what: format!("{}: kept back before it was sent", origin.line),
+            retry_after: None,
+            status: None,
+            request_id: None,
+        }),
         Err(NoAnswer::Untrusted(why)) => Judged::Stop(Error::Untrusted {
             what: format!("{}: {why}", origin.line),
         }),

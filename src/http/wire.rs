@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::{
     HeaderMap, HeaderName, HeaderValue, Method as WireMethod, Request as WireRequest, Response,
@@ -18,6 +18,7 @@ use super::exchange::{self, Flaw, Limit, NoAnswer, Outgoing, Received};
 use super::url::is_loopback;
 use super::{Method, Request};
 use crate::secret::Secret;
+use crate::time;
 
 /// Idle connections kept per host: as many as threads ever talk to one vendor.
 const IDLE_PER_HOST: usize = 8;
@@ -42,10 +43,19 @@ impl Pool {
 
     /// Sends a request and reads the whole answer, error bodies too, so that the connection can be
     /// used again.
-    pub(super) fn exchange(&self, prepared: &Prepared, limit: Limit) -> Result<Received, NoAnswer> {
+    /// `ask` is asked once the connection is there and the head is out, before the body follows.
+    pub(super) fn exchange<'a>(
+        &self,
+        prepared: &'a Prepared,
+        ask: Option<&'a mut dyn FnMut() -> bool>,
+        limit: Limit,
+    ) -> Result<Received, NoAnswer> {
         let mut body = Watched {
             bytes: prepared.body.as_deref().unwrap_or_default(),
             touched: false,
+            ask,
+            allowed_at: None,
+            withheld: false,
         };
         let outcome = match prepared.body {
             Some(_) => self.run(prepared, SendBody::from_reader(&mut body), limit.time),
@@ -53,6 +63,7 @@ impl Pool {
         };
         match outcome {
             Ok(response) => Ok(receive(response, limit.body_bytes)),
+            Err(_) if body.withheld => Err(NoAnswer::Withheld),
             Err(err) if is_untrusted(&err) => Err(NoAnswer::Untrusted(describe(&err))),
             Err(err) if precedes_sending(&err) || body.is_kept_back() => {
                 Err(NoAnswer::Unsent(describe(&err)))
@@ -247,12 +258,25 @@ fn receive(response: Response<Body>, body_bytes: u64) -> Received {
     }
 }
 
+/// How long a leave to send holds until the first byte.
+const LEAVE: Duration = Duration::from_millis(100);
+/// How long it may take from asking for leave to having it.
+const ASKING: Duration = Duration::from_secs(5);
+/// How often leave is asked for when it comes too late each time.
+const ASKED: usize = 5;
+/// How long all of a body may take to go out, from the leave on: then it is broken off.
+pub const GOING_OUT: Duration = Duration::from_secs(5);
+
 /// A body that notes whether ureq began to take it. ureq asks for it only after it has connected,
 /// and after the head of the request went out; a head whose announced body never follows saves
-/// nothing anywhere.
+/// nothing anywhere. So this is where leave is asked for: nothing lies between it and the body.
 struct Watched<'a> {
     bytes: &'a [u8],
     touched: bool,
+    /// Gives leave; `None` where none is needed.
+    ask: Option<&'a mut dyn FnMut() -> bool>,
+    allowed_at: Option<Instant>,
+    withheld: bool,
 }
 
 impl Watched<'_> {
@@ -262,8 +286,39 @@ impl Watched<'_> {
     }
 }
 
+impl Watched<'_> {
+    /// Whether the body may begin, or go on: a process that was stopped meanwhile asks again, or
+    /// breaks off.
+    fn may_go(&mut self) -> bool {
+        let Some(ask) = &mut self.ask else {
+            return true;
+        };
+        if self.touched {
+            let allowed_at = self.allowed_at;
+            return allowed_at.is_some_and(|at| time::since(at) < GOING_OUT);
+        }
+        for _ in 0..ASKED {
+            let asked_at = time::now();
+            if !ask() {
+                break;
+            }
+            let allowed_at = time::now();
+            let took = allowed_at.saturating_duration_since(asked_at);
+            if took < ASKING && time::since(allowed_at) < LEAVE {
+                self.allowed_at = Some(allowed_at);
+                return true;
+            }
+        }
+        self.withheld = true;
+        false
+    }
+}
+
 impl Read for Watched<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if !self.may_go() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "broken off"));
+        }
         self.touched = true;
         self.bytes.read(buf)
     }
@@ -313,6 +368,58 @@ fn describe(err: &ureq::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::virtual_time::Virtual;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// What becomes of a body whose leave takes so long each time, and how often it was asked for.
+    fn asked(answers: &[(bool, Duration)]) -> (bool, bool, usize) {
+        let _simulated = Virtual::new().install();
+        let mut count = 0;
+        let mut ask = || {
+            let (may, takes) = answers[count.min(answers.len() - 1)];
+            count += 1;
+            time::sleep(takes);
+            may
+        };
+        let mut body = watched(&mut ask);
+        let goes = body.read(&mut [0; 2]).is_ok();
+        let (withheld, kept_back) = (body.withheld, body.is_kept_back());
+        assert_eq!((goes, withheld), (!kept_back, kept_back));
+        time::sleep(5 * SECOND);
+        let goes_on = body.read(&mut [0; 2]).is_ok();
+        (goes, goes_on, count)
+    }
+
+    fn watched(ask: &mut dyn FnMut() -> bool) -> Watched<'_> {
+        Watched {
+            bytes: b"body",
+            touched: false,
+            ask: Some(ask),
+            allowed_at: None,
+            withheld: false,
+        }
+    }
+
+    #[test]
+    fn body_goes_out_only_right_after_its_leave_and_is_broken_off_when_it_stops() {
+        assert_eq!(asked(&[(true, Duration::ZERO)]), (true, false, 1));
+        assert!(!asked(&[(false, Duration::ZERO)]).0);
+        let late = (true, 5 * SECOND);
+        assert_eq!(
+            asked(&[late, (true, SECOND)]),
+            (true, false, 2),
+            "asked again"
+        );
+        assert!(!asked(&[late, (false, Duration::ZERO)]).0);
+        assert!(!asked(&[late]).0, "not for ever");
+        let _simulated = Virtual::new().install();
+        let mut may = || true;
+        let mut body = watched(&mut may);
+        assert_eq!(body.read(&mut [0; 2]).ok(), Some(2));
+        time::sleep(4 * SECOND);
+        assert_eq!(body.read(&mut [0; 2]).ok(), Some(2), "it goes on");
+    }
 
     #[test]
     fn proxy_is_left_out_for_this_machine_and_for_the_hosts_named() {

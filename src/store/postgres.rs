@@ -8,7 +8,7 @@ mod connect;
 mod error;
 mod inbox;
 mod known;
-mod lock;
+mod lease;
 mod pages;
 mod rate;
 
@@ -26,17 +26,21 @@ use super::{Error, Fault, Mode, Result, held, migrations_made};
 pub use connect::Server;
 use connect::Session;
 
-pub use lock::LockRow;
+pub use lease::LeaseRows;
 
 /// The migrations, in order; the versions of those that were made are noted, from 1 on.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/postgres/V1__known_things.sql"),
     include_str!("migrations/postgres/V2__inbox.sql"),
     include_str!("migrations/postgres/V3__inbox_smaller.sql"),
     include_str!("migrations/postgres/V4__open_writes.sql"),
+    include_str!("migrations/postgres/V5__leases.sql"),
 ];
 /// Where that is noted; the columns are those of an earlier runner.
 const HISTORY: &str = "quotion_schema_history";
+/// A lock that holds for the current transaction; others use small numbers.
+const WHILE_MIGRATING: &str = "SET LOCAL statement_timeout = '30s'; \
+    SELECT pg_advisory_xact_lock(7238539081943702115)";
 
 /// A value of a statement, with its type: told beforehand, nobody has to ask the server for it.
 type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -44,8 +48,10 @@ type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 /// The database.
 pub struct Postgres {
     link: Arc<Mutex<Session>>,
-    locks: Arc<Mutex<lock::Chain>>,
+    leases: Arc<lease::Leases>,
     access: Permission,
+    /// What tells the store from every other one.
+    store: i64,
 }
 
 /// What may be done with the database.
@@ -76,7 +82,7 @@ impl Postgres {
     /// Opens the database at `url`, see [`super::Store::open`].
     pub fn open(url: &Secret, mode: Mode) -> Result<Self> {
         let address = Arc::new(Server::parse(url)?);
-        let mut link = Session::new(Arc::clone(&address));
+        let mut link = Session::new(address.clone());
         let mut found = find(&mut link)?;
         if mode == Mode::ReadWrite && found.as_ref().is_none_or(|found| !found.is_current()) {
             migrate(&mut link)?;
@@ -92,11 +98,12 @@ impl Postgres {
             (Mode::ReadOnly, Some(_)) => Permission::ReadOnly,
             (Mode::ReadOnly, None) => Permission::Nothing,
         };
-        let locks = lock::Chain::new(address, current.map_or(0, |found| found.number));
+        let link = Arc::new(Mutex::new(link));
         Ok(Self {
-            link: Arc::new(Mutex::new(link)),
-            locks: Arc::new(Mutex::new(locks)),
+            leases: lease::Leases::new(Arc::clone(&link)),
+            link,
             access,
+            store: current.map_or(0, |found| found.number),
         })
     }
 
@@ -156,8 +163,9 @@ fn age(millis: i64) -> SignedDuration {
 }
 
 fn find(link: &mut Session) -> Result<Option<Migrated>> {
-    let sql =
-        format!("SELECT max(version)::bigint, '{HISTORY}'::regclass::oid::bigint FROM {HISTORY}");
+    let sql = format!(
+        "SELECT max(version)::bigint, to_regclass('quotion_open_writes')::oid::bigint FROM {HISTORY}"
+    );
     let rows = link.run(|client| match client.query_typed(&sql, &[]) {
         Err(err) if err.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
         rows => rows,
@@ -170,7 +178,7 @@ fn find(link: &mut Session) -> Result<Option<Migrated>> {
     };
     Ok(Some(Migrated {
         made: migrations_made(version, MIGRATIONS.len())?,
-        number: row.get(1),
+        number: row.get::<_, Option<i64>>(1).unwrap_or_default(),
     }))
 }
 
@@ -179,7 +187,7 @@ fn find(link: &mut Session) -> Result<Option<Migrated>> {
 fn migrate(link: &mut Session) -> Result<()> {
     let migrated = link.run_once(|client| {
         let mut transaction = client.transaction()?;
-        transaction.batch_execute(&lock::while_migrating())?;
+        transaction.batch_execute(WHILE_MIGRATING)?;
         transaction.batch_execute(&format!(
             "CREATE TABLE IF NOT EXISTS {HISTORY} \
              (version int PRIMARY KEY, name text, applied_on text, checksum text)"

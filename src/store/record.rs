@@ -63,18 +63,27 @@ pub struct ClientEntry {
 }
 
 /// A write that is about to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NewWrite<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWrite {
     /// The database that the page lies in.
-    pub database: &'a DatabaseId,
+    pub database: DatabaseId,
     /// Whose page it is.
-    pub phone: &'a Phone,
+    pub phone: Phone,
     /// The page; none while it is being made.
-    pub page: Option<&'a PageId>,
+    pub page: Option<PageId>,
     /// What is written with it.
     pub carries: Carries,
     /// Whose entries or parts.
-    pub activities: &'a [ActivityId],
+    pub activities: Vec<ActivityId>,
+}
+
+impl NewWrite {
+    /// The locks under which it may be sent: the client's, and the page's where that is held.
+    pub fn locks(&self) -> Vec<Lock> {
+        let client = Lock::Client(self.phone.clone());
+        let page = self.page.clone().map(Lock::Page);
+        [client].into_iter().chain(page).collect()
+    }
 }
 
 /// What a write brings onto a page.
@@ -130,7 +139,7 @@ pub struct OpenWrite {
 pub enum Since {
     /// The API has answered that it failed.
     Answer,
-    /// Its sender gave up waiting.
+    /// Its last byte has gone out, and no answer of the API came.
     LastByte,
     /// It was found without a note of its sender.
     Finding,

@@ -9,6 +9,7 @@ mod lock;
 mod pages;
 mod rate;
 
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub struct Sqlite {
     connection: Connection,
     mode: Mode,
     path: PathBuf,
+    /// Which file that is; none in a dry run without one.
+    identity: Option<(u64, u64)>,
     clock: fn() -> Timestamp,
 }
 
@@ -54,10 +57,13 @@ impl Sqlite {
         };
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
+        // Whatever way leads there, all processes use the same locks.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         Ok(Self {
             connection,
             mode,
-            path: path.to_owned(),
+            identity: lock::identity(&path),
+            path,
             clock,
         })
     }

@@ -22,6 +22,7 @@ use crate::store::{Carries, EntryRecord};
 use crate::text;
 use crate::time::both;
 
+use self::record::Sending;
 use self::rejection::Sent;
 use super::facts::Facts;
 use super::gather;
@@ -138,12 +139,14 @@ fn heads(rendered: &[Rendered]) -> Vec<Vec<Json>> {
 
 fn send_values(
     run: &Run,
+    write: &Sending,
     page: &PageId,
     properties: &[Property],
 ) -> notion::Result<Sent<Option<ReadRow>>> {
-    let update = |_: Option<&_>, properties: &[Property]| {
-        run.notion.update_page(page, properties, run.deadline)
-    };
+    let stamp = || write.stamp();
+    let notion = run.notion.writer(&stamp);
+    let update =
+        |_: Option<&_>, properties: &[Property]| notion.update_page(page, properties, run.deadline);
     rejection::without_refused(properties, &[], update)
 }
 
@@ -164,7 +167,9 @@ impl Writer<'_> {
         let first = groups.next().unwrap_or_default();
         let (with_page, after) = rendered.split_at(first.len());
         let essential = [self.table.phones[0].id.as_str(), "title"];
-        let (notion, deadline) = (self.run.notion, self.run.deadline);
+        let write = self.sending(None, Carries::Entries, with_page);
+        let stamp = || write.stamp();
+        let (notion, deadline) = (self.run.notion.writer(&stamp), self.run.deadline);
         let create = |made: Option<&(PageId, Option<ReadRow>)>, properties: &[Property]| match made
         {
             None => rejection::with_links_or_without(&first, first.len(), |first| {
@@ -175,9 +180,8 @@ impl Writer<'_> {
                 notion.update_page(page, properties, deadline)?,
             )),
         };
-        let write = self.stamp(None, Carries::Entries, with_page)?;
         let sent = rejection::without_refused(properties, &essential, create);
-        let Sent { answer, warnings } = self.judged(write, sent)?;
+        let Sent { answer, warnings } = self.judged(&write, sent)?;
         let Some((page, body)) = answer else {
             let what = "a page of nothing cannot be made".to_owned();
             return Err(Stop::Again(Box::new(Error::Unsettled(what))));
@@ -185,7 +189,11 @@ impl Writer<'_> {
         self.refused(warnings)?;
         self.applied.page = Some(page.clone());
         let records = Self::written(with_page, &page, &[]);
-        self.learn(&[write], Some(&self.known(&page, body.as_ref())), &records)?;
+        self.learn(
+            Some(&write),
+            Some(&self.known(&page, body.as_ref())),
+            &records,
+        )?;
         let ids = self.append_groups(&page, after, groups)?;
         if with_page.iter().all(|entry| entry.blocks.rest.is_empty()) {
             return self.finish_all(after, &ids);
@@ -196,9 +204,9 @@ impl Writer<'_> {
 
     /// Writes values, and looks in the answer whether the page is still the client's.
     fn update(&mut self, page: &PageId, properties: &[Property]) -> Result<(), Stop> {
-        let write = self.stamp_for(Some(page), Carries::Values, self.moves)?;
-        let sent = send_values(self.run, page, properties);
-        self.updated(write, page, sent)
+        let write = self.sending_for(Some(page), Carries::Values, self.moves);
+        let sent = send_values(self.run, &write, page, properties);
+        self.updated(&write, page, sent)
     }
 
     /// Two requests side by side: neither needs the other's answer.
@@ -209,30 +217,33 @@ impl Writer<'_> {
         entries: &[NewEntry],
     ) -> Result<(), Stop> {
         let rendered = render(entries);
-        let write = self.stamp_for(Some(page), Carries::Values, self.moves)?;
+        let write = self.sending_for(Some(page), Carries::Values, self.moves);
         let run = self.run;
-        let values = || send_values(run, page, properties);
-        let (sent, appended) = both(values, || self.append_all(page, &rendered));
+        let values = move || {
+            let sent = send_values(run, &write, page, properties);
+            (write, sent)
+        };
+        let ((write, sent), appended) = both(values, || self.append_all(page, &rendered));
         // What came of the one is recorded although the other failed.
-        let updated = self.updated(write, page, sent);
+        let updated = self.updated(&write, page, sent);
         appended.and(updated)
     }
 
     /// Records what came of an update.
     fn updated(
         &mut self,
-        write: i64,
+        write: &Sending,
         page: &PageId,
         sent: notion::Result<Sent<Option<ReadRow>>>,
     ) -> Result<(), Stop> {
         if sent.is_err() {
             // Whatever it was, the next event is to see what stands there.
-            self.learn(&[], Some(&self.known(page, None)), &[])?;
+            self.learn(None, Some(&self.known(page, None)), &[])?;
         }
         let sent = self.judged(write, sent)?;
         self.refused(sent.warnings)?;
         let read = sent.answer.flatten();
-        self.learn(&[write], Some(&self.known(page, read.as_ref())), &[])?;
+        self.learn(Some(write), Some(&self.known(page, read.as_ref())), &[])?;
         let columns = &self.table.phones;
         let is_theirs =
             |read: &ReadRow| !read.row.trashed && read.row.holds(&self.facts.phone, columns);
@@ -265,13 +276,14 @@ impl Writer<'_> {
         let mut all = Vec::new();
         for group in groups {
             let (these, after) = entries.split_at(group.len());
-            let write = self.stamp(Some(page), Carries::Entries, these)?;
+            let write = self.sending(Some(page), Carries::Entries, these);
+            let stamp = || write.stamp();
+            let notion = self.run.notion.writer(&stamp);
             let sent = rejection::with_links_or_without(&group, group.len(), |group| {
-                let notion = self.run.notion;
                 notion.append(&page.as_block(), group, self.run.deadline)
             });
-            let ids = self.judged(write, sent)?;
-            self.learn(&[write], None, &Self::written(these, page, &ids))?;
+            let ids = self.judged(&write, sent)?;
+            self.learn(Some(&write), None, &Self::written(these, page, &ids))?;
             all.extend(ids);
             entries = after;
         }
@@ -324,19 +336,21 @@ impl Writer<'_> {
             ..record.clone()
         };
         if groups.is_empty() {
-            return self.learn(&[], None, &[whole(&record)]);
+            return self.learn(None, None, &[whole(&record)]);
         }
         for (place, group) in groups.iter().enumerate() {
             let activities = [record.activity.clone()];
-            let write = self.stamp_for(Some(&record.page), Carries::Parts, &activities)?;
+            let write = self.sending_for(Some(&record.page), Carries::Parts, &activities);
+            let stamp = || write.stamp();
+            let notion = self.run.notion.writer(&stamp);
             let sent = rejection::with_links_or_without(group, 1, |blocks| {
-                self.run.notion.append(&block, blocks, self.run.deadline)
+                notion.append(&block, blocks, self.run.deadline)
             });
-            self.entry_judged(write, sent, &record)?;
+            self.entry_judged(&write, sent, &record)?;
             if place + 1 == groups.len() {
                 record = whole(&record);
             }
-            self.learn(&[write], None, std::slice::from_ref(&record))?;
+            self.learn(Some(&write), None, std::slice::from_ref(&record))?;
         }
         Ok(())
     }
@@ -351,9 +365,11 @@ impl Writer<'_> {
             ..fact.record.clone()
         };
         let activities = [activity.clone()];
-        let write = self.stamp_for(Some(&record.page), Carries::Values, &activities)?;
-        let sent = self.run.notion.reword(block, line, self.run.deadline);
-        self.entry_judged(write, sent, &record)?;
+        let write = self.sending_for(Some(&record.page), Carries::Values, &activities);
+        let stamp = || write.stamp();
+        let notion = self.run.notion.writer(&stamp);
+        let sent = notion.reword(block, line, self.run.deadline);
+        self.entry_judged(&write, sent, &record)?;
         // What was put inside meanwhile is known by now.
         let kept = self
             .run
@@ -370,7 +386,7 @@ impl Writer<'_> {
             begun,
             ..record
         };
-        self.learn(&[write], None, &[record])
+        self.learn(Some(&write), None, &[record])
     }
 
     /// Notes what Notion did not take: the user may have changed the columns, so they are read anew

@@ -2,7 +2,7 @@
 //! once for all of them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -44,8 +44,9 @@ pub struct Run<'a> {
     pub clients_database: &'a DatabaseId,
     /// When to give up.
     pub deadline: Deadline,
-    /// When to go on without enrichment.
-    enrichment: Deadline,
+    /// How long enrichment may take in all, and when to go on without it, from its first question on.
+    enrichment: Duration,
+    enrichment_ends: OnceLock<Deadline>,
     /// True once Quo has failed these events: it is not asked for further enrichment.
     quo_has_failed: AtomicBool,
     /// Own numbers and people, once they were needed.
@@ -66,7 +67,8 @@ impl<'a> Run<'a> {
             quo: services.quo()?,
             clients_database: settings.clients_database()?,
             deadline,
-            enrichment: deadline.earlier(enrichment),
+            enrichment,
+            enrichment_ends: OnceLock::new(),
             quo_has_failed: AtomicBool::new(false),
             workspace: Mutex::default(),
         })
@@ -82,7 +84,8 @@ impl<'a> Run<'a> {
         if self.quo_has_failed.load(Ordering::Relaxed) {
             None
         } else {
-            self.quo_until(self.enrichment)
+            let ends = || self.deadline.earlier(self.enrichment);
+            self.quo_until(*self.enrichment_ends.get_or_init(ends))
         }
     }
 

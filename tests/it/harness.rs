@@ -88,6 +88,13 @@ impl User {
         self
     }
 
+    /// What that variable is set to.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let mut all = self.environment.iter();
+        all.find(|(have, _)| have == name)
+            .map(|(_, value)| value.as_str())
+    }
+
     /// The command, with a clean environment.
     pub fn command<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
         let mut command = Command::new(QUOTION);

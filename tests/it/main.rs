@@ -30,6 +30,7 @@ mod kit;
 mod logs;
 mod packages;
 mod people;
+mod pooler;
 mod race;
 mod receivers;
 mod replay;

@@ -8,8 +8,8 @@ use crate::harness::{Run, User, feed, sample};
 use crate::kit::{activity, altered, message_from};
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, Seen, Vendor};
 use crate::support::{
-    Database, activity_of, at_once, has_postgres, postgres, renamed, renamed_client, sqlite, start,
-    user,
+    Database, activity_of, at_once, half_a_minute_passes, has_postgres, postgres, renamed,
+    renamed_client, sqlite, start, user,
 };
 
 const STRANGER: &str = "v2026-03-30.message.received.no-contact";
@@ -425,6 +425,7 @@ fn killed_holder(database: Database) {
     wait_for(&user, |seen| seen.path == "/v1/pages");
     holder.kill().expect("kill -9");
     holder.wait().expect("it ends");
+    half_a_minute_passes(&user);
     let began = Instant::now();
     user.run(&[] as &[&str], &renamed(STRANGER, 2))
         .expect(0, "success", "created");

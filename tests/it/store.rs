@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use postgres::{Client, NoTls};
 use quotion::domain::call::ArtifactKind;
 use quotion::domain::id::{ActivityId, BlockId, ContactId, DatabaseId, EventId, NumberId, PageId};
@@ -220,11 +220,27 @@ on_both! {
     lock_of_a_killed_process_is_free
     locks_may_be_given_back_in_any_order
     clients_locked_in_opposite_orders_never_deadlock
+    nothing_is_sent_or_learned_under_a_lost_lock
+    page_that_is_anothers_is_not_written_to
     rate_is_kept_by_all_stores_together
     closed_gate_holds_all_stores
     many_first_openings_at_once_all_succeed
     program_writes_once_what_it_gets_twice
     eight_processes_make_one_page_for_one_caller
+}
+
+// Shown as `store::on_files_alone`.
+mod on_files_alone {
+    macro_rules! tests {
+        ($($test:ident)*) => {
+            $(#[test] fn $test() { super::$test(); })*
+        };
+    }
+
+    tests! {
+        store_that_was_replaced_is_not_written_under
+        lock_is_the_same_whatever_way_leads_to_the_store
+    }
 }
 
 // Shown as `store::on_postgres_alone`.
@@ -245,7 +261,9 @@ mod on_postgres_alone {
     }
 
     tests! {
-        locks_die_with_their_connection
+        stamp_renews_its_locks
+        lease_lasts_as_long_as_work_goes_on
+        leases_survive_their_connection
         lost_connection_is_made_anew
         tables_of_a_predecessor_are_extended
         strange_tables_of_a_predecessor_hold_nothing_up
@@ -344,16 +362,22 @@ fn entries_of(store: &Store, name: &str) -> Vec<(Phone, EntryRecord)> {
 }
 
 /// A write to Rosa's page that carries the entry of AC1.
-fn stamp(store: &Store, page: Option<&PageId>) -> i64 {
-    let (database, rosa) = (database(), rosa());
-    let write = NewWrite {
-        database: &database,
-        phone: &rosa,
-        page,
+fn write_to(page: Option<&PageId>) -> NewWrite {
+    NewWrite {
+        database: database(),
+        phone: rosa(),
+        page: page.cloned(),
         carries: Carries::Entries,
-        activities: &[activity("AC1")],
-    };
-    store.stamp(&[write]).expect("stamp")[0]
+        activities: vec![activity("AC1")],
+    }
+}
+
+/// Records one, as the only one who may write there.
+fn stamp(store: &Store, page: Option<&PageId>) -> i64 {
+    let alone = store.lock(&Lock::Client(rosa()), soon()).expect("lock");
+    let id = store.stamp(&write_to(page), None).expect("stamp");
+    drop(alone.expect("it is free"));
+    id
 }
 
 fn open_of(store: &Store, page: Option<&PageId>) -> Vec<OpenWrite> {
@@ -495,7 +519,9 @@ fn write_is_open_until_it_is_closed(ground: &Ground) {
     assert_eq!(open_of(&store, None), []);
     let page = page_id('a');
     let (made, sent) = (stamp(&store, None), stamp(&store, Some(&page)));
-    store.note(sent, Since::LastByte).expect("note");
+    store
+        .note(sent, Since::LastByte, Duration::ZERO)
+        .expect("note");
     let ids = |page| {
         open_of(&store, page)
             .iter()
@@ -519,7 +545,9 @@ fn write_is_open_until_it_is_closed(ground: &Ground) {
         (open[0].carries, &open[0].activities),
         (Carries::Entries, &vec![activity("AC1")])
     );
-    store.note(made, Since::Answer).expect("note");
+    store
+        .note(made, Since::Answer, Duration::ZERO)
+        .expect("note");
     let answered = &open_of(&store, None)[0];
     assert!(
         answered.since == Since::Answer && answered.age < open[0].age,
@@ -1030,7 +1058,6 @@ fn dry_run_changes_nothing(ground: &Ground) {
             .lock(&Lock::Event(event("EV1")), at_once())
             .expect("lock");
         assert!(guard.is_some());
-        store.still_held().expect("held");
     };
     let dry = ground
         .try_open(Mode::ReadOnly)
@@ -1081,7 +1108,6 @@ fn lock_excludes_others_until_it_is_given_back(ground: &Ground) {
         .lock(&lock, at_once())
         .expect("lock")
         .expect("it is free");
-    one.still_held().expect("held");
     assert!(two.lock(&lock, at_once()).expect("lock").is_none());
     let began = Instant::now();
     assert!(
@@ -1118,7 +1144,6 @@ fn lock_excludes_others_until_it_is_given_back(ground: &Ground) {
     drop((held, theirs));
     assert!(two.lock(&lock, at_once()).expect("lock").is_some());
     assert!(one.lock(&lock, at_once()).expect("lock").is_some());
-    one.still_held().expect("nothing is held");
 }
 
 fn lock_waits_for_its_holder(ground: &Ground) {
@@ -1158,8 +1183,8 @@ fn simulated_processes_wait_for_each_others_locks(ground: &Ground) {
     ];
     let passed = simulation::run(1, processes);
     let ended = [first, second, third].map(|at| at.into_inner().expect("alone"));
-    let after = |seconds: i64| Some(simulation::began() + SignedDuration::from_secs(seconds));
-    assert_eq!(ended, [after(20), after(40), None]);
+    let second = |ended: Timestamp| ended.duration_since(simulation::began()).as_secs();
+    assert_eq!(ended.map(|at| at.map(second)), [Some(20), Some(40), None]);
     assert_eq!(passed.as_secs(), 40);
 }
 
@@ -1419,16 +1444,6 @@ fn eight_processes_make_one_page_for_one_caller(ground: &Ground) {
     );
 }
 
-/// Connections that hold locks of this test's store; other tests may run on the same server.
-fn end_lock_connections(ground: &Ground) -> i64 {
-    ground.count(
-        "SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a JOIN pg_locks l USING \
-            (pid)
-         WHERE l.locktype = 'advisory' AND l.granted AND a.pid <> pg_backend_pid()
-         AND a.application_name = 'quotion-' || current_schema()",
-    )
-}
-
 /// A store whose connections can be told from those of other tests.
 fn named(ground: &Ground) -> Store {
     let Ground::Schema { name, .. } = ground else {
@@ -1441,50 +1456,166 @@ fn named(ground: &Ground) -> Store {
     Store::open(&place, Mode::ReadWrite, Timestamp::now).expect("the store opens")
 }
 
-fn locks_die_with_their_connection(ground: &Ground) {
+/// What makes this process lose its locks without its knowing: half a minute without being renewed,
+/// or a lock file that somebody removes.
+fn lose_locks(ground: &Ground) {
+    match ground {
+        Ground::File(dir) => {
+            let locks = dir.path().join("q.locks");
+            std::fs::remove_dir_all(locks).expect("somebody tidies up");
+        }
+        Ground::Schema { .. } => {
+            ground.sql("UPDATE quotion_leases SET until = until - interval '30 seconds'");
+        }
+    }
+}
+
+fn nothing_is_sent_or_learned_under_a_lost_lock(ground: &Ground) {
+    let (one, two) = (ground.open(), ground.open());
+    let lock = Lock::Client(rosa());
+    let passes = |err: store::Error| err.passes();
+    assert!(
+        one.stamp(&write_to(None), None).is_err_and(passes),
+        "without any lock"
+    );
+    let held = one
+        .lock(&lock, at_once())
+        .expect("lock")
+        .expect("it is free");
+    let sent = one.stamp(&write_to(None), None).expect("stamp");
+    lose_locks(ground);
+    assert!(
+        one.stamp(&write_to(None), Some(sent)).is_err_and(passes),
+        "nothing is sent any more"
+    );
+    let closes = Lesson {
+        closes: &[sent],
+        page: Some(&known('a', "late")),
+        ..Lesson::default()
+    };
+    assert!(one.learn(&database(), &rosa(), &closes).is_err_and(passes));
+    let theirs = two
+        .lock(&lock, at_once())
+        .expect("lock")
+        .expect("it is free");
+    assert_eq!(
+        open_of(&two, None)
+            .iter()
+            .map(|it| it.id)
+            .collect::<Vec<_>>(),
+        [sent]
+    );
+    assert_eq!(page_of(&two, &rosa()), None);
+    assert!(
+        one.stamp(&write_to(None), Some(sent)).is_err_and(passes),
+        "another has it"
+    );
+    drop(held);
+    assert!(
+        one.lock(&lock, at_once()).expect("lock").is_none(),
+        "it gave back only its own"
+    );
+    two.stamp(&write_to(None), Some(sent)).expect("stamp");
+    drop(theirs);
+    let held = one
+        .lock(&lock, at_once())
+        .expect("lock")
+        .expect("it is free");
+    one.stamp(&write_to(None), Some(sent))
+        .expect("under a lock of its own again");
+    drop(held);
+}
+
+fn page_that_is_anothers_is_not_written_to(ground: &Ground) {
+    let (one, two) = (ground.open(), ground.open());
+    let page = page_id('a');
+    let client = one.lock(&Lock::Client(rosa()), at_once()).expect("lock");
+    let held = one
+        .lock(&Lock::Page(page.clone()), at_once())
+        .expect("lock");
+    one.stamp(&write_to(Some(&page)), None).expect("stamp");
+    lose_locks(ground);
+    let anew = one.lock(&Lock::Client(rosa()), at_once()).expect("lock");
+    let theirs = two
+        .lock(&Lock::Page(page.clone()), at_once())
+        .expect("lock");
+    assert!(theirs.is_some());
+    let refused = one.stamp(&write_to(Some(&page)), None);
+    assert!(refused.is_err_and(|err| err.passes()));
+    drop((client, held, anew));
+}
+
+fn stamp_renews_its_locks(ground: &Ground) {
+    let store = ground.open();
+    let held = store.lock(&Lock::Client(rosa()), at_once()).expect("lock");
+    ground.sql("UPDATE quotion_leases SET until = until - interval '25 seconds'");
+    store.stamp(&write_to(None), None).expect("stamp");
+    let left = "SELECT extract(epoch FROM until - clock_timestamp())::bigint FROM quotion_leases";
+    let left = ground.count(left);
+    assert!((25..=30).contains(&left), "{left} s");
+    drop(held);
+    assert_eq!(ground.count("SELECT count(*) FROM quotion_leases"), 0);
+}
+
+/// Twelve seconds, for a lease is renewed every ten.
+fn lease_lasts_as_long_as_work_goes_on(ground: &Ground) {
+    let store = ground.open();
+    let held = store.lock(&Lock::Contacts, at_once()).expect("lock");
+    let token = "SELECT count(*) FROM quotion_leases WHERE until > now() + interval '25 seconds'";
+    ground.sql("UPDATE quotion_leases SET until = until - interval '15 seconds'");
+    assert_eq!(ground.count(token), 0);
+    thread::sleep(12 * SECOND);
+    assert_eq!(ground.count(token), 1);
+    drop(held);
+}
+
+fn leases_survive_their_connection(ground: &Ground) {
     let (one, two) = (named(ground), ground.open());
     let lock = Lock::Client(rosa());
     let held = one
         .lock(&lock, at_once())
         .expect("lock")
         .expect("it is free");
-    one.still_held().expect("held");
-    assert_eq!(end_lock_connections(ground), 1);
-    let theirs = two
-        .lock(&lock, soon())
-        .expect("lock")
-        .expect("the server gave it back");
-    let passes = |err: store::Error| err.passes();
-    assert!(one.still_held().is_err_and(passes));
-    assert!(
-        one.stamp(&[]).is_err_and(passes),
-        "nothing is sent any more"
-    );
-    assert!(
-        one.lock(&Lock::Contacts, soon()).is_err_and(passes),
-        "no lock beside one that is lost"
-    );
-    let learned = one.learn(&database(), &rosa(), &Lesson::default());
-    learned.expect("but what has been done is noted");
-    drop(held);
-    one.still_held().expect("nothing is held");
-    assert!(
-        one.lock(&lock, at_once()).expect("lock").is_none(),
-        "the other one has it"
-    );
-    drop(theirs);
-    let held = one
-        .lock(&lock, at_once())
-        .expect("lock")
-        .expect("a new connection");
-    one.still_held().expect("held");
-    drop(held);
-    // Between events nothing is held, and nothing is lost with the connection.
     ground.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = \
             'quotion-' || current_schema()",
     );
-    assert!(one.lock(&lock, soon()).expect("lock").is_some());
+    assert!(two.lock(&lock, at_once()).expect("lock").is_none());
+    one.stamp(&write_to(None), None)
+        .expect("on a new connection");
+    drop(held);
+    assert!(two.lock(&lock, at_once()).expect("lock").is_some());
+}
+
+/// Put there by a rename, as whoever puts a copy back may do.
+fn store_that_was_replaced_is_not_written_under() {
+    let ground = Ground::file();
+    let store = ground.open();
+    let held = store.lock(&Lock::Client(rosa()), at_once()).expect("lock");
+    store.stamp(&write_to(None), None).expect("stamp");
+    let path = ground.state();
+    std::fs::copy(&path, format!("{path}.copy")).expect("a copy");
+    std::fs::rename(format!("{path}.copy"), &path).expect("put back");
+    let refused = store.stamp(&write_to(None), None);
+    assert!(refused.is_err_and(|err| err.passes()));
+    drop(held);
+}
+
+fn lock_is_the_same_whatever_way_leads_to_the_store() {
+    let ground = Ground::file();
+    let store = ground.open();
+    let Ground::File(home) = &ground else {
+        panic!("a file")
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("folder");
+    std::os::unix::fs::symlink(home.path(), &folder).expect("a link");
+    let lock = Lock::Client(rosa());
+    let held = store.lock(&lock, at_once()).expect("lock");
+    let place = Place::File(folder.join("q.db"));
+    let other = Store::open(&place, Mode::ReadWrite, Timestamp::now).expect("open");
+    assert!(other.lock(&lock, at_once()).expect("lock").is_none());
+    drop(held);
 }
 
 fn lost_connection_is_made_anew(ground: &Ground) {

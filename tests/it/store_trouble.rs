@@ -15,8 +15,8 @@ use rusqlite::Connection;
 use crate::harness::{QUOTION, Run, User, feed, sample};
 use crate::standin::World;
 use crate::support::{
-    canonical, copy_folder, event_of, every, has_postgres, in_parallel, postgres, sqlite, state,
-    store, user,
+    canonical, copy_folder, event_of, every, half_a_minute_passes, has_postgres, in_parallel,
+    postgres, sqlite, state, store, user,
 };
 
 const KNOWN: &str = "v2026-03-30.message.received";
@@ -240,6 +240,7 @@ fn kill_everywhere_on_postgres(
             "{what}: {}\n{}",
             killed.stdout, killed.stderr
         );
+        half_a_minute_passes(&user);
         let run = user.sync(case.sample);
         assert_eq!(run.code, 0, "{what}: {}\n{}", run.stdout, run.stderr);
         assert_eq!(canonical(&user), canonical(&undisturbed), "{what}");

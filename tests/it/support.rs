@@ -245,7 +245,24 @@ pub fn kill_at(user: &User, input: &[u8], (vendor, nth, when): (Vendor, usize, W
     feed(child, input);
     let hit = user.vendors.unused_faults() == 0;
     user.vendors.clear_faults();
+    half_a_minute_passes(user);
     hit
+}
+
+/// Of those who were killed the server believes so long that they may come back.
+pub fn half_a_minute_passes(user: &User) {
+    let state = user.variable("QUOTION_STATE").unwrap_or_default();
+    if let Some((url, rest)) = state.split_once("?schema=") {
+        let schema = rest.split('&').next().unwrap_or_default();
+        let mut client = Client::connect(url, NoTls).expect("the server answers");
+        let table = format!("{schema}.quotion_leases");
+        let made = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]);
+        if !made.expect("an answer").get::<_, bool>(0) {
+            return;
+        }
+        let passed = format!("UPDATE {table} SET until = until - interval '30 seconds'");
+        client.batch_execute(&passed).expect("leases");
+    }
 }
 
 /// Of how many cases one is tried: of each with `QUOTION_TEST_EVERY_WRITE`, else only so many that

@@ -180,11 +180,6 @@ impl Session {
     pub fn is_down(&self) -> bool {
         self.client.as_ref().is_none_or(Client::is_closed)
     }
-
-    /// Ends the connection, and with it whatever the server holds for it.
-    pub fn hang_up(&mut self) {
-        self.client = None;
-    }
 }
 
 /// Takes out of an address what the client library does not know.

@@ -10,10 +10,12 @@ use postgres::types::{ToSql, Type};
 use crate::domain::id::{ActivityId, BlockId, DatabaseId, PageId};
 use crate::domain::phone::Phone;
 
-use super::super::text::{read_ids, read_kinds, write_ids, write_kinds};
+use super::super::text::{millis, read_ids, read_kinds, write_ids, write_kinds};
 use super::super::{
-    Carries, ClientEntry, EntryRecord, KnownPage, Lesson, NewWrite, OpenWrite, Result, Since,
+    Carries, ClientEntry, EntryRecord, Error, Fault, KnownPage, Lesson, Lock, NewWrite, OpenWrite,
+    Result, Since,
 };
+use super::lease::LASTS;
 use super::{Param, Permission, Postgres, age, text};
 
 impl Postgres {
@@ -142,45 +144,70 @@ impl Postgres {
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
-    pub fn stamp(&self, writes: &[NewWrite]) -> Result<Vec<i64>> {
-        let sql = "INSERT INTO quotion_open_writes
-                   (kind, database_id, key, page_id, carries, activities)
-                   SELECT 'client', database, phone, page, carries, activities
-                   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
-                     WITH ORDINALITY
-                     AS write (database, phone, page, carries, activities, place) ORDER BY place
-                   RETURNING id";
-        let databases: Vec<&str> = writes.iter().map(|it| it.database.as_str()).collect();
-        let phones: Vec<&str> = writes.iter().map(|it| it.phone.as_str()).collect();
-        let pages: Vec<Option<&str>> = writes
-            .iter()
-            .map(|it| it.page.map(PageId::as_str))
-            .collect();
-        let carries: Vec<&str> = writes.iter().map(|it| it.carries.word()).collect();
-        let activities: Vec<String> = writes.iter().map(|it| write_ids(it.activities)).collect();
-        let columns: [&(dyn ToSql + Sync); 5] =
-            [&databases, &phones, &pages, &carries, &activities];
-        let values: Vec<Param> = columns
-            .into_iter()
-            .map(|column| (column, Type::TEXT_ARRAY))
-            .collect();
+    /// One statement locks the leases' rows, renews them, and records the write: who takes one over
+    /// waits for it, and sees the record then.
+    pub fn stamp(&self, write: &NewWrite, again: Option<i64>) -> Result<i64> {
+        let sql = format!(
+            "WITH held AS (
+               UPDATE quotion_leases SET until = clock_timestamp() + {LASTS}
+               WHERE (name, token) IN (SELECT * FROM unnest($7::text[], $8::text[]))
+               AND until > clock_timestamp() RETURNING 1
+             )
+             INSERT INTO quotion_open_writes
+             (id, kind, database_id, key, page_id, carries, activities, token)
+             OVERRIDING SYSTEM VALUE
+             SELECT coalesce($1, nextval(pg_get_serial_sequence('quotion_open_writes', 'id'))),
+             'client', $2, $3, $4, $5, $6, $8[1]
+             WHERE (SELECT count(*) FROM held) = cardinality($7::text[])
+             AND 'quotion_open_writes'::regclass::oid::bigint = $9
+             ON CONFLICT (id) DO UPDATE SET answered_at = NULL, sent_at = NULL, taken_at = NULL
+             RETURNING id"
+        );
+        let names: Vec<String> = write.locks().iter().map(Lock::name).collect();
+        let (names, tokens) = self.tokens(&names);
+        if names.is_empty() && self.access == Permission::Full {
+            return Err(lease_lost());
+        }
+        let (database, phone) = (write.database.as_str(), write.phone.as_str());
+        let page = write.page.as_ref().map(PageId::as_str);
+        let (carries, activities) = (write.carries.word(), write_ids(&write.activities));
+        let values: [Param; 9] = [
+            (&again, Type::INT8),
+            (&database, Type::TEXT),
+            (&phone, Type::TEXT),
+            (&page, Type::TEXT),
+            (&carries, Type::TEXT),
+            (&activities, Type::TEXT),
+            (&names, Type::TEXT_ARRAY),
+            (&tokens, Type::TEXT_ARRAY),
+            (&self.store, Type::INT8),
+        ];
         // Done twice it leaves open what was never sent: then that is looked for in vain.
-        let rows = self.write_returning(sql, &values)?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        let rows = self.write_returning(&sql, &values)?;
+        rows.first().map(|row| row.get(0)).ok_or_else(lease_lost)
     }
 
-    pub fn note(&self, id: i64, since: Since) -> Result<()> {
+    pub fn note(&self, id: i64, since: Since, ago: Duration) -> Result<()> {
         let column = match since {
             Since::Answer => "answered_at",
             Since::LastByte => "sent_at",
             Since::Finding => "taken_at",
         };
-        let sql = format!("UPDATE quotion_open_writes SET {column} = now() WHERE id = $1");
-        self.write(&sql, &[(&id, Type::INT8)])?;
+        let sql = format!(
+            "UPDATE quotion_open_writes SET {column} = now() - $2 * interval '1 millisecond'
+             WHERE id = $1"
+        );
+        self.write(&sql, &[(&id, Type::INT8), (&millis(ago), Type::INT8)])?;
         Ok(())
     }
 
-    pub fn learn(&self, database: &DatabaseId, phone: &Phone, lesson: &Lesson) -> Result<()> {
+    pub fn learn(
+        &self,
+        database: &DatabaseId,
+        phone: &Phone,
+        lesson: &Lesson,
+        locks: &[Lock],
+    ) -> Result<()> {
         let page = lesson.page;
         let id = page.map(|page| page.id.as_str());
         let (title, body) = page
@@ -221,44 +248,65 @@ impl Postgres {
             (column, Type::TEXT_ARRAY)
         }));
         values.push((&gone, Type::BOOL_ARRAY));
-        self.write(LEARN, &values)?;
-        Ok(())
+        let names: Vec<String> = locks.iter().map(Lock::name).collect();
+        let (names, tokens) = self.tokens(&names);
+        values.push((&names, Type::TEXT_ARRAY));
+        values.push((&tokens, Type::TEXT_ARRAY));
+        let rows = self.write_returning(LEARN, &values)?;
+        let is_kept = rows.first().is_none_or(|row| row.get(0));
+        is_kept.then_some(()).ok_or_else(lease_lost)
     }
 }
 
-/// A page, if there is one, any number of entries, and the writes that are closed with them. `$1`
-/// the page, `$2` its title, `$3` its body, `$4` since when it is known, `$5` the database, `$6`
-/// the phone, `$7` the writes, and then the columns of the entries. Rows of the table of before are
-/// updated, else inserted: it need not have the key that `ON CONFLICT` would have to name.
-const LEARN: &str = "WITH closed AS (
-      DELETE FROM quotion_open_writes WHERE id = ANY ($7)
+/// A page, if there is one, any number of entries, and the writes that are closed with them, unless
+/// a lease was lost. `$1` the page, `$2` its title, `$3` its body, `$4` since when it is known, `$5`
+/// the database, `$6` the phone, `$7` the writes, then the columns of the entries, and `$15` and
+/// `$16` the leases. Rows of the table of before are updated, else inserted: it need not have the
+/// key that `ON CONFLICT` would have to name.
+const LEARN: &str = "WITH held AS (
+      SELECT 1 FROM quotion_leases
+      WHERE (name, token) IN (SELECT * FROM unnest($15::text[], $16::text[]))
+      AND until > clock_timestamp() FOR SHARE
+    ), allowed AS (
+      SELECT count(*) = cardinality($15::text[]) AS yes FROM held
+    ), closed AS (
+      DELETE FROM quotion_open_writes WHERE id = ANY ($7) AND (SELECT yes FROM allowed)
     ), page AS (
       INSERT INTO quotion_pages (page_id, title, body, read_at, complete_since)
-      SELECT $1, $2, $3, now(), to_timestamp($4 / 1000.0) WHERE $1 IS NOT NULL
+      SELECT $1, $2, $3, now(), to_timestamp($4 / 1000.0) FROM allowed WHERE yes AND $1 IS NOT NULL
       ON CONFLICT (page_id) DO UPDATE SET title = excluded.title, body = excluded.body,
       read_at = excluded.read_at, complete_since = excluded.complete_since
     ), unbound AS (
       DELETE FROM quotion_page_keys
       WHERE $1 IS NOT NULL AND kind = 'client' AND database_id = '' AND key = $6
+      AND (SELECT yes FROM allowed)
     ), bound AS (
       INSERT INTO quotion_page_keys (kind, database_id, key, page_id)
-      SELECT 'client', $5, $6, $1 WHERE $1 IS NOT NULL
+      SELECT 'client', $5, $6, $1 FROM allowed WHERE yes AND $1 IS NOT NULL
       ON CONFLICT (kind, database_id, key) DO UPDATE SET page_id = excluded.page_id
     ), updated AS (
       UPDATE canvas_cache SET canvas_id = $1, canvas_name = $2, cached_at = now()
-      WHERE $1 IS NOT NULL AND lookup_type = 'phone' AND lookup_key = $6 RETURNING 1
+      WHERE $1 IS NOT NULL AND lookup_type = 'phone' AND lookup_key = $6
+      AND (SELECT yes FROM allowed) RETURNING 1
     ), inserted AS (
       INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, cached_at)
-      SELECT 'phone', $6, $1, $2, now() WHERE $1 IS NOT NULL AND NOT EXISTS (SELECT FROM updated) \
-      ON CONFLICT DO NOTHING
+      SELECT 'phone', $6, $1, $2, now() FROM allowed
+      WHERE yes AND $1 IS NOT NULL AND NOT EXISTS (SELECT FROM updated) ON CONFLICT DO NOTHING
+    ), entries AS (
+      INSERT INTO quotion_entries
+      (activity_id, page_id, block_id, line, artifacts, begun, gone, learned_at)
+      SELECT entry.*, now() FROM allowed, unnest($8::text[], $9::text[], $10::text[], $11::text[],
+      $12::text[], $13::text[], $14::boolean[]) AS entry WHERE yes
+      ON CONFLICT (activity_id, page_id) DO UPDATE SET block_id = excluded.block_id,
+      line = excluded.line, artifacts = excluded.artifacts, begun = excluded.begun,
+      gone = excluded.gone, learned_at = excluded.learned_at
     )
-    INSERT INTO quotion_entries
-    (activity_id, page_id, block_id, line, artifacts, begun, gone, learned_at)
-    SELECT *, now() FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], \
-    $13::text[], $14::boolean[])
-    ON CONFLICT (activity_id, page_id) DO UPDATE SET block_id = excluded.block_id,
-    line = excluded.line, artifacts = excluded.artifacts, begun = excluded.begun,
-    gone = excluded.gone, learned_at = excluded.learned_at";
+    SELECT yes FROM allowed";
+
+fn lease_lost() -> Error {
+    let what = "another process may write to the client's page by now, or the store is another one";
+    Error::new(Fault::Busy, what)
+}
 
 fn read_entry(activity: &ActivityId, row: &Row) -> Option<ClientEntry> {
     let block: Option<&str> = row.get(2);

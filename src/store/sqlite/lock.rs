@@ -2,48 +2,89 @@
 //! their holder.
 //!
 //! Two names may share a file; then one waits for the other without need. That cannot become a
-//! deadlock: an event's lock is always taken before those of its clients, these are of another set,
-//! and taken in the order of their files.
+//! deadlock: an event's lock is always taken before those of its clients, these before those of
+//! their pages, each kind is of another set, and taken in the order of its files.
 
-use std::fs::{File, TryLockError};
-use std::time::Duration;
+use std::fs::{self, File, Metadata, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::files;
-use crate::time::{self, Deadline};
 
-use super::super::{Lock, Mode, Result};
+use super::super::{Error, Fault, Lock, Mode, Result};
 use super::{Sqlite, cannot, make_folder};
 
 /// Lock files of a set.
-const FILES: u8 = 128;
-/// How often a lock that is held is tried again.
-const POLL: Duration = Duration::from_millis(5);
+const FILES: u16 = 4096;
 
 /// A lock file that is locked; nothing in a dry run, which writes nothing and so disturbs nobody.
-pub struct LockFile {
-    _file: Option<File>,
+pub struct LockFile(Option<(PathBuf, File)>);
+
+impl LockFile {
+    /// False once another file lies in its place, or none: whoever comes now locks that one.
+    fn is_in_place(&self) -> bool {
+        let Some((path, file)) = &self.0 else {
+            return true;
+        };
+        let held = file.metadata().ok();
+        identity(path).is_some_and(|there| held.as_ref().map(identity_of) == Some(there))
+    }
 }
 
 impl Sqlite {
-    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<LockFile>> {
+    /// Takes the lock in that place, unless somebody has it.
+    pub fn try_lock(&self, place: &str) -> Result<Option<LockFile>> {
         if self.mode == Mode::ReadOnly {
-            return Ok(Some(LockFile { _file: None }));
+            return Ok(Some(LockFile(None)));
         }
         let folder = self.path.with_extension("locks");
         make_folder(&folder)?;
-        let path = folder.join(place_of(lock));
-        let file = files::open(&path).map_err(|err| cannot("open", &path, &err))?;
+        let path = folder.join(place);
         loop {
+            let file = files::open(&path).map_err(|err| cannot("open", &path, &err))?;
             match file.try_lock() {
-                Ok(()) => return Ok(Some(LockFile { _file: Some(file) })),
-                Err(TryLockError::WouldBlock) if time::pause(POLL, deadline) => {}
+                Ok(()) => {
+                    let lock = LockFile(Some((path.clone(), file)));
+                    // It may have been removed before it was locked.
+                    if lock.is_in_place() {
+                        return Ok(Some(lock));
+                    }
+                }
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(err)) => return Err(cannot("lock", &path, &err)),
             }
         }
     }
+
+    /// Fails if another process may hold what this one has locked, or if the store that lies there
+    /// is no longer the one that was opened.
+    pub(super) fn check_held(&self, locks: &[Arc<LockFile>]) -> Result<()> {
+        if !locks.iter().all(|lock| lock.is_in_place()) {
+            return Err(lost("a lock file of this process was removed or replaced"));
+        }
+        if self.identity != identity(&self.path) {
+            return Err(lost(
+                "another file lies where this process has opened the store",
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn lost(what: &str) -> Error {
+    Error::new(Fault::Busy, what)
+}
+
+/// What tells a file from every other one of this machine: device and number.
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().as_ref().map(identity_of)
+}
+
+fn identity_of(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Name of the lock's file. A second lock on it would wait for the first for ever.
@@ -54,6 +95,7 @@ pub fn place_of(lock: &Lock) -> String {
         Lock::Page(_) => "page",
         Lock::Contacts => return "contacts".to_owned(),
     };
-    let number = Sha256::digest(lock.name().as_bytes())[0] % FILES;
-    format!("{set}-{number:03}")
+    let digest = Sha256::digest(lock.name().as_bytes());
+    let number = u16::from_be_bytes([digest[0], digest[1]]) % FILES;
+    format!("{set}-{number:04}")
 }

@@ -1,5 +1,6 @@
 //! Pages and entries as facts, and the open writes, which are all doubt that there is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +14,8 @@ use super::super::text::{millis, read_ids, read_kinds, write_ids, write_kinds};
 use super::super::{
     Carries, ClientEntry, EntryRecord, KnownPage, Lesson, NewWrite, OpenWrite, Result, Since,
 };
-use super::Sqlite;
+use super::lock::{LockFile, lost};
+use super::{Mode, Sqlite};
 
 impl Sqlite {
     /// With the time since it was kept. Of a page of no known database only the id is certain.
@@ -96,7 +98,7 @@ impl Sqlite {
             })?;
         let found: Vec<(OpenWrite, bool)> = rows.collect::<rusqlite::Result<_>>()?;
         for (write, _) in found.iter().filter(|(_, is_noted)| !is_noted) {
-            self.note(write.id, Since::Finding)?;
+            self.note(write.id, Since::Finding, Duration::ZERO)?;
         }
         Ok(found.into_iter().map(|(write, _)| write).collect())
     }
@@ -109,32 +111,43 @@ impl Sqlite {
         Ok(statement.query_row(values, |row| row.get(0))?)
     }
 
-    pub fn stamp(&self, writes: &[NewWrite]) -> Result<Vec<i64>> {
-        let sql = "INSERT INTO open_writes (kind, database_id, key, page_id, carries, activities)
-                   VALUES ('client', ?1, ?2, ?3, ?4, ?5)";
-        let mut ids = Vec::new();
+    pub fn stamp(
+        &self,
+        write: &NewWrite,
+        again: Option<i64>,
+        locks: &[Arc<LockFile>],
+    ) -> Result<i64> {
+        if locks.is_empty() && self.mode == Mode::ReadWrite {
+            return Err(lost("no lock is held"));
+        }
+        self.check_held(locks)?;
+        let sql = "INSERT INTO open_writes
+                   (id, kind, database_id, key, page_id, carries, activities)
+                   VALUES (?1, 'client', ?2, ?3, ?4, ?5, ?6)
+                   ON CONFLICT (id) DO UPDATE SET answered_at = NULL, sent_at = NULL,
+                   taken_at = NULL RETURNING id";
+        let mut id = 0;
         let insert = |connection: &Connection| {
-            for write in writes {
-                let (database, phone) = (write.database.as_str(), write.phone.as_str());
-                let page = write.page.map(PageId::as_str);
-                connection.prepare_cached(sql)?.execute(params![
-                    database,
-                    phone,
-                    page,
-                    write.carries.word(),
-                    write_ids(write.activities)
-                ])?;
-                ids.push(connection.last_insert_rowid());
-            }
+            let values = params![
+                again,
+                write.database.as_str(),
+                write.phone.as_str(),
+                write.page.as_ref().map(PageId::as_str),
+                write.carries.word(),
+                write_ids(&write.activities)
+            ];
+            let mut statement = connection.prepare_cached(sql)?;
+            id = statement.query_row(values, |row| row.get(0))?;
             Ok(())
         };
         self.durably(|| self.transaction(insert))?;
-        Ok(ids)
+        Ok(id)
     }
 
     /// Of another start of the machine nothing is comparable, so all moments are of this one.
-    pub fn note(&self, id: i64, since: Since) -> Result<()> {
+    pub fn note(&self, id: i64, since: Since, ago: Duration) -> Result<()> {
         let now = BootMoment::now();
+        let at = now.at.saturating_sub(ago);
         let sql = match since {
             Since::Answer => {
                 "UPDATE open_writes SET boot = ?2, answered_at = ?3, sent_at = NULL, taken_at = \
@@ -149,10 +162,17 @@ impl Sqlite {
                     NULL WHERE id = ?1"
             }
         };
-        self.write(sql, params![id, now.boot, millis(now.at)])
+        self.write(sql, params![id, now.boot, millis(at)])
     }
 
-    pub fn learn(&self, database: &DatabaseId, phone: &Phone, lesson: &Lesson) -> Result<()> {
+    pub fn learn(
+        &self,
+        database: &DatabaseId,
+        phone: &Phone,
+        lesson: &Lesson,
+        locks: &[Arc<LockFile>],
+    ) -> Result<()> {
+        self.check_held(locks)?;
         let now = self.now();
         self.transaction(|connection| {
             if let Some(page) = lesson.page {

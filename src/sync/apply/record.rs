@@ -1,64 +1,70 @@
 //! What is recorded before a write is sent, and after its answer: open until it is known.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 
 use crate::domain::call::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, PageId};
-use crate::http;
+use crate::http::{self, GOING_OUT};
 use crate::notion::page::ReadRow;
 use crate::notion::{self, database};
-use crate::store::{self, Carries, EntryRecord, KnownPage, Lesson, NewWrite, Since};
+use crate::store::{self, Carries, EntryRecord, KnownPage, Lesson, NewWrite, Since, Store};
 use crate::text;
+use crate::time;
 
 use super::super::facts::PageFact;
 use super::super::gather;
 use super::{Rendered, Stop, Writer, rejection};
 
-impl Writer<'_> {
-    /// Records, before they are sent, that these entries are.
-    pub(super) fn stamp(
+impl<'a> Writer<'a> {
+    /// A write of these entries.
+    pub(super) fn sending(
         &self,
         page: Option<&PageId>,
         carries: Carries,
         entries: &[Rendered],
-    ) -> Result<i64, Stop> {
+    ) -> Sending<'a> {
         let activities: Vec<ActivityId> = entries
             .iter()
             .map(|entry| entry.new.activity.clone())
             .collect();
-        self.stamp_for(page, carries, &activities)
+        self.sending_for(page, carries, &activities)
     }
 
-    /// The same for whatever has to do with these activities.
-    pub(super) fn stamp_for(
+    /// A write of whatever has to do with these activities.
+    pub(super) fn sending_for(
         &self,
         page: Option<&PageId>,
         carries: Carries,
         activities: &[ActivityId],
-    ) -> Result<i64, Stop> {
-        let write = NewWrite {
-            database: self.run.clients_database,
-            phone: &self.facts.phone,
-            page,
-            carries,
-            activities,
-        };
-        let ids = self.run.store.stamp(&[write])?;
-        let none = || store::Error::new(store::Fault::Other, "a write was not recorded");
-        Ok(ids.first().copied().ok_or_else(none)?)
+    ) -> Sending<'a> {
+        Sending {
+            store: self.run.store,
+            write: NewWrite {
+                database: self.run.clients_database.clone(),
+                phone: self.facts.phone.clone(),
+                page: page.cloned(),
+                carries,
+                activities: activities.to_vec(),
+            },
+            stamped: Cell::default(),
+            failed: Cell::default(),
+        }
     }
 
-    /// Keeps what an answer has taught; nothing of these writes is in doubt any more.
+    /// Keeps what an answer has taught; nothing of this write is in doubt any more.
     pub(super) fn learn(
         &self,
-        closes: &[i64],
+        closes: Option<&Sending>,
         page: Option<&KnownPage>,
         entries: &[EntryRecord],
     ) -> Result<(), Stop> {
+        let closes: Vec<i64> = closes.and_then(Sending::id).into_iter().collect();
         let lesson = Lesson {
-            closes,
+            closes: &closes,
             page,
             entries,
         };
@@ -118,16 +124,19 @@ impl Writer<'_> {
 
     /// Tells what an error of a write to the page means for the plan. What is certain closes the
     /// write at once.
-    pub(super) fn judged<T>(&self, write: i64, sent: notion::Result<T>) -> Result<T, Stop> {
+    pub(super) fn judged<T>(&self, write: &Sending, sent: notion::Result<T>) -> Result<T, Stop> {
         let err = match sent {
             Ok(value) => return Ok(value),
             Err(err) => err,
         };
+        if let Some(failed) = write.failed.take() {
+            return Err(failed.into());
+        }
         if let Some(since) = unknown_since(&err) {
-            self.run.store.note(write, since)?;
+            write.note(since)?;
             return Err(Stop::Again(Box::new(err.into())));
         }
-        self.learn(&[write], None, &[])?;
+        self.learn(Some(write), None, &[])?;
         if is_gone(&err) {
             self.forget_page()?;
         } else if err.refusal(400).is_some_and(database::has_several_sources) {
@@ -142,7 +151,7 @@ impl Writer<'_> {
     /// it has to be looked for.
     pub(super) fn entry_judged<T>(
         &self,
-        write: i64,
+        write: &Sending,
         sent: notion::Result<T>,
         record: &EntryRecord,
     ) -> Result<T, Stop> {
@@ -152,11 +161,54 @@ impl Writer<'_> {
                     block: None,
                     ..record.clone()
                 };
-                self.learn(&[write], None, &[lost])?;
+                self.learn(Some(write), None, &[lost])?;
                 Err(Stop::Again(Box::new(err.into())))
             }
             sent => self.judged(write, sent),
         }
+    }
+}
+
+/// A write that is recorded each time before it is sent, until its outcome is known.
+pub(super) struct Sending<'a> {
+    store: &'a Store,
+    write: NewWrite,
+    /// Its number in the store, and when it was last recorded.
+    stamped: Cell<Option<(i64, Instant)>>,
+    /// Why it could not be recorded, and so was not sent.
+    failed: Cell<Option<store::Error>>,
+}
+
+impl Sending<'_> {
+    /// Records it; false where that cannot be done.
+    pub(super) fn stamp(&self) -> bool {
+        let now = time::now();
+        match self.store.stamp(&self.write, self.id()) {
+            Ok(id) => {
+                self.stamped.set(Some((id, now)));
+                true
+            }
+            Err(err) => {
+                self.failed.set(Some(err));
+                false
+            }
+        }
+    }
+
+    fn id(&self) -> Option<i64> {
+        self.stamped.get().map(|(id, _)| id)
+    }
+
+    /// Notes from when on its unknown outcome counts: without an answer, from its last byte.
+    fn note(&self, since: Since) -> store::Result<()> {
+        let Some((id, stamped_at)) = self.stamped.get() else {
+            return Ok(());
+        };
+        let ago = match since {
+            Since::LastByte => time::since(stamped_at).saturating_sub(GOING_OUT),
+            Since::Answer | Since::Finding => Duration::ZERO,
+        };
+        self.store.note(id, since, ago)
     }
 }
 
