@@ -6,12 +6,13 @@
 //! store's own: with a shared database no machine's clock is trusted over another's.
 
 mod error;
+mod lock;
 mod postgres;
 mod record;
 mod sqlite;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -23,9 +24,9 @@ use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, PageId};
 use crate::domain::phone::Phone;
 use crate::http::SharedWindow;
 use crate::secret::Secret;
-use crate::time::{self, Deadline};
 
 pub use error::{Error, Fault};
+pub use lock::Guard;
 pub use record::{
     Arrival, Carries, ClientEntry, EntryRecord, EventState, Finish, HistoryLine, IndexedContact,
     KnownPage, Lesson, Lock, NewWrite, OpenWrite, RetryPolicy, Selection, Since, Snapshot, Trouble,
@@ -35,18 +36,13 @@ pub use record::{
 /// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in
 /// milliseconds.
 const EXPIRED: &str = "expired";
+/// Snapshot of what tells this store from a copy of it.
+const IDENTITY: &str = "identity";
 /// Payloads dropped in one go, so that no run is held up by the retention of others; what is left
 /// goes next time.
 const EXPIRED_AT_ONCE: usize = 10_000;
 /// Until payloads are looked for again.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-/// Nobody waits so short a time for another look.
-const SHORTEST_POLL: Duration = Duration::from_millis(2);
-/// How soon a lock that is held is tried again.
-const POLL: Duration = Duration::from_millis(5);
-/// Up to this it doubles where a server is asked.
-const LONGEST_POLL: Duration = Duration::from_millis(200);
 
 /// How long this process waits for a database that does not answer or is locked, in milliseconds.
 static LONGEST_WAIT: AtomicU64 = AtomicU64::new(10_000);
@@ -101,29 +97,6 @@ impl Place {
     }
 }
 
-/// Locks that are held, until this is dropped. With the process they end too: files at once, rows
-/// half a minute later.
-pub struct Guard(Held);
-
-enum Held {
-    /// By their places.
-    Files(BTreeMap<String, Arc<sqlite::LockFile>>),
-    Rows(postgres::LeaseRows),
-}
-
-impl Guard {
-    /// Gives back those that are not among these.
-    fn keep_only(&mut self, places: &[String]) -> Result<()> {
-        match &mut self.0 {
-            Held::Files(files) => {
-                files.retain(|place, _| places.contains(place));
-                Ok(())
-            }
-            Held::Rows(rows) => rows.keep_only(places),
-        }
-    }
-}
-
 /// The store. One connection: of threads that share it one waits for the other, for as long as a
 /// statement takes.
 pub struct Store {
@@ -165,13 +138,41 @@ impl Store {
             Place::Postgres(url) => postgres::Postgres::open(url, mode).map(Db::Postgres),
         };
         let db = db.map_err(|err| err.at(place))?;
-        Ok(Self {
+        let store = Self {
             db,
             rates: OnceLock::new(),
             files: Mutex::default(),
             clock,
             place: place.clone(),
-        })
+        };
+        if mode == Mode::ReadWrite {
+            store.notice_copy()?;
+        }
+        Ok(store)
+    }
+
+    /// A store that was put back from a copy does not know what was written since then.
+    fn notice_copy(&self) -> Result<()> {
+        let (was, is) = match &self.db {
+            Db::Sqlite(db) => {
+                let was = self.snapshot(IDENTITY)?.map(|kept| kept.body);
+                (was, held(db).identity())
+            }
+            Db::Postgres(db) => db.identity(),
+        };
+        if was.as_ref() == Some(&is) {
+            return Ok(());
+        }
+        if was.is_some() {
+            log::warn!("the store was put back from a copy, or moved: pages are looked at again");
+            self.complete_from_now()?;
+        }
+        self.save_snapshot(IDENTITY, &is)
+    }
+
+    /// From now on what is remembered of pages counts as complete, and not of before.
+    pub fn complete_from_now(&self) -> Result<()> {
+        either!(self, db => db.complete_from_now())
     }
 
     /// The page known for a client in this database.
@@ -362,97 +363,6 @@ impl Store {
             self.save_snapshot(EXPIRED, &wanted)?;
         }
         Ok(dropped)
-    }
-
-    /// Takes several locks of one kind, each once and in an order that cannot end in a deadlock;
-    /// waits until `deadline` for their holders. `None` when one of them is still held then.
-    pub fn lock_all(
-        &self,
-        locks: impl Iterator<Item = Lock>,
-        deadline: Deadline,
-    ) -> Result<Option<Vec<Guard>>> {
-        let places: BTreeSet<String> = locks.map(|lock| self.place_of(&lock)).collect();
-        let places: Vec<String> = places.into_iter().collect();
-        let (mut guards, mut have, mut wait) = (Vec::new(), 0, POLL);
-        let longest = match &self.db {
-            Db::Sqlite(_) => POLL,
-            Db::Postgres(_) => LONGEST_POLL,
-        };
-        while have < places.len() {
-            let (mut guard, taken) = self.try_lock(&places[have..], false)?;
-            let first = taken.iter().take_while(|taken| **taken).count();
-            if first > 0 {
-                guard.keep_only(&places[have..have + first])?;
-                guards.push(guard);
-                have += first;
-                continue;
-            }
-            drop(guard);
-            let left = deadline.left().unwrap_or(Duration::MAX);
-            if left < SHORTEST_POLL || !time::pause(wait.min(left / 2), deadline) {
-                return Ok(None);
-            }
-            wait = (wait * 2).min(longest);
-        }
-        Ok(Some(guards))
-    }
-
-    /// Takes the locks of those of several events that nobody works on. Waits for none, so their
-    /// order is no matter. Returns the locks, and for each event whether its lock is among them.
-    pub fn lock_free_events(&self, events: &[EventId]) -> Result<(Vec<Guard>, Vec<bool>)> {
-        let place_of = |event: &EventId| self.place_of(&Lock::Event(event.clone()));
-        let places: Vec<String> = events.iter().map(place_of).collect();
-        let each: BTreeSet<String> = places.iter().cloned().collect();
-        let each: Vec<String> = each.into_iter().collect();
-        let (guard, taken) = self.try_lock(&each, true)?;
-        let taken: BTreeMap<&String, bool> = each.iter().zip(taken).collect();
-        Ok((vec![guard], places.iter().map(|it| taken[it]).collect()))
-    }
-
-    /// What a lock stands on. Two locks can share it; who has the one has the other then, and must
-    /// not ask for it.
-    fn place_of(&self, lock: &Lock) -> String {
-        match &self.db {
-            Db::Sqlite(_) => sqlite::place_of(lock),
-            Db::Postgres(_) => lock.name(),
-        }
-    }
-
-    /// Takes those locks that nobody has; without `any` only those before the first that somebody
-    /// has.
-    fn try_lock(&self, places: &[String], any: bool) -> Result<(Guard, Vec<bool>)> {
-        match &self.db {
-            Db::Sqlite(db) => {
-                let mut files = BTreeMap::new();
-                for place in places {
-                    match held(db).try_lock(place)? {
-                        Some(file) => drop(files.insert(place.clone(), Arc::new(file))),
-                        None if any => {}
-                        None => break,
-                    }
-                }
-                let taken = places.iter().map(|it| files.contains_key(it)).collect();
-                held(&self.files).extend(files.iter().map(|(k, v)| (k.clone(), Arc::downgrade(v))));
-                Ok((Guard(Held::Files(files)), taken))
-            }
-            Db::Postgres(db) => {
-                let (rows, taken) = db.try_lease(places, any)?;
-                Ok((Guard(Held::Rows(rows)), taken))
-            }
-        }
-    }
-
-    /// The files of those of these locks that are held.
-    fn held_files(&self, locks: &[Lock]) -> Vec<Arc<sqlite::LockFile>> {
-        let files = held(&self.files);
-        let file = |lock: &Lock| files.get(&sqlite::place_of(lock))?.upgrade();
-        locks.iter().filter_map(file).collect()
-    }
-
-    /// Takes a lock, waiting until `deadline` for its holder. `None` when it is still held then.
-    pub fn lock(&self, lock: &Lock, deadline: Deadline) -> Result<Option<Guard>> {
-        let taken = self.lock_all([lock.clone()].into_iter(), deadline)?;
-        Ok(taken.and_then(|mut guards| guards.pop()))
     }
 
     /// Rate windows that all processes of this store share; for [`crate::http::Vendor`].

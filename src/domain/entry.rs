@@ -13,12 +13,13 @@ use super::block::{Block, DOT, Span, bold, faint, joined, link, plain};
 use super::call::{Artifact, ArtifactKind, Audio, CallFacts, CallOutcome, Note, Summary};
 use super::context::Context;
 use super::dialogue::{Speaker, Utterance};
-use super::id::UserId;
+use super::id::{ActivityId, UserId};
 use super::link::Address;
 use super::message::Message;
 use super::parties::{Direction, Party};
 use super::phone::Phone;
 use super::step::Part;
+use crate::text;
 
 /// How people and numbers are called, and where the reader's clock stands.
 #[derive(Debug, Clone)]
@@ -85,6 +86,18 @@ pub fn call(context: &Context, facts: &CallFacts, names: &Names) -> Block {
     let length = facts.duration_secs.filter(|secs| talked && *secs > 0);
     push_time_and_links(&mut line, context, names, length);
     Block::Toggle(line)
+}
+
+/// The activities whose entry a block may be, by its first line: the id stands there as a whole
+/// word, set off as in an entry. A person may mention one in a note, or go on writing behind it; and
+/// a name may look like one.
+pub fn activities_of(text: &str) -> impl Iterator<Item = ActivityId> {
+    let word = |part: &str| {
+        let mut words = part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        ActivityId::of_ours_or_quo(words.next()?).ok()
+    };
+    let parts = text::first_line(text).split(DOT).skip(1);
+    parts.filter_map(word)
 }
 
 /// What the line of a call says of how it went, as far as more may become known: missed, answered
@@ -290,7 +303,6 @@ fn spoken(utterance: Utterance, names: &Names) -> String {
 mod tests {
     use super::*;
     use crate::domain::call::Job;
-    use crate::domain::id::ActivityId;
     use crate::domain::link::Link;
     use crate::domain::message::Media;
     use crate::domain::parties::{Began, Parties};

@@ -103,6 +103,14 @@ impl ActivityId {
         })
     }
 
+    /// Reads an id of Quo's or of our making.
+    pub fn of_ours_or_quo(text: &str) -> Result<Self, BadId> {
+        Self::of_quo(text).or_else(|err| {
+            let id = Self::parse(text)?;
+            id.is_local().then_some(id).ok_or(err)
+        })
+    }
+
     /// True if the id is of our making: Quo knows nothing of it.
     pub fn is_local(&self) -> bool {
         self.0.starts_with(LOCAL)

@@ -22,7 +22,7 @@ use postgres::types::{ToSql, Type};
 
 use crate::secret::Secret;
 
-use super::{Error, Fault, Mode, Result, held, migrations_made};
+use super::{Error, Fault, IDENTITY, Mode, Result, held, migrations_made};
 pub use connect::Server;
 use connect::Session;
 
@@ -52,6 +52,8 @@ pub struct Postgres {
     access: Permission,
     /// What tells the store from every other one.
     store: i64,
+    /// What told it from a copy when that was last noted, and what does now.
+    identity: (Option<String>, String),
 }
 
 /// What may be done with the database.
@@ -70,6 +72,8 @@ struct Migrated {
     made: usize,
     /// What tells it from other stores in the same database.
     number: i64,
+    /// See [`Postgres::identity`].
+    identity: (Option<String>, String),
 }
 
 impl Migrated {
@@ -103,8 +107,15 @@ impl Postgres {
             leases: lease::Leases::new(Arc::clone(&link)),
             link,
             access,
-            store: current.map_or(0, |found| found.number),
+            store: current.as_ref().map_or(0, |found| found.number),
+            identity: current.map_or_else(Default::default, |found| found.identity),
         })
+    }
+
+    /// What told the store from a copy when that was last noted, and what does now: a copy has
+    /// tables of its own, or, where the whole server was put back, the server a new timeline.
+    pub fn identity(&self) -> (Option<String>, String) {
+        self.identity.clone()
     }
 
     /// True for a dry run.
@@ -163,12 +174,29 @@ fn age(millis: i64) -> SignedDuration {
 }
 
 fn find(link: &mut Session) -> Result<Option<Migrated>> {
-    let sql = format!(
-        "SELECT max(version)::bigint, to_regclass('quotion_open_writes')::oid::bigint FROM {HISTORY}"
+    let sql = |timeline: &str| {
+        format!(
+            "SELECT max(version)::bigint, to_regclass('quotion_open_writes')::oid::bigint,
+             (SELECT body FROM quotion_snapshots WHERE key = '{IDENTITY}'), ({timeline})::text
+             FROM {HISTORY}"
+        )
+    };
+    let (whole, half) = (
+        sql("SELECT timeline_id FROM pg_control_checkpoint()"),
+        sql("''"),
     );
-    let rows = link.run(|client| match client.query_typed(&sql, &[]) {
-        Err(err) if err.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
-        rows => rows,
+    let rows = link.run(|client| {
+        let rows = match client.query_typed(&whole, &[]) {
+            // Not everybody may ask for it everywhere.
+            Err(err) if err.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                client.query_typed(&half, &[])
+            }
+            rows => rows,
+        };
+        match rows {
+            Err(err) if err.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
+            rows => rows,
+        }
     })?;
     let Some(row) = rows.first() else {
         return Ok(None);
@@ -176,9 +204,15 @@ fn find(link: &mut Session) -> Result<Option<Migrated>> {
     let Some(version) = row.get::<_, Option<i64>>(0) else {
         return Ok(None);
     };
+    let number = row.get::<_, Option<i64>>(1).unwrap_or_default();
+    let timeline: Option<&str> = row.get(3);
     Ok(Some(Migrated {
         made: migrations_made(version, MIGRATIONS.len())?,
-        number: row.get::<_, Option<i64>>(1).unwrap_or_default(),
+        number,
+        identity: (
+            row.get(2),
+            format!("{number}/{}", timeline.unwrap_or_default()),
+        ),
     }))
 }
 

@@ -154,6 +154,9 @@ pub struct Lesson<'a> {
     pub page: Option<&'a KnownPage>,
     /// Entries.
     pub entries: &'a [EntryRecord],
+    /// Entries that were seen in passing: what is known of them already counts more, but for
+    /// whether they are gone.
+    pub passed: &'a [EntryRecord],
 }
 
 /// A contact for the index: id, keys of its numbers, and the record as Quo gave it.

@@ -44,7 +44,7 @@ pub struct Sqlite {
     mode: Mode,
     path: PathBuf,
     /// Which file that is; none in a dry run without one.
-    identity: Option<(u64, u64)>,
+    identity: Option<lock::Identity>,
     clock: fn() -> Timestamp,
 }
 
@@ -66,6 +66,12 @@ impl Sqlite {
             path,
             clock,
         })
+    }
+
+    /// What tells the file from a copy that is put in its place.
+    pub fn identity(&self) -> String {
+        let identity = self.identity.as_ref();
+        identity.map_or_else(String::new, ToString::to_string)
     }
 
     fn write(&self, sql: &str, params: impl Params) -> Result<()> {

@@ -28,6 +28,7 @@ mod input;
 mod interleave;
 mod kit;
 mod logs;
+mod lost_store;
 mod packages;
 mod people;
 mod pooler;

@@ -342,6 +342,7 @@ fn learn(store: &Store, phone: &Phone, page: Option<&KnownPage>, entries: &[Entr
         closes: &[],
         page,
         entries,
+        ..Lesson::default()
     };
     store.learn(&database(), phone, &lesson).expect("learn");
 }
@@ -565,6 +566,7 @@ fn write_is_open_until_it_is_closed(ground: &Ground) {
         closes: &[made],
         page: Some(&known('a', "Rosa")),
         entries: &[record()],
+        ..Lesson::default()
     };
     store.learn(&database(), &rosa(), &lesson).expect("learn");
     assert_eq!(

@@ -1,5 +1,6 @@
 //! Pages and entries as facts, and the open writes, which are all doubt that there is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -59,6 +60,12 @@ impl Postgres {
         let rows = self.read(sql, &values)?;
         let count = rows.first().map_or(0, |row| row.get::<_, i64>(0));
         Ok(usize::try_from(count).unwrap_or_default())
+    }
+
+    pub fn complete_from_now(&self) -> Result<()> {
+        let sql = "UPDATE quotion_pages SET complete_since = now()
+                   WHERE complete_since IS NULL OR complete_since < now()";
+        self.write(sql, &[]).map(drop)
     }
 
     pub fn touch_page(&self, phone: &Phone) -> Result<()> {
@@ -252,6 +259,17 @@ impl Postgres {
         let (names, tokens) = self.tokens(&names);
         values.push((&names, Type::TEXT_ARRAY));
         values.push((&tokens, Type::TEXT_ARRAY));
+        let passed: BTreeMap<_, _> = lesson
+            .passed
+            .iter()
+            .map(|entry| ((entry.activity.as_str(), entry.page.as_str()), entry))
+            .filter(|(key, _)| !entries.contains_key(key))
+            .collect();
+        let (passed_by, passed_on): (Vec<&str>, Vec<&str>) = passed.keys().copied().unzip();
+        let lines: Vec<Cow<str>> = passed.values().map(|entry| text(&entry.line)).collect();
+        values.push((&passed_by, Type::TEXT_ARRAY));
+        values.push((&passed_on, Type::TEXT_ARRAY));
+        values.push((&lines, Type::TEXT_ARRAY));
         let rows = self.write_returning(LEARN, &values)?;
         let is_kept = rows.first().is_none_or(|row| row.get(0));
         is_kept.then_some(()).ok_or_else(lease_lost)
@@ -260,8 +278,8 @@ impl Postgres {
 
 /// A page, if there is one, any number of entries, and the writes that are closed with them, unless
 /// a lease was lost. `$1` the page, `$2` its title, `$3` its body, `$4` since when it is known, `$5`
-/// the database, `$6` the phone, `$7` the writes, then the columns of the entries, and `$15` and
-/// `$16` the leases. Rows of the table of before are updated, else inserted: it need not have the
+/// the database, `$6` the phone, `$7` the writes, then the columns of the entries, `$15` and `$16`
+/// the leases, and the columns of the entries that were seen in passing. Rows of the table of before are updated, else inserted: it need not have the
 /// key that `ON CONFLICT` would have to name.
 const LEARN: &str = "WITH held AS (
       SELECT 1 FROM quotion_leases
@@ -300,6 +318,10 @@ const LEARN: &str = "WITH held AS (
       ON CONFLICT (activity_id, page_id) DO UPDATE SET block_id = excluded.block_id,
       line = excluded.line, artifacts = excluded.artifacts, begun = excluded.begun,
       gone = excluded.gone, learned_at = excluded.learned_at
+    ), passed AS (
+      INSERT INTO quotion_entries (activity_id, page_id, line, learned_at)
+      SELECT entry.*, now() FROM allowed, unnest($17::text[], $18::text[], $19::text[]) AS entry
+      WHERE yes ON CONFLICT (activity_id, page_id) DO UPDATE SET gone = false
     )
     SELECT yes FROM allowed";
 

@@ -5,11 +5,13 @@
 //! deadlock: an event's lock is always taken before those of its clients, these before those of
 //! their pages, each kind is of another set, and taken in the order of its files.
 
+use std::fmt;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::files;
@@ -78,13 +80,34 @@ pub(super) fn lost(what: &str) -> Error {
     Error::new(Fault::Busy, what)
 }
 
-/// What tells a file from every other one of this machine: device and number.
-pub fn identity(path: &Path) -> Option<(u64, u64)> {
+/// What tells a file from every other one of this machine: device, number, and, for numbers are
+/// given anew, when it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    number: u64,
+    made_at: Option<Timestamp>,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:", self.device, self.number)?;
+        self.made_at.map_or(Ok(()), |at| write!(f, "{at}"))
+    }
+}
+
+/// The identity of what lies there.
+pub fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().as_ref().map(identity_of)
 }
 
-fn identity_of(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
+fn identity_of(metadata: &Metadata) -> Identity {
+    let made_at = metadata.created().ok();
+    Identity {
+        device: metadata.dev(),
+        number: metadata.ino(),
+        made_at: made_at.and_then(|at| Timestamp::try_from(at).ok()),
+    }
 }
 
 /// Name of the lock's file. A second lock on it would wait for the first for ever.

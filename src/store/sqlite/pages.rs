@@ -44,6 +44,12 @@ impl Sqlite {
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
+    pub fn complete_from_now(&self) -> Result<()> {
+        let sql = "UPDATE pages SET complete_since = ?1
+                   WHERE complete_since IS NULL OR complete_since < ?1";
+        self.write(sql, [self.millis()])
+    }
+
     pub fn touch_page(&self, phone: &Phone) -> Result<()> {
         let sql = "UPDATE canvas_cache SET hit_count = hit_count + 1, last_used_at = ?2
                    WHERE lookup_type = 'phone' AND lookup_key = ?1";
@@ -183,6 +189,9 @@ impl Sqlite {
             for entry in lesson.entries {
                 save_entry(connection, entry, &now)?;
             }
+            for entry in lesson.passed {
+                save_passed(connection, entry, &now)?;
+            }
             for id in lesson.closes {
                 connection
                     .prepare_cached("DELETE FROM open_writes WHERE id = ?1")?
@@ -295,6 +304,19 @@ fn mirror_page(
                ON CONFLICT (lookup_type, lookup_key) DO UPDATE SET canvas_id = excluded.canvas_id,
                canvas_name = excluded.canvas_name, cached_at = excluded.cached_at";
     let values = params![phone.as_str(), page.id.as_str(), page.title, now];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn save_passed(connection: &Connection, entry: &EntryRecord, now: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO entries (activity_id, page_id, line, learned_at) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (activity_id, page_id) DO UPDATE SET gone = 0";
+    let values = [
+        entry.activity.as_str(),
+        entry.page.as_str(),
+        &entry.line,
+        now,
+    ];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }

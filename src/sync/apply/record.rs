@@ -67,6 +67,7 @@ impl<'a> Writer<'a> {
             closes: &closes,
             page,
             entries,
+            passed: &[],
         };
         let (database, phone) = (self.run.clients_database, &self.facts.phone);
         Ok(self.run.store.learn(database, phone, &lesson)?)

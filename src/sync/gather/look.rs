@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::domain::block::DOT;
 use crate::domain::call::ArtifactKind;
 use crate::domain::entry;
-use crate::domain::id::{ActivityId, PageId};
+use crate::domain::id::{ActivityId, BlockId, PageId};
 use crate::notion::blocks::ListedBlock;
 use crate::store::{Carries, EntryRecord, OpenWrite, Since};
 use crate::text;
@@ -27,7 +26,12 @@ const MOST_OPENED: usize = 100;
 #[derive(Default)]
 pub struct PageLook {
     pages: BTreeSet<PageId>,
+    /// Of which no entry can have escaped.
+    whole: BTreeSet<PageId>,
     facts: Vec<EntryFact>,
+    /// Of which the inside was not looked at.
+    unopened: BTreeSet<ActivityId>,
+    passed: Vec<EntryRecord>,
 }
 
 impl PageLook {
@@ -36,8 +40,13 @@ impl PageLook {
         self.pages.contains(page)
     }
 
-    /// Looks at a page for entries of these activities, and into those that `opens` says. A page
-    /// that is gone is not seen.
+    /// True if all entries on that page are known now.
+    pub fn is_whole(&self, page: &PageId) -> bool {
+        self.whole.contains(page)
+    }
+
+    /// Looks at a page for entries of these activities, and into those that `opens` says; what else
+    /// stands there is seen in passing. A page that is gone is not seen.
     pub fn at(
         &mut self,
         run: &Run,
@@ -50,25 +59,34 @@ impl PageLook {
             listed => listed?,
         };
         self.pages.insert(page.clone());
-        let mut found: BTreeMap<&ActivityId, ListedBlock> = BTreeMap::new();
-        take_entries(&mut found, wanted, &blocks);
-        if found.len() < wanted.len() {
-            let foreign = blocks
-                .iter()
-                .filter(|block| block.has_children && !text::first_line(&block.text).contains(DOT));
-            for block in foreign.take(MOST_OPENED) {
-                take_entries(
-                    &mut found,
-                    wanted,
-                    &run.notion.list_lines(&block.id, run.deadline)?,
-                );
-            }
+        let mut found: BTreeMap<ActivityId, ListedBlock> = BTreeMap::new();
+        let foreign: Vec<BlockId> = blocks
+            .iter()
+            .filter(|block| {
+                block.has_children && entry::activities_of(&block.text).next().is_none()
+            })
+            .map(|block| block.id.clone())
+            .collect();
+        take_entries(&mut found, blocks);
+        for block in foreign.iter().take(MOST_OPENED) {
+            take_entries(&mut found, run.notion.list_lines(block, run.deadline)?);
+        }
+        if foreign.len() <= MOST_OPENED {
+            self.whole.insert(page.clone());
         }
         for (activity, block) in found {
-            let inside = if block.has_children && opens(activity) {
-                run.notion.list(&block.id, run.deadline)?
-            } else {
-                Vec::new()
+            if !wanted.contains(&activity) {
+                self.passed.push(seen_in_passing(activity, page, &block));
+                continue;
+            }
+            let activity = &activity;
+            let inside = match (block.has_children, opens(activity)) {
+                (false, _) => Vec::new(),
+                (true, true) => run.notion.list(&block.id, run.deadline)?,
+                (true, false) => {
+                    self.unopened.insert(activity.clone());
+                    Vec::new()
+                }
             };
             let inside: Vec<String> = inside.into_iter().map(|child| child.text).collect();
             let record = EntryRecord {
@@ -110,6 +128,9 @@ impl PageLook {
                 });
                 continue;
             };
+            if record.block.is_some() {
+                self.unopened.remove(&record.activity);
+            }
             let inside = seen.record.artifacts.clone();
             seen.record.begun = record.begun.intersection(&inside).copied().collect();
             seen.record.artifacts.extend(&record.artifacts);
@@ -139,9 +160,23 @@ impl PageLook {
         }
     }
 
-    /// All that was seen.
+    /// Entries of other activities that were seen in passing. What is inside is not known.
+    pub fn passed(&self) -> &[EntryRecord] {
+        &self.passed
+    }
+
+    /// All that was seen of the activities that were looked for. What is inside may not be known:
+    /// such an entry is kept without its block, and looked into before anything is added to it.
     pub fn entries(&self) -> Vec<EntryRecord> {
-        self.facts.iter().map(|fact| fact.record.clone()).collect()
+        let entry = |fact: &EntryFact| {
+            let is_unopened = self.unopened.contains(&fact.record.activity);
+            let block = fact.record.block.clone().filter(|_| !is_unopened);
+            EntryRecord {
+                block,
+                ..fact.record.clone()
+            }
+        };
+        self.facts.iter().map(entry).collect()
     }
 
     /// What is known now, with what was known before of pages that were not looked at. An entry on
@@ -214,27 +249,27 @@ pub fn wait(run: &Run, left: Duration) -> Result<(), Error> {
     ))
 }
 
-fn take_entries<'a>(
-    found: &mut BTreeMap<&'a ActivityId, ListedBlock>,
-    wanted: &'a [ActivityId],
-    blocks: &[ListedBlock],
-) {
-    for activity in wanted {
-        if let Some(block) = blocks.iter().rev().find(|block| carries(block, activity)) {
+/// Of several entries of an activity the last one counts, and one at the top before one inside.
+fn take_entries(found: &mut BTreeMap<ActivityId, ListedBlock>, blocks: Vec<ListedBlock>) {
+    for block in blocks.into_iter().rev() {
+        for activity in entry::activities_of(&block.text) {
             found.entry(activity).or_insert_with(|| block.clone());
         }
     }
 }
 
-/// True if the first line of the block carries the activity's id, as a whole word and set off as in
-/// an entry: a person may mention it in a note, or go on writing behind it.
-fn carries(block: &ListedBlock, activity: &ActivityId) -> bool {
-    let word = |part: &str| {
-        part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
-            .next()
-            == Some(activity.as_str())
-    };
-    text::first_line(&block.text).split(DOT).skip(1).any(word)
+/// Without its block, so that it is looked into before anything is added to it.
+fn seen_in_passing(activity: ActivityId, page: &PageId, block: &ListedBlock) -> EntryRecord {
+    EntryRecord {
+        activity,
+        page: page.clone(),
+        block: None,
+        line: text::first_line(&block.text).to_owned(),
+        artifacts: BTreeSet::new(),
+        begun: BTreeSet::new(),
+        gone: false,
+        age: SignedDuration::ZERO,
+    }
 }
 
 #[cfg(test)]
@@ -275,13 +310,14 @@ mod tests {
         PageLook {
             pages: BTreeSet::from([page('a')]),
             facts: vec![fact],
+            ..PageLook::default()
         }
     }
 
     fn nothing_seen() -> PageLook {
         PageLook {
             pages: BTreeSet::from([page('a')]),
-            facts: Vec::new(),
+            ..PageLook::default()
         }
     }
 

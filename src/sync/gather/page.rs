@@ -303,7 +303,7 @@ impl PageSearch<'_> {
                 complete_since,
                 ..
             } => {
-                if look.has_seen(&row.id) {
+                if look.is_whole(&row.id) {
                     *complete_since = None;
                 }
                 kept = hit.text.map(|text| KnownPage {
@@ -316,11 +316,14 @@ impl PageSearch<'_> {
         }
         let entries = look.entries();
         let closes: Vec<i64> = open.iter().map(|write| write.id).collect();
-        if kept.is_some() || !entries.is_empty() || !closes.is_empty() {
+        let passed = look.passed();
+        let any_entry = !entries.is_empty() || !passed.is_empty();
+        if kept.is_some() || any_entry || !closes.is_empty() {
             let lesson = Lesson {
                 closes: &closes,
                 page: kept.as_ref(),
                 entries: &entries,
+                passed,
             };
             run.store.learn(database, self.phone, &lesson)?;
         } else if page != PageFact::Absent {
