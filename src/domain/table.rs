@@ -131,6 +131,8 @@ pub struct Cell {
     pub names: Vec<String>,
     /// Start of a date.
     pub date: Option<Timestamp>,
+    /// True for a checkbox that is ticked.
+    pub checked: bool,
     /// True when there is nothing that could be overwritten.
     pub empty: bool,
 }
@@ -169,6 +171,8 @@ pub enum Written {
     Date(Timestamp),
     /// Checkbox.
     Checkbox(bool),
+    /// Nothing: what stands in a date column is taken out.
+    Cleared,
     /// URL, e-mail or phone number.
     Line(String),
     /// Files by link.

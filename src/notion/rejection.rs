@@ -133,6 +133,7 @@ fn by_value(message: &str, sent: &[Property]) -> Vec<usize> {
         | Written::Number(_)
         | Written::Date(_)
         | Written::Checkbox(_)
+        | Written::Cleared
         | Written::Line(_)
         | Written::Files(_)
         | Written::Relation(_) => false,

@@ -6,6 +6,7 @@
 mod look;
 pub mod page;
 pub mod profile;
+pub mod reply;
 pub mod table;
 pub mod workspace;
 
@@ -73,6 +74,7 @@ pub fn clients(
             all_contacts_seen,
             page: found.page,
             entries: found.entries,
+            decision: None,
             warnings: found.warnings,
         })
     });

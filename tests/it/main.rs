@@ -23,6 +23,7 @@ mod entry;
 mod faults;
 mod fill;
 mod first;
+mod follow_up;
 mod harness;
 mod input;
 mod interleave;

@@ -348,6 +348,11 @@ impl NotionState {
         super::notion::add_page(self, database, properties)
     }
 
+    /// Changes values of a row as a person would; values in write form.
+    pub fn edit_page(&mut self, page: &str, properties: &Value) {
+        super::notion::edit_page(self, page, properties);
+    }
+
     /// Adds Rosa Delgado's page with its blocks, a trashed one and one call page, with the ids of
     /// the samples.
     pub fn seed_fixture_pages(&mut self) {
