@@ -100,6 +100,8 @@ pub struct Row {
     pub edited_at: Option<Timestamp>,
     /// True when it lies in the trash.
     pub trashed: bool,
+    /// True when it is archived, which is not the trash: queries leave it out.
+    pub archived: bool,
     /// Values by column id.
     pub cells: BTreeMap<String, Cell>,
 }

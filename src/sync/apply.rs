@@ -22,6 +22,7 @@ use crate::store::{Carries, EntryRecord};
 use crate::text;
 use crate::time::both;
 
+pub use self::record::says_trashed;
 use self::rejection::Sent;
 use super::facts::Facts;
 use super::gather;

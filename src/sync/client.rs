@@ -343,11 +343,23 @@ impl<'a> Turn<'a> {
                     log::debug!("{}: {what}; going on there", self.facts.phone);
                     self.look_again(false)?;
                 }
+                Err(Stop::Again(why) | Stop::Fatal(why)) if attempt > 1 => {
+                    return Err(self.archived(*why));
+                }
                 Err(Stop::Again(why) | Stop::Fatal(why)) => return Err(*why),
             }
         }
         let what = format!("the page of {} does not come to rest", self.facts.phone);
         Err(Error::Unsettled(what))
+    }
+
+    /// What was refused again although the page was read and is not in the trash, is archived.
+    fn archived(&self, why: Error) -> Error {
+        let is_archived = matches!(&why, Error::Notion(err) if apply::says_trashed(err));
+        match self.facts.page.id().filter(|_| is_archived) {
+            Some(page) => Error::Archived(page.clone(), why.to_string()),
+            None => why,
+        }
     }
 
     /// Gathers again, with the values as they are now.

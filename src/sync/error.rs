@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::domain::failure::{Failure, Hope, Kind};
+use crate::domain::failure::{Failure, Hope, Kind, Whose};
+use crate::domain::id::PageId;
 use crate::{http, notion, quo, store};
 
 /// Why an event could not be put into Notion.
@@ -24,6 +25,8 @@ pub enum Error {
     Crowd(usize),
     /// The database lacks a column without which nothing can be written.
     NoColumn(String),
+    /// The client's page is archived and takes no writes: which one, and what Notion says.
+    Archived(PageId, String),
     /// A write whose outcome is not known, also after looking.
     Unsettled(String),
 }
@@ -57,6 +60,12 @@ impl fmt::Display for Error {
                 "{members} outside members are named, and no group of Quo's has more than {}",
                 super::people::MOST_MEMBERS
             ),
+            Self::Archived(page, why) => {
+                write!(
+                    f,
+                    "the client's page {page} is archived and takes no writes: {why}"
+                )
+            }
             Self::OwnNumbersNeeded => f.write_str(
                 "a group cannot be told from own numbers, and quo could not be asked \
                     which these are",
@@ -110,6 +119,18 @@ impl From<Error> for Failure {
                 message,
                 "set the column's name in quotion.toml under [clients], or add it in Notion",
             ),
+            Error::Archived(page, _) => Self {
+                whose: Whose::Operator,
+                ..Self::new(
+                    Kind::Refused,
+                    message,
+                    format!(
+                        "restore https://www.notion.so/{} in Notion, or put it into the trash for \
+                            a new one; quotion replay goes on",
+                        page.as_str().replace('-', "")
+                    ),
+                )
+            },
             Error::Crowd(_) => Self::new(
                 Kind::Refused,
                 message,

@@ -3,6 +3,7 @@
 //!
 //! Quo and Notion are asked side by side. Nothing here writes to a vendor.
 
+mod archived;
 mod look;
 pub mod page;
 pub mod profile;

@@ -9,6 +9,7 @@
     reason = "tests tell what they skipped and how much they tried"
 )]
 
+mod archived;
 mod audit;
 mod backfill;
 mod batch;

@@ -155,6 +155,7 @@ mod tests {
                 created_at: None,
                 edited_at: None,
                 trashed: false,
+                archived: false,
                 cells: BTreeMap::from(cells),
             },
             fresh,

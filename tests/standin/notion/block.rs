@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::super::world::{BOT_USER, Block, NotionState, minute};
+use super::super::world::{BOT_USER, Block, NotionState, Page, minute};
 use super::{Answer, Call, Paging, Refusal, Version, body, page, uuid, value};
 
 /// Blocks that are mostly a text.
@@ -508,7 +508,8 @@ fn living_children(notion: &NotionState, parent: &str) -> Result<Vec<String>, Re
 /// Refuses what is in the trash itself, or lies under something that is.
 fn check_editable(notion: &NotionState, id: &str) -> Result<(), Refusal> {
     let trashed = |id: &str| {
-        let page = notion.page(id).is_some_and(|p| p.in_trash);
+        let is_closed = |p: &Page| p.in_trash || p.is_archived && notion.archive.is_closed;
+        let page = notion.page(id).is_some_and(is_closed);
         page || notion.blocks.get(id).is_some_and(|b| b.in_trash)
     };
     if trashed(id) {

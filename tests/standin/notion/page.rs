@@ -91,7 +91,8 @@ pub(super) fn update(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Ans
     let kinds = check_shapes(properties)?;
     let page = visible(notion, id)?;
     let trash = trash_switch(map)?;
-    if page.in_trash && trash != Some(false) {
+    let is_closed = page.is_archived && notion.archive.is_closed;
+    if (page.in_trash || is_closed) && trash != Some(false) {
         return Err(Refusal::archived());
     }
     let source = page.source.clone();
@@ -407,6 +408,7 @@ fn insert(
         created: now,
         edited: now,
         in_trash: false,
+        is_archived: false,
         unshared: false,
         values: values.clone(),
         children: vec![],
@@ -521,7 +523,7 @@ pub(super) fn object(notion: &NotionState, page: &Page, version: Version) -> Val
         object["archived"] = json!(page.in_trash);
     }
     if version > Version::V2022 {
-        object["is_archived"] = json!(page.in_trash);
+        object["is_archived"] = json!(page.is_archived);
         object["is_locked"] = json!(false);
         object["parent"] = json!({"type": "data_source_id", "data_source_id": page.source,
             "database_id": page.database});
