@@ -320,6 +320,19 @@ impl Notion {
         }
     }
 
+    /// True if a block is there and not in the trash, wherever it lies now.
+    pub fn has_block(&self, block: &BlockId, deadline: Deadline) -> Result<bool> {
+        let read = |body: Json| match blocks::id(&body) {
+            Some(id) if id == *block => Ok(body["in_trash"] != true && body["archived"] != true),
+            Some(_) | None => Err("not the block that was asked for"),
+        };
+        let request = get(&format!("/blocks/{block}"));
+        match self.ask(&request, &self.version, deadline, read) {
+            Err(err) if err.refusal(404).is_some() => Ok(false),
+            answer => answer,
+        }
+    }
+
     /// All blocks directly inside a page or block, in order.
     pub fn list(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
         self.walk(parent, deadline, |block| block)

@@ -176,6 +176,8 @@ pub enum WarningCode {
     SeveralPages,
     /// The client's page is archived.
     PageArchived,
+    /// An entry may lie deeper on its page than is looked.
+    EntryMoved,
     /// A participant is no usable number.
     NotAClient,
     /// Quo did not answer.
@@ -204,6 +206,7 @@ impl WarningCode {
         Self::PropertyUnwritable,
         Self::SeveralPages,
         Self::PageArchived,
+        Self::EntryMoved,
         Self::NotAClient,
         Self::QuoUnavailable,
         Self::QuoDenied,
@@ -225,6 +228,7 @@ impl WarningCode {
             Self::PropertyUnwritable => "property_unwritable",
             Self::SeveralPages => "several_pages",
             Self::PageArchived => "page_archived",
+            Self::EntryMoved => "entry_moved",
             Self::NotAClient => "not_a_client",
             Self::QuoUnavailable => "quo_unavailable",
             Self::QuoDenied => "quo_denied",

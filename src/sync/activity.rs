@@ -33,6 +33,8 @@ pub struct Activity<'a> {
     pub moment: Option<Moment>,
     /// What it says of who waits for an answer.
     pub reply: Option<Reply>,
+    /// True if only what came later about it was told, not the call itself.
+    pub is_late: bool,
     /// What is to be written.
     pub content: Content<'a>,
     /// All outside members of a group.

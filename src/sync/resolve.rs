@@ -82,6 +82,7 @@ pub fn call<'a>(
         reply: facts
             .as_ref()
             .and_then(|facts| facts.outcome(context.direction()).reply()),
+        is_late: !is_itself,
         content: Content::Call {
             line: facts.map(|facts| (context, facts)),
             artifacts,
@@ -130,6 +131,7 @@ pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) ->
         at,
         moment: at.map(Moment::Message),
         reply: message.reply(),
+        is_late: false,
         content: Content::Message(message),
         members: cast.map(|cast| cast.members).unwrap_or_default(),
         workspace,

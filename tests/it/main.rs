@@ -30,6 +30,7 @@ mod input;
 mod interleave;
 mod kit;
 mod logs;
+mod look;
 mod packages;
 mod people;
 mod race;

@@ -11,12 +11,14 @@ use jiff::SignedDuration;
 use crate::domain::block::DOT;
 use crate::domain::call::ArtifactKind;
 use crate::domain::entry;
-use crate::domain::id::{ActivityId, PageId};
+use crate::domain::id::{ActivityId, BlockId, PageId};
+use crate::notion;
 use crate::notion::blocks::ListedBlock;
 use crate::store::{Carries, EntryRecord, OpenWrite, Since};
 use crate::text;
 use crate::time;
 
+use super::super::error::Unlistable;
 use super::super::facts::EntryFact;
 use super::super::{Error, Run};
 
@@ -27,6 +29,8 @@ const MOST_OPENED: usize = 100;
 #[derive(Default)]
 pub struct PageLook {
     pages: BTreeSet<PageId>,
+    /// Those of them on which blocks lie deeper than was looked.
+    deep: BTreeSet<PageId>,
     facts: Vec<EntryFact>,
 }
 
@@ -34,6 +38,18 @@ impl PageLook {
     /// True if that page was looked at.
     pub fn has_seen(&self, page: &PageId) -> bool {
         self.pages.contains(page)
+    }
+
+    /// True if something lies deeper on that page than was looked.
+    pub fn is_deep(&self, page: &PageId) -> bool {
+        self.deep.contains(page)
+    }
+
+    /// True if the activity's entry was seen.
+    pub fn has_found(&self, activity: &ActivityId) -> bool {
+        self.facts
+            .iter()
+            .any(|fact| fact.record.activity == *activity)
     }
 
     /// Looks at a page for entries of these activities, and into those that `opens` says. A page
@@ -45,32 +61,37 @@ impl PageLook {
         wanted: &[ActivityId],
         opens: impl Fn(&ActivityId) -> bool,
     ) -> Result<(), Error> {
-        let blocks = match run.notion.list_lines(&page.as_block(), run.deadline) {
-            Err(err) if err.refusal(404).is_some() => return Ok(()),
-            listed => listed?,
+        let Some(blocks) = listed(
+            page,
+            &page.as_block(),
+            run.notion.list_lines(&page.as_block(), run.deadline),
+        )?
+        else {
+            return Ok(());
         };
         self.pages.insert(page.clone());
         let mut found: BTreeMap<&ActivityId, ListedBlock> = BTreeMap::new();
         take_entries(&mut found, wanted, &blocks);
         if found.len() < wanted.len() {
-            let foreign = blocks
-                .iter()
-                .filter(|block| block.has_children && !text::first_line(&block.text).contains(DOT));
-            for block in foreign.take(MOST_OPENED) {
-                take_entries(
-                    &mut found,
-                    wanted,
-                    &run.notion.list_lines(&block.id, run.deadline)?,
-                );
+            let foreign = blocks.iter().filter(|block| is_foreign_parent(block));
+            let foreign: Vec<&ListedBlock> = foreign.collect();
+            let mut is_deep = foreign.len() > MOST_OPENED;
+            for block in foreign.into_iter().take(MOST_OPENED) {
+                let lines = run.notion.list_lines(&block.id, run.deadline);
+                let inside = listed(page, &block.id, lines)?.unwrap_or_default();
+                is_deep |= inside.iter().any(is_foreign_parent);
+                take_entries(&mut found, wanted, &inside);
+            }
+            if is_deep {
+                self.deep.insert(page.clone());
             }
         }
         for (activity, block) in found {
             let inside = if block.has_children && opens(activity) {
-                run.notion.list(&block.id, run.deadline)?
+                texts_inside(run, page, &block.id)?
             } else {
                 Vec::new()
             };
-            let inside: Vec<String> = inside.into_iter().map(|child| child.text).collect();
             let record = EntryRecord {
                 activity: activity.clone(),
                 page: page.clone(),
@@ -85,6 +106,21 @@ impl PageLook {
                 age: SignedDuration::ZERO,
             };
             self.facts.push(EntryFact { record, inside });
+        }
+        Ok(())
+    }
+
+    /// Finds a known entry deeper than was looked, by its block.
+    pub fn find_deeper(&mut self, run: &Run, known: &EntryRecord) -> Result<(), Error> {
+        let Some(block) = known.block.as_ref().filter(|_| !known.gone) else {
+            return Ok(());
+        };
+        let is_missing = self.is_deep(&known.page) && !self.has_found(&known.activity);
+        if is_missing && run.notion.has_block(block, run.deadline)? {
+            self.facts.push(EntryFact {
+                record: known.clone(),
+                inside: texts_inside(run, &known.page, block)?,
+            });
         }
         Ok(())
     }
@@ -214,6 +250,35 @@ pub fn wait(run: &Run, left: Duration) -> Result<(), Error> {
     ))
 }
 
+/// What was listed; `None` of what is gone. What Notion refuses to list is for a person to mend.
+fn listed(
+    page: &PageId,
+    block: &BlockId,
+    answer: notion::Result<Vec<ListedBlock>>,
+) -> Result<Option<Vec<ListedBlock>>, Error> {
+    match answer {
+        Ok(blocks) => Ok(Some(blocks)),
+        Err(err) if err.refusal(404).is_some() => Ok(None),
+        Err(err) if err.refusal(400).is_some() => Err(Error::Unlistable(Unlistable {
+            page: page.clone(),
+            block: block.clone(),
+            why: err.to_string(),
+        })),
+        Err(err) => Err(err.into()),
+    }
+}
+
+fn texts_inside(run: &Run, page: &PageId, block: &BlockId) -> Result<Vec<String>, Error> {
+    let inside = run.notion.list(block, run.deadline);
+    let inside = listed(page, block, inside)?.unwrap_or_default();
+    Ok(inside.into_iter().map(|child| child.text).collect())
+}
+
+/// True for a block of a person's with something inside: an entry may have been dragged there.
+fn is_foreign_parent(block: &ListedBlock) -> bool {
+    block.has_children && !text::first_line(&block.text).contains(DOT)
+}
+
 fn take_entries<'a>(
     found: &mut BTreeMap<&'a ActivityId, ListedBlock>,
     wanted: &'a [ActivityId],
@@ -274,6 +339,7 @@ mod tests {
         };
         PageLook {
             pages: BTreeSet::from([page('a')]),
+            deep: BTreeSet::new(),
             facts: vec![fact],
         }
     }
@@ -281,6 +347,7 @@ mod tests {
     fn nothing_seen() -> PageLook {
         PageLook {
             pages: BTreeSet::from([page('a')]),
+            deep: BTreeSet::new(),
             facts: Vec::new(),
         }
     }

@@ -299,6 +299,12 @@ impl PageSearch<'_> {
                 look.at(self.run, page, &wanted, |id| is_open(id) || is_added_to(id))?;
             }
         }
+        for record in records
+            .iter()
+            .filter(|record| is_added_to(&record.activity))
+        {
+            look.find_deeper(self.run, record)?;
+        }
         look.judge(self.run.settings.settle, records, open);
         Ok(look)
     }
@@ -332,6 +338,7 @@ impl PageSearch<'_> {
                 });
             }
         }
+        let moved = moved_entries(page.id(), look, &self.activities, records);
         let entries = look.entries();
         let closes: Vec<i64> = open.iter().map(|write| write.id).collect();
         if kept.is_some() || !entries.is_empty() || !closes.is_empty() {
@@ -347,9 +354,34 @@ impl PageSearch<'_> {
         Ok(Found {
             page,
             entries: look.facts(records),
-            warnings: hit.warnings,
+            warnings: hit.warnings.into_iter().chain(moved).collect(),
         })
     }
+}
+
+/// Warns of calls whose entry may lie deeper than was looked, so that what came later about them
+/// gets one of its own.
+fn moved_entries(
+    page: Option<&PageId>,
+    look: &PageLook,
+    activities: &[&Activity],
+    records: &[EntryRecord],
+) -> Vec<Warning> {
+    let is_deep = page.is_some_and(|page| look.is_deep(page));
+    let is_known = |id: &ActivityId| records.iter().any(|record| record.activity == *id);
+    let is_missing = |activity: &&&Activity| {
+        activity.is_late && !look.has_found(&activity.id) && !is_known(&activity.id)
+    };
+    let missing = activities.iter().filter(|_| is_deep).filter(is_missing);
+    let warning = |activity: &&Activity| {
+        let message = format!(
+            "the entry of {} was not found; it may lie deeper than one level down on the page, and \
+                what came later has one of its own",
+            activity.id
+        );
+        Warning::new(WarningCode::EntryMoved, message)
+    };
+    missing.map(warning).collect()
 }
 
 fn without_values(known: KnownPage) -> KnownPage {

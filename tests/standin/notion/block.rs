@@ -39,6 +39,16 @@ pub(super) fn list(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Answe
     }
     let ids = living_children(notion, id)?;
     let cut = Paging::of_query(call.request)?.cut(notion, &ids, Version::V2022)?;
+    // As users report: a block that the API does not give out hides all of its part of the list.
+    if cut
+        .ids
+        .iter()
+        .any(|id| notion.blocks[id].kind == "ai_block")
+    {
+        return Err(Refusal::invalid(
+            "Block type ai_block is not supported via the API.",
+        ));
+    }
     let results = objects(notion, &cut.ids, call.version);
     Ok(cut.envelope("block", results))
 }
