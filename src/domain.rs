@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod parties;
 pub mod phone;
 pub mod profile;
+pub mod reply;
 pub mod step;
 pub mod table;
 pub mod work;

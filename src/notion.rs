@@ -17,8 +17,6 @@ mod writer;
 use serde_json::Value as Json;
 
 use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
-use crate::domain::phone::Phone;
-use crate::domain::table::Column;
 use crate::http::{Answer, Api, Effect, Method, Request, Vendor};
 use crate::text as words;
 use crate::time::Deadline;
@@ -27,7 +25,7 @@ use blocks::ListedBlock;
 use database::Table;
 use list::{Rest, WireList};
 use page::ReadRow;
-use query::Hits;
+use query::{Hits, Lookup};
 
 pub use error::Error;
 pub use writer::NotionWriter;
@@ -171,12 +169,11 @@ impl Notion {
         self.ask(&request, self.source_version(), deadline, database::proven)
     }
 
-    /// The pages of `table` on which `phone` stands in one of `columns`.
+    /// The pages of `table` on which the number stands.
     pub fn find_by_phone(
         &self,
         table: &Table,
-        phone: &Phone,
-        columns: &[Column],
+        search: &Lookup,
         deadline: Deadline,
     ) -> Result<Hits> {
         let path = match table {
@@ -186,14 +183,14 @@ impl Notion {
         let mut hits = Hits::default();
         let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
         for _ in 0..QUERY_PAGES {
-            let body = query::by_phone(phone, columns, size, cursor.as_deref());
+            let body = query::by_phone(search, size, cursor.as_deref());
             let request = Request {
                 effect: Effect::Read,
                 ..request(Method::Post, &path, Some(body))
             };
             let version = self.table_version(table);
             let read = |hit: Json| {
-                query::read(&hit, phone, columns)?
+                query::read(&hit, search)?
                     .into_iter()
                     .for_each(|found| hits.add(found));
                 Ok(())
@@ -236,6 +233,19 @@ impl Notion {
             Ok(read) => Ok(read),
             Err(err) if err.refusal(404).is_some() => Ok(None),
             Err(err) => Err(err),
+        }
+    }
+
+    /// True if a block is there and not in the trash, wherever it lies now.
+    pub fn has_block(&self, block: &BlockId, deadline: Deadline) -> Result<bool> {
+        let read = |body: Json| match blocks::id(&body) {
+            Some(id) if id == *block => Ok(body["in_trash"] != true && body["archived"] != true),
+            Some(_) | None => Err("not the block that was asked for"),
+        };
+        let request = get(&format!("/blocks/{block}"));
+        match self.ask(&request, &self.version, deadline, read) {
+            Err(err) if err.refusal(404).is_some() => Ok(false),
+            answer => answer,
         }
     }
 
@@ -334,7 +344,8 @@ impl Notion {
         request.with_header("Notion-Version", version)
     }
 
-    fn table_version(&self, table: &Table) -> &str {
+    /// The version under which a table is asked.
+    pub fn table_version(&self, table: &Table) -> &str {
         match table {
             Table::Database(_) => &self.version,
             Table::DataSource(_) => self.source_version(),

@@ -237,6 +237,7 @@ impl<'a> Reader<'a> {
             ("new_status", &mut names.new_status),
             ("last_call", &mut names.last_call),
             ("last_message", &mut names.last_message),
+            ("follow_up", &mut names.follow_up),
         ] {
             self.string(&mut clients, key, into);
         }
@@ -535,6 +536,10 @@ mod tests {
             (
                 "[clients]\nemail = \"X\"\ntags = \"x\"",
                 Some("line 3: [clients] email and tags"),
+            ),
+            (
+                "[clients]\nfollow_up = \"Last Call\"",
+                Some("line 2: [clients] last_call and follow_up"),
             ),
             ("[clients]\nlast_message = \"Last Call\"", None),
             ("[clients]\nphone = [\"a\", \"a\"]", None),

@@ -5,6 +5,7 @@ use super::dialogue::Dialogue;
 use super::id::{ActivityId, EventId, UserId};
 use super::link::{Address, Link};
 use super::parties::{Direction, Party};
+use super::reply::Reply;
 
 /// Something about a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,6 +135,15 @@ impl CallFacts {
 }
 
 impl CallOutcome {
+    /// Whether the caller waits for an answer now; `None` if it says nothing of that.
+    pub fn reply(&self) -> Option<Reply> {
+        match self {
+            Self::Missed | Self::Voicemail => Some(Reply::Owed),
+            Self::Answered(_) => Some(Reply::Given),
+            Self::Forwarded(_) | Self::HandledByAi | Self::NoAnswer | Self::Ended => None,
+        }
+    }
+
     /// True if more is known of how the call went than `other` says, so that its line is to be
     /// written anew.
     pub fn says_more_than(&self, other: &Self) -> bool {

@@ -29,6 +29,8 @@ pub struct ColumnNames {
     pub last_call: String,
     /// Time of the last message; without this column `last_call` is used.
     pub last_message: String,
+    /// Whether the client waits for an answer; without this column nothing is said of it.
+    pub follow_up: String,
 }
 
 impl Default for ColumnNames {
@@ -44,13 +46,14 @@ impl Default for ColumnNames {
             new_status: name("New Import"),
             last_call: name("Last Call"),
             last_message: name("Last Message"),
+            follow_up: name("Follow-up"),
         }
     }
 }
 
 impl ColumnNames {
     /// Keys of the settings that name columns.
-    pub const KEYS: [&str; 8] = [
+    pub const KEYS: [&str; 9] = [
         "phone",
         "company",
         "email",
@@ -59,6 +62,7 @@ impl ColumnNames {
         "status",
         "last_call",
         "last_message",
+        "follow_up",
     ];
 
     /// Keys of settings that name the column of another one, with that one's. Their values would
@@ -151,6 +155,7 @@ impl ColumnNames {
             &self.status,
             &self.last_call,
             &self.last_message,
+            &self.follow_up,
         ];
         self.phones.iter().chain(others).map(String::as_str)
     }

@@ -174,6 +174,10 @@ pub enum WarningCode {
     PropertyUnwritable,
     /// Several pages have the number.
     SeveralPages,
+    /// The client's page is archived.
+    PageArchived,
+    /// An entry may lie deeper on its page than is looked.
+    EntryMoved,
     /// A participant is no usable number.
     NotAClient,
     /// Quo did not answer.
@@ -201,6 +205,8 @@ impl WarningCode {
         Self::PropertyTooLong,
         Self::PropertyUnwritable,
         Self::SeveralPages,
+        Self::PageArchived,
+        Self::EntryMoved,
         Self::NotAClient,
         Self::QuoUnavailable,
         Self::QuoDenied,
@@ -221,6 +227,8 @@ impl WarningCode {
             Self::PropertyTooLong => "property_too_long",
             Self::PropertyUnwritable => "property_unwritable",
             Self::SeveralPages => "several_pages",
+            Self::PageArchived => "page_archived",
+            Self::EntryMoved => "entry_moved",
             Self::NotAClient => "not_a_client",
             Self::QuoUnavailable => "quo_unavailable",
             Self::QuoDenied => "quo_denied",

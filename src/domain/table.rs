@@ -100,6 +100,8 @@ pub struct Row {
     pub edited_at: Option<Timestamp>,
     /// True when it lies in the trash.
     pub trashed: bool,
+    /// True when it is archived, which is not the trash: queries leave it out.
+    pub archived: bool,
     /// Values by column id.
     pub cells: BTreeMap<String, Cell>,
 }
@@ -131,6 +133,8 @@ pub struct Cell {
     pub names: Vec<String>,
     /// Start of a date.
     pub date: Option<Timestamp>,
+    /// True for a checkbox that is ticked.
+    pub checked: bool,
     /// True when there is nothing that could be overwritten.
     pub empty: bool,
 }
@@ -169,6 +173,8 @@ pub enum Written {
     Date(Timestamp),
     /// Checkbox.
     Checkbox(bool),
+    /// Nothing: what stands in a date column is taken out.
+    Cleared,
     /// URL, e-mail or phone number.
     Line(String),
     /// Files by link.

@@ -39,6 +39,7 @@ pub fn read(page: &Json) -> Option<Row> {
             .as_str()
             .and_then(|time| time.parse().ok()),
         trashed: is_set(&page["archived"])? || is_set(&page["in_trash"])?,
+        archived: is_set(&page["is_archived"])?,
         cells: cells.collect(),
     })
 }

@@ -69,6 +69,7 @@ fn write(value: &Written) -> Json {
         Written::Choices(options) => options.iter().map(named).collect(),
         Written::Date(at) => json!({"start": at.to_string()}),
         Written::Checkbox(flag) => json!(flag),
+        Written::Cleared => Json::Null,
         Written::Line(content) => json!(content),
         Written::Files(links) => links
             .iter()
@@ -107,7 +108,11 @@ pub fn read(value: &Json) -> Cell {
             empty: inner.as_array().is_some_and(Vec::is_empty),
             ..Cell::default()
         },
-        ColumnKind::Checkbox | ColumnKind::ReadOnly => Cell::default(),
+        ColumnKind::Checkbox => Cell {
+            checked: inner.as_bool() == Some(true),
+            ..Cell::default()
+        },
+        ColumnKind::ReadOnly => Cell::default(),
     }
 }
 
@@ -144,7 +149,7 @@ fn names_cell(options: &Json) -> Cell {
         text: names.join(", "),
         empty: options.is_empty(),
         names,
-        date: None,
+        ..Cell::default()
     }
 }
 
@@ -153,8 +158,8 @@ fn date_cell(date: &Json) -> Cell {
     Cell {
         text: start.to_owned(),
         empty: date.is_null(),
-        names: Vec::new(),
         date: moment(start),
+        ..Cell::default()
     }
 }
 

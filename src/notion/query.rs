@@ -20,6 +20,26 @@ const MOST_SPELLED: usize = 2;
 /// Most rows of one answer that can be asked for.
 pub const MOST_ROWS: usize = 100;
 
+/// What is searched for, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup<'a> {
+    /// The number.
+    pub phone: &'a Phone,
+    /// Columns in which it may stand.
+    pub columns: &'a [Column],
+    /// Among which pages.
+    pub among: Among,
+}
+
+/// Pages of a table that a query goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// Those that a person sees.
+    Active,
+    /// Those that were archived, which is not the trash.
+    Archived,
+}
+
 /// The pages that a number stands on.
 #[derive(Debug, Default)]
 pub struct Hits {
@@ -59,8 +79,9 @@ pub fn can_hold_phone(kind: ColumnKind) -> bool {
     )
 }
 
-/// Body of a query for `phone` in any of `columns`, oldest page first, `size` rows at a time.
-pub fn by_phone(phone: &Phone, columns: &[Column], size: usize, cursor: Option<&str>) -> Json {
+/// Body of a query for the number in any of the columns, oldest page first, `size` rows at a time.
+pub fn by_phone(search: &Lookup, size: usize, cursor: Option<&str>) -> Json {
+    let Lookup { phone, columns, .. } = *search;
     // Whatever is spelled like the number ends like it too; in many columns that must do.
     let is_many = columns.len() > MOST_SPELLED;
     let conditions = |column: &Column| -> Vec<Json> {
@@ -86,6 +107,9 @@ pub fn by_phone(phone: &Phone, columns: &[Column], size: usize, cursor: Option<&
     if let Some(cursor) = cursor {
         body["start_cursor"] = json!(cursor);
     }
+    if search.among == Among::Archived {
+        body["is_archived"] = json!(true);
+    }
     body
 }
 
@@ -99,14 +123,13 @@ fn net(phone: &Phone) -> Vec<String> {
         .collect()
 }
 
-/// Reads a hit of a query for `phone` in `columns`; `None` for one that is trashed, or near only. A
-/// hit that cannot be judged is none of no hit, so then the answer says nothing; and why.
-pub fn read(
-    hit: &Json,
-    phone: &Phone,
-    columns: &[Column],
-) -> Result<Option<ReadRow>, &'static str> {
-    let found = page::kept(hit).ok_or("a hit that is no whole page")?;
+/// Reads a hit of such a query; `None` for one that is trashed, or near only. A hit that cannot be
+/// judged is none of no hit, so then the answer says nothing; and why.
+pub fn read(hit: &Json, search: &Lookup) -> Result<Option<ReadRow>, &'static str> {
+    let Lookup { phone, columns, .. } = *search;
+    let mut found = page::kept(hit).ok_or("a hit that is no whole page")?;
+    // Older versions of the API do not say it.
+    found.row.archived |= search.among == Among::Archived;
     let row = &found.row;
     if !row.trashed && holds_number(hit, columns) != Some(true) {
         return Err("a hit without what was searched for");
@@ -153,12 +176,15 @@ mod tests {
             kind: ColumnKind::RichText,
             options: vec![],
         };
-        let body = by_phone(
-            &Phone::parse("+12025550147").expect("phone"),
-            &[column],
-            MOST_ROWS,
-            None,
-        );
+        let mut search = Lookup {
+            phone: &Phone::parse("+12025550147").expect("phone"),
+            columns: &[column],
+            among: Among::Active,
+        };
+        let body = by_phone(&search, MOST_ROWS, None);
+        assert_eq!(body.get("is_archived"), None);
+        search.among = Among::Archived;
+        assert_eq!(by_phone(&search, MOST_ROWS, None)["is_archived"], true);
         let any = body["filter"]["or"].as_array().expect("or");
         assert!(
             any.contains(&json!({"property": "%3DpHn", "rich_text": {"equals": "(202) 555-0147"}}))
@@ -179,7 +205,12 @@ mod tests {
         let read = |text: &str| {
             let list: WireList = serde_json::from_str(text).expect("fixture");
             let phone = Phone::parse("+15550100201").expect("phone");
-            let read = |hit: Json| read(&hit, &phone, std::slice::from_ref(&column));
+            let search = Lookup {
+                phone: &phone,
+                columns: std::slice::from_ref(&column),
+                among: Among::Active,
+            };
+            let read = |hit: Json| read(&hit, &search);
             let mut found = Vec::new();
             let rest = list.read(|hit| {
                 found.push(read(hit)?.is_some());

@@ -56,6 +56,11 @@ pub fn says_version(body: &Json) -> bool {
     body["code"] == "missing_version" || message(body).contains("Notion-Version")
 }
 
+/// True for the refusal of a search among archived pages, which the API version does not know.
+pub fn says_archived_unknown(body: &Json) -> bool {
+    message(body).contains("is_archived")
+}
+
 /// The message of an error body.
 pub fn message(body: &Json) -> &str {
     body["message"].as_str().unwrap_or_default()
@@ -133,6 +138,7 @@ fn by_value(message: &str, sent: &[Property]) -> Vec<usize> {
         | Written::Number(_)
         | Written::Date(_)
         | Written::Checkbox(_)
+        | Written::Cleared
         | Written::Line(_)
         | Written::Files(_)
         | Written::Relation(_) => false,

@@ -78,6 +78,7 @@ impl Lines<'_> {
                 .to_zoned_datetime(self.zone.clone())
                 .strftime("%Y-%m-%d %H:%M %Z")
                 .to_string(),
+            Written::Cleared => "nothing".to_owned(),
             Written::Checkbox(is_set) => if *is_set { "yes" } else { "no" }.to_owned(),
             Written::Files(files) => {
                 let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();

@@ -13,6 +13,7 @@ use crate::domain::id::ActivityId;
 use crate::domain::message::Message;
 use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
+use crate::domain::reply::Reply;
 use crate::domain::table;
 use crate::store::EntryRecord;
 use crate::text;
@@ -30,6 +31,10 @@ pub struct Activity<'a> {
     pub at: Option<Timestamp>,
     /// Its time, if that is to move a date.
     pub moment: Option<Moment>,
+    /// What it says of who waits for an answer.
+    pub reply: Option<Reply>,
+    /// True if only what came later about it was told, not the call itself.
+    pub is_late: bool,
     /// What is to be written.
     pub content: Content<'a>,
     /// All outside members of a group.
@@ -90,6 +95,7 @@ impl Activity<'_> {
         Ok(Draft {
             activity: self.id.clone(),
             moment: self.moment,
+            reply: self.reply,
             block,
             parts,
             existing,

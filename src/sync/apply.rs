@@ -23,6 +23,7 @@ use crate::text;
 use crate::time::both;
 
 use self::record::Sending;
+pub use self::record::says_trashed;
 use self::rejection::Sent;
 use super::facts::Facts;
 use super::gather;

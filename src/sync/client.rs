@@ -18,6 +18,7 @@ use super::apply::{self, Stop};
 use super::duplicate;
 use super::facts::{Draft, Facts, PageFact};
 use super::gather::page::PageSearch;
+use super::gather::reply;
 use super::gather::table::{self, ClientsTable};
 use super::gather::{self, Audience};
 use super::plan::{self, ClientPlan, Layout};
@@ -322,6 +323,9 @@ impl<'a> Turn<'a> {
             }
             match apply::client(self.run, self.table, &self.facts, &plan) {
                 Ok(applied) => {
+                    if let (Some(page), Some(decision)) = (&applied.page, &plan.decision) {
+                        reply::remember(self.run, page, decision)?;
+                    }
                     self.warn(&applied.warnings);
                     self.tell(&plan, applied.page);
                     return Ok(());
@@ -339,11 +343,23 @@ impl<'a> Turn<'a> {
                     log::debug!("{}: {what}; going on there", self.facts.phone);
                     self.look_again(false)?;
                 }
+                Err(Stop::Again(why) | Stop::Fatal(why)) if attempt > 1 => {
+                    return Err(self.archived(*why));
+                }
                 Err(Stop::Again(why) | Stop::Fatal(why)) => return Err(*why),
             }
         }
         let what = format!("the page of {} does not come to rest", self.facts.phone);
         Err(Error::Unsettled(what))
+    }
+
+    /// What was refused again although the page was read and is not in the trash, is archived.
+    fn archived(&self, why: Error) -> Error {
+        let is_archived = matches!(&why, Error::Notion(err) if apply::says_trashed(err));
+        match self.facts.page.id().filter(|_| is_archived) {
+            Some(page) => Error::Archived(page.clone(), why.to_string()),
+            None => why,
+        }
     }
 
     /// Gathers again, with the values as they are now.
@@ -376,17 +392,21 @@ impl<'a> Turn<'a> {
     /// Plans; and if properties would be filled from the store's copy of the page, reads the page
     /// and plans again.
     fn plan(&mut self) -> Result<(ClientPlan, Vec<Draft>), Error> {
+        let (planned, drafts) = self.plan_once()?;
+        if !planned.needs_fresh_page {
+            return Ok((planned, drafts));
+        }
+        self.reread()?;
+        self.plan_once()
+    }
+
+    fn plan_once(&mut self) -> Result<(ClientPlan, Vec<Draft>), Error> {
         let layout = Layout {
             columns: &self.table.columns,
             names: &self.run.settings.columns,
         };
         let drafts = self.drafts();
-        let planned = plan::client(&self.facts, &drafts, &layout);
-        if !planned.needs_fresh_page {
-            return Ok((planned, drafts));
-        }
-        self.reread()?;
-        let drafts = self.drafts();
+        self.facts.decision = reply::recall(self.run, self.table, self.facts.page.id())?;
         Ok((plan::client(&self.facts, &drafts, &layout), drafts))
     }
 

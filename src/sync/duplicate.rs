@@ -6,6 +6,7 @@ use crate::domain::phone::Phone;
 use super::activity::Activity;
 use super::facts::Facts;
 use super::gather::page::PageSearch;
+use super::gather::reply;
 use super::gather::table::{self, ClientsTable};
 use super::plan::{self, Layout};
 use super::task::Task;
@@ -58,8 +59,9 @@ fn standing(
         phone: phone.clone(),
         profile: None,
         all_contacts_seen: false,
-        page: found.page,
         entries: found.entries,
+        decision: reply::recall(run, table, found.page.id())?,
+        page: found.page,
         warnings: found.warnings,
     };
     let layout = Layout {

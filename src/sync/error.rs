@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::domain::failure::{Failure, Hope, Kind};
+use crate::domain::failure::{Failure, Hope, Kind, Whose};
+use crate::domain::id::{BlockId, PageId};
 use crate::{http, notion, quo, store};
 
 /// Why an event could not be put into Notion.
@@ -24,8 +25,23 @@ pub enum Error {
     Crowd(usize),
     /// The database lacks a column without which nothing can be written.
     NoColumn(String),
+    /// The client's page is archived and takes no writes: which one, and what Notion says.
+    Archived(PageId, String),
+    /// A block of the client's page cannot be listed.
+    Unlistable(Unlistable),
     /// A write whose outcome is not known, also after looking.
     Unsettled(String),
+}
+
+/// What cannot be listed, so that nobody knows what stands there.
+#[derive(Debug)]
+pub struct Unlistable {
+    /// The page.
+    pub page: PageId,
+    /// What was listed: the page itself, or a block on it.
+    pub block: BlockId,
+    /// What Notion says.
+    pub why: String,
 }
 
 impl Error {
@@ -56,6 +72,17 @@ impl fmt::Display for Error {
                 f,
                 "{members} outside members are named, and no group of Quo's has more than {}",
                 super::people::MOST_MEMBERS
+            ),
+            Self::Archived(page, why) => {
+                write!(
+                    f,
+                    "the client's page {page} is archived and takes no writes: {why}"
+                )
+            }
+            Self::Unlistable(it) => write!(
+                f,
+                "block {} of the client's page {} cannot be listed: {}",
+                it.block, it.page, it.why
             ),
             Self::OwnNumbersNeeded => f.write_str(
                 "a group cannot be told from own numbers, and quo could not be asked \
@@ -110,6 +137,23 @@ impl From<Error> for Failure {
                 message,
                 "set the column's name in quotion.toml under [clients], or add it in Notion",
             ),
+            Error::Archived(page, _) => operators(
+                message,
+                format!(
+                    "restore {} in Notion, or put it into the trash for a new one; quotion replay \
+                        goes on",
+                    address(page.as_str())
+                ),
+            ),
+            Error::Unlistable(it) => operators(
+                message,
+                format!(
+                    "open {}#{} and move what Notion's API does not give out to another page, or \
+                        delete it; quotion replay goes on",
+                    address(it.page.as_str()),
+                    it.block.as_str().replace('-', "")
+                ),
+            ),
             Error::Crowd(_) => Self::new(
                 Kind::Refused,
                 message,
@@ -118,4 +162,17 @@ impl From<Error> for Failure {
             .with_hope(Hope::Never),
         }
     }
+}
+
+/// What a person has to mend on a page.
+fn operators(message: String, hint: String) -> Failure {
+    Failure {
+        whose: Whose::Operator,
+        ..Failure::new(Kind::Refused, message, hint)
+    }
+}
+
+/// Where a person sees a page.
+fn address(page: &str) -> String {
+    format!("https://www.notion.so/{}", page.replace('-', ""))
 }

@@ -10,6 +10,7 @@ use crate::domain::id::{ActivityId, PageId};
 use crate::domain::outcome::Warning;
 use crate::domain::phone::Phone;
 use crate::domain::profile::Profile;
+use crate::domain::reply::{Decision, Reply, Sign};
 use crate::domain::step::{NewEntry, Part};
 use crate::domain::table::Row;
 use crate::store::EntryRecord;
@@ -28,6 +29,8 @@ pub struct Facts {
     pub page: PageFact,
     /// What stands there, or has stood there, of the activities that are to be written.
     pub entries: BTreeMap<ActivityId, EntryFact>,
+    /// What was decided last of who waits for an answer.
+    pub decision: Option<Decision>,
     /// What a person may want to know about the page.
     pub warnings: Vec<Warning>,
 }
@@ -77,6 +80,15 @@ pub enum Moment {
     Message(Timestamp),
 }
 
+impl Moment {
+    /// The time itself.
+    pub fn time(self) -> Timestamp {
+        match self {
+            Self::Call(time) | Self::Message(time) => time,
+        }
+    }
+}
+
 /// What one event wants on one client's page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
@@ -84,6 +96,8 @@ pub struct Draft {
     pub activity: ActivityId,
     /// Its time, if it is to move a date.
     pub moment: Option<Moment>,
+    /// What it says of who waits for an answer.
+    pub reply: Option<Reply>,
     /// Its line; `None` when only artifacts came and the line stands already.
     pub block: Option<Block>,
     /// Its artifacts.
@@ -106,6 +120,17 @@ impl Draft {
             .filter(|part| !has(part))
             .cloned()
             .collect()
+    }
+
+    /// What it says of who waits for an answer.
+    pub fn sign(&self) -> Option<Sign<'_>> {
+        Some(Sign {
+            reply: self.reply?,
+            at: self.moment?.time(),
+            by: &self.activity,
+            is_known: self.existing.is_some(),
+            is_corrected: self.reword,
+        })
     }
 
     /// The entry, if it is not there yet.

@@ -3,9 +3,11 @@
 //!
 //! Quo and Notion are asked side by side. Nothing here writes to a vendor.
 
+mod archived;
 mod look;
 pub mod page;
 pub mod profile;
+pub mod reply;
 pub mod table;
 pub mod workspace;
 
@@ -73,6 +75,7 @@ pub fn clients(
             all_contacts_seen,
             page: found.page,
             entries: found.entries,
+            decision: None,
             warnings: found.warnings,
         })
     });

@@ -3,11 +3,14 @@
 //! Notion is the source of truth. What has a value stays; what is empty is filled; tags are merged;
 //! dates only move forward.
 
+mod follow_up;
+
 use jiff::Timestamp;
 
 use crate::domain::id::ActivityId;
 use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::profile::Profile;
+use crate::domain::reply::Decision;
 use crate::domain::step::Step;
 use crate::domain::table::{
     self, Column, ColumnKind, MANY_LIMIT, Misfit, Property, Row, Value, Written,
@@ -32,6 +35,9 @@ pub struct ClientPlan {
     pub is_fresh: bool,
     /// Activities whose time may move a date.
     pub moves: Vec<ActivityId>,
+    /// What is to be remembered of who waits for an answer, when all is done; `None` if nothing
+    /// new is.
+    pub decision: Option<Decision>,
 }
 
 /// What the plan needs to know of the user's table.
@@ -100,6 +106,12 @@ impl<'a> Planner<'a> {
         for (name, time) in self.latest(drafts) {
             properties.extend(self.put(&name, &Value::Time(time)));
         }
+        let asked = follow_up::plan(self.layout, facts, drafts);
+        properties.extend(
+            asked
+                .wish
+                .and_then(|wish| self.written(wish.column, wish.value)),
+        );
         let entries = drafts.iter().filter_map(Draft::new_entry).collect();
         let steps = vec![Step::CreatePage {
             properties,
@@ -112,6 +124,7 @@ impl<'a> Planner<'a> {
             needs_fresh_page: false,
             is_fresh: true,
             moves: moves(drafts),
+            decision: asked.decision,
         }
     }
 
@@ -133,6 +146,12 @@ impl<'a> Planner<'a> {
         for (name, time) in self.latest(drafts) {
             fills.extend(self.forward(row, &name, time));
         }
+        let asked = follow_up::plan(self.layout, facts, drafts);
+        fills.extend(
+            asked
+                .wish
+                .and_then(|wish| self.written(wish.column, wish.value)),
+        );
         let page = row.id.clone();
         let mut steps = Vec::new();
         let updates = !fills.is_empty();
@@ -156,6 +175,7 @@ impl<'a> Planner<'a> {
             needs_fresh_page: (filled || is_blind) && !fresh,
             is_fresh: fresh,
             moves: moves(drafts),
+            decision: asked.decision,
         }
     }
 
@@ -275,7 +295,11 @@ impl<'a> Planner<'a> {
     }
 
     fn fit(&mut self, column: &Column, value: &Value) -> Option<Property> {
-        let (code, why) = match table::fit(value, column) {
+        self.written(column, table::fit(value, column))
+    }
+
+    fn written(&mut self, column: &Column, value: Result<Written, Misfit>) -> Option<Property> {
+        let (code, why) = match value {
             Ok(value) => {
                 return Some(Property {
                     column: column.clone(),

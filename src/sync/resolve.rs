@@ -79,6 +79,10 @@ pub fn call<'a>(
         id: context.id.clone(),
         at,
         moment: at.filter(|_| facts.is_some()).map(Moment::Call),
+        reply: facts
+            .as_ref()
+            .and_then(|facts| facts.outcome(context.direction()).reply()),
+        is_late: !is_itself,
         content: Content::Call {
             line: facts.map(|facts| (context, facts)),
             artifacts,
@@ -118,19 +122,17 @@ pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) ->
         workspace,
         ..
     } = scene;
-    let (at, contacts) = (context.when(), context.contacts.clone());
+    let (at, contacts, id) = (context.when(), context.contacts.clone(), context.id.clone());
+    if message.context != context {
+        message.to_mut().context = context;
+    }
     let activity = Activity {
-        id: context.id.clone(),
+        id,
         at,
         moment: at.map(Moment::Message),
-        content: Content::Message(if message.context == context {
-            message
-        } else {
-            Cow::Owned(Message {
-                context,
-                ..message.into_owned()
-            })
-        }),
+        reply: message.reply(),
+        is_late: false,
+        content: Content::Message(message),
         members: cast.map(|cast| cast.members).unwrap_or_default(),
         workspace,
     };

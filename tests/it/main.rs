@@ -9,6 +9,7 @@
     reason = "tests tell what they skipped and how much they tried"
 )]
 
+mod archived;
 mod audit;
 mod backfill;
 mod batch;
@@ -23,11 +24,13 @@ mod entry;
 mod faults;
 mod fill;
 mod first;
+mod follow_up;
 mod harness;
 mod input;
 mod interleave;
 mod kit;
 mod logs;
+mod look;
 mod lost_store;
 mod packages;
 mod people;

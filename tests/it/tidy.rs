@@ -71,6 +71,7 @@ const PURE: &[&str] = &[
     "sync/facts.rs",
     "sync/people.rs",
     "sync/plan.rs",
+    "sync/plan/",
 ];
 const IMPURE: &[&str] = &[
     "fs::", "io::", "net::", "thread::", "serde", "Instant", "http::", "notion::", "quo::",

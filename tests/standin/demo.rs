@@ -244,6 +244,7 @@ fn add_page(notion: &mut NotionState, json: &Value, database: &str, source: &str
         created: time(&json["created_time"]),
         edited: time(&json["last_edited_time"]),
         in_trash: json["archived"] == true,
+        is_archived: false,
         unshared: false,
         values,
         children: vec![],

@@ -262,7 +262,11 @@ fn matches(fault: &Fault, vendor: Vendor, request: &Request) -> bool {
             .windows(part.len())
             .any(|window| window == part.as_bytes())
     };
+    // Searches among archived pages are left in peace, unless they are meant.
+    let is_for_archived = holds(&"is_archived".to_owned());
+    let means_them = fault.body_contains.as_deref() == Some("is_archived");
     fault.vendor == vendor
+        && is_for_archived == means_them
         && fault
             .method
             .as_ref()

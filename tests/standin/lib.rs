@@ -203,8 +203,18 @@ impl StandIn {
     }
 
     /// Everything seen so far, in order of arrival.
+    /// Requests since the last clearing. Searches among archived pages, one beside each first
+    /// search, are counted apart.
     pub fn requests(&self) -> Vec<Seen> {
-        lock(&self.shared.seen).clone()
+        let seen = lock(&self.shared.seen);
+        let usual = seen.iter().filter(|seen| !seen.is_for_archived());
+        usual.cloned().collect()
+    }
+
+    /// Searches among archived pages since the last clearing.
+    pub fn archived_searches(&self) -> usize {
+        let seen = lock(&self.shared.seen);
+        seen.iter().filter(|seen| seen.is_for_archived()).count()
     }
 
     pub fn clear_requests(&self) {
@@ -213,7 +223,7 @@ impl StandIn {
 
     /// Requests to one vendor since the last clearing.
     pub fn count(&self, vendor: Vendor) -> usize {
-        lock(&self.shared.seen)
+        self.requests()
             .iter()
             .filter(|s| s.vendor == vendor)
             .count()
@@ -226,7 +236,7 @@ impl StandIn {
 
     /// Requests as `METHOD path -> status` lines, for comparing whole sequences.
     pub fn log(&self, vendor: Vendor) -> Vec<String> {
-        let seen = lock(&self.shared.seen);
+        let seen = self.requests();
         let of_vendor = seen.iter().filter(|s| s.vendor == vendor);
         of_vendor
             .map(|s| format!("{} {} -> {}", s.method, s.path, s.status))
@@ -285,6 +295,10 @@ impl Drop for StandIn {
 }
 
 impl Seen {
+    fn is_for_archived(&self) -> bool {
+        self.path.ends_with("/query") && self.body["is_archived"] == true
+    }
+
     /// The first header of that name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers

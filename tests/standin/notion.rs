@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::http::{Request, Response};
 use super::world::{BOT_USER, NotionState};
 
-pub use page::add_page;
+pub use page::{add_page, edit_page};
 
 const INTEGRATION: &str = "Quo Sync";
 const INTEGRATION_ID: &str = "eb92cc52-a766-4500-a001-d02f1eaa7878";

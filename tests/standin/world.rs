@@ -76,6 +76,8 @@ pub struct NotionState {
     pub can_insert: bool,
     /// Blocks and pages left for life (free plan); `None`: no limit.
     pub blocks_left: Option<usize>,
+    /// What may be done with archived pages.
+    pub archive: Archive,
     /// Rows after which a query stops; the vendor's is 10,000.
     pub query_cap: usize,
     pub hide_new_pages: Duration,
@@ -113,6 +115,8 @@ pub struct Page {
     pub created: Timestamp,
     pub edited: Timestamp,
     pub in_trash: bool,
+    /// Archived, which is not in the trash.
+    pub is_archived: bool,
     pub unshared: bool,
     /// Column id → value in read form.
     pub values: BTreeMap<String, Value>,
@@ -121,6 +125,15 @@ pub struct Page {
     pub number: u64,
     /// When it was made, if by a request.
     pub born: Option<Timestamp>,
+}
+
+/// What may be done with archived pages; of both it is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Archive {
+    /// They cannot be asked for, as a version refuses it that does not know them.
+    pub is_unknown: bool,
+    /// They take no writes.
+    pub is_closed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -348,6 +361,11 @@ impl NotionState {
         super::notion::add_page(self, database, properties)
     }
 
+    /// Changes values of a row as a person would; values in write form.
+    pub fn edit_page(&mut self, page: &str, properties: &Value) {
+        super::notion::edit_page(self, page, properties);
+    }
+
     /// Adds Rosa Delgado's page with its blocks, a trashed one and one call page, with the ids of
     /// the samples.
     pub fn seed_fixture_pages(&mut self) {
@@ -357,6 +375,13 @@ impl NotionState {
     /// Puts a page into the trash or takes it out.
     pub fn set_trashed(&mut self, page: &str, in_trash: bool) {
         self.page_mut(page).expect("a page of this world").in_trash = in_trash;
+    }
+
+    /// Archives a page, which is not the trash, or takes it out again.
+    pub fn set_archived(&mut self, page: &str, is_archived: bool) {
+        self.page_mut(page)
+            .expect("a page of this world")
+            .is_archived = is_archived;
     }
 
     /// Removes a page for good: reading it is a 404.

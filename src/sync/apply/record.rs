@@ -138,8 +138,10 @@ impl<'a> Writer<'a> {
             return Err(Stop::Again(Box::new(err.into())));
         }
         self.learn(Some(write), None, &[])?;
-        if is_gone(&err) {
+        if err.refusal(404).is_some() {
             self.forget_page()?;
+        } else if says_trashed(&err) {
+            log::info!("{err}; reading the page, which may be archived only");
         } else if err.refusal(400).is_some_and(database::has_several_sources) {
             gather::table::forget(self.run)?;
         } else {
@@ -213,8 +215,13 @@ impl Sending<'_> {
     }
 }
 
+/// True for the refusal of a write to what is in the trash, or archived.
+pub fn says_trashed(err: &notion::Error) -> bool {
+    err.refusal(400).is_some_and(rejection::says_trashed)
+}
+
 fn is_gone(err: &notion::Error) -> bool {
-    err.refusal(404).is_some() || err.refusal(400).is_some_and(rejection::says_trashed)
+    err.refusal(404).is_some() || says_trashed(err)
 }
 
 /// From when an unknown outcome counts; `None` where it is known that Notion saved nothing.

@@ -11,11 +11,13 @@ use jiff::SignedDuration;
 use crate::domain::call::ArtifactKind;
 use crate::domain::entry;
 use crate::domain::id::{ActivityId, BlockId, PageId};
+use crate::notion;
 use crate::notion::blocks::ListedBlock;
 use crate::store::{Carries, EntryRecord, OpenWrite, Since};
 use crate::text;
 use crate::time;
 
+use super::super::error::Unlistable;
 use super::super::facts::EntryFact;
 use super::super::{Error, Run};
 
@@ -28,6 +30,8 @@ pub struct PageLook {
     pages: BTreeSet<PageId>,
     /// Of which no entry can have escaped.
     whole: BTreeSet<PageId>,
+    /// Those of them on which blocks lie deeper than was looked.
+    deep: BTreeSet<PageId>,
     facts: Vec<EntryFact>,
     /// Of which the inside was not looked at.
     unopened: BTreeSet<ActivityId>,
@@ -45,6 +49,18 @@ impl PageLook {
         self.whole.contains(page)
     }
 
+    /// True if something lies deeper on that page than was looked.
+    pub fn is_deep(&self, page: &PageId) -> bool {
+        self.deep.contains(page)
+    }
+
+    /// True if the activity's entry was seen.
+    pub fn has_found(&self, activity: &ActivityId) -> bool {
+        self.facts
+            .iter()
+            .any(|fact| fact.record.activity == *activity)
+    }
+
     /// Looks at a page for entries of these activities, and into those that `opens` says; what else
     /// stands there is seen in passing. A page that is gone is not seen.
     pub fn at(
@@ -54,25 +70,32 @@ impl PageLook {
         wanted: &[ActivityId],
         opens: impl Fn(&ActivityId) -> bool,
     ) -> Result<(), Error> {
-        let blocks = match run.notion.list_lines(&page.as_block(), run.deadline) {
-            Err(err) if err.refusal(404).is_some() => return Ok(()),
-            listed => listed?,
+        let Some(blocks) = listed(
+            page,
+            &page.as_block(),
+            run.notion.list_lines(&page.as_block(), run.deadline),
+        )?
+        else {
+            return Ok(());
         };
         self.pages.insert(page.clone());
         let mut found: BTreeMap<ActivityId, ListedBlock> = BTreeMap::new();
-        let foreign: Vec<BlockId> = blocks
-            .iter()
-            .filter(|block| {
-                block.has_children && entry::activities_of(&block.text).next().is_none()
-            })
-            .map(|block| block.id.clone())
-            .collect();
+        let foreign = blocks.iter().filter(|block| is_foreign_parent(block));
+        let foreign: Vec<BlockId> = foreign.map(|block| block.id.clone()).collect();
         take_entries(&mut found, blocks);
+        let is_whole = foreign.len() <= MOST_OPENED;
+        let mut is_deep = !is_whole;
         for block in foreign.iter().take(MOST_OPENED) {
-            take_entries(&mut found, run.notion.list_lines(block, run.deadline)?);
+            let lines = run.notion.list_lines(block, run.deadline);
+            let inside = listed(page, block, lines)?.unwrap_or_default();
+            is_deep |= inside.iter().any(is_foreign_parent);
+            take_entries(&mut found, inside);
         }
-        if foreign.len() <= MOST_OPENED {
+        if is_whole {
             self.whole.insert(page.clone());
+        }
+        if is_deep {
+            self.deep.insert(page.clone());
         }
         for (activity, block) in found {
             if !wanted.contains(&activity) {
@@ -82,13 +105,12 @@ impl PageLook {
             let activity = &activity;
             let inside = match (block.has_children, opens(activity)) {
                 (false, _) => Vec::new(),
-                (true, true) => run.notion.list(&block.id, run.deadline)?,
+                (true, true) => texts_inside(run, page, &block.id)?,
                 (true, false) => {
                     self.unopened.insert(activity.clone());
                     Vec::new()
                 }
             };
-            let inside: Vec<String> = inside.into_iter().map(|child| child.text).collect();
             let record = EntryRecord {
                 activity: activity.clone(),
                 page: page.clone(),
@@ -103,6 +125,21 @@ impl PageLook {
                 age: SignedDuration::ZERO,
             };
             self.facts.push(EntryFact { record, inside });
+        }
+        Ok(())
+    }
+
+    /// Finds a known entry deeper than was looked, by its block.
+    pub fn find_deeper(&mut self, run: &Run, known: &EntryRecord) -> Result<(), Error> {
+        let Some(block) = known.block.as_ref().filter(|_| !known.gone) else {
+            return Ok(());
+        };
+        let is_missing = self.is_deep(&known.page) && !self.has_found(&known.activity);
+        if is_missing && run.notion.has_block(block, run.deadline)? {
+            self.facts.push(EntryFact {
+                record: known.clone(),
+                inside: texts_inside(run, &known.page, block)?,
+            });
         }
         Ok(())
     }
@@ -247,6 +284,35 @@ pub fn wait(run: &Run, left: Duration) -> Result<(), Error> {
     Err(Error::Unsettled(
         "the outcome of an earlier write is not known yet".into(),
     ))
+}
+
+/// What was listed; `None` of what is gone. What Notion refuses to list is for a person to mend.
+fn listed(
+    page: &PageId,
+    block: &BlockId,
+    answer: notion::Result<Vec<ListedBlock>>,
+) -> Result<Option<Vec<ListedBlock>>, Error> {
+    match answer {
+        Ok(blocks) => Ok(Some(blocks)),
+        Err(err) if err.refusal(404).is_some() => Ok(None),
+        Err(err) if err.refusal(400).is_some() => Err(Error::Unlistable(Unlistable {
+            page: page.clone(),
+            block: block.clone(),
+            why: err.to_string(),
+        })),
+        Err(err) => Err(err.into()),
+    }
+}
+
+fn texts_inside(run: &Run, page: &PageId, block: &BlockId) -> Result<Vec<String>, Error> {
+    let inside = run.notion.list(block, run.deadline);
+    let inside = listed(page, block, inside)?.unwrap_or_default();
+    Ok(inside.into_iter().map(|child| child.text).collect())
+}
+
+/// True for a block of a person's with something inside: an entry may have been dragged there.
+fn is_foreign_parent(block: &ListedBlock) -> bool {
+    block.has_children && entry::activities_of(&block.text).next().is_none()
 }
 
 /// Of several entries of an activity the last one counts, and one at the top before one inside.

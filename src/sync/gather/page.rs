@@ -10,12 +10,14 @@ use crate::domain::outcome::{Warning, WarningCode};
 use crate::domain::phone::Phone;
 use crate::domain::table::Row;
 use crate::notion::page::{self, ReadRow};
+use crate::notion::query::{Among, Hits, Lookup};
 use crate::store::{EntryRecord, KnownPage, Lesson, OpenWrite};
-use crate::time;
+use crate::time::{self, both};
 
 use super::super::activity::Activity;
 use super::super::facts::{EntryFact, PageFact};
 use super::super::{Error, Run};
+use super::archived;
 use super::look::{self, PageLook, Patience};
 use super::table::ClientsTable;
 
@@ -158,13 +160,13 @@ impl PageSearch<'_> {
     /// search.
     fn find(&self, known: Option<&KnownPage>) -> Result<Hit, Error> {
         let known_hit = |row: Row, fresh, known: &KnownPage, text| Hit {
+            warnings: archived::warning(&row).into_iter().collect(),
             page: PageFact::Known {
                 row,
                 fresh,
                 complete_since: known.complete_since,
             },
             text,
-            warnings: vec![],
         };
         if let Some(known) = known {
             if let Some(row) = kept_row(known) {
@@ -184,18 +186,37 @@ impl PageSearch<'_> {
         self.search()
     }
 
+    /// Searches among all pages, side by side. An active one counts more than any that is archived.
     fn search(&self) -> Result<Hit, Error> {
+        let find = |among| {
+            let search = Lookup {
+                phone: self.phone,
+                columns: &self.table.phones,
+                among,
+            };
+            let (table, deadline) = (&self.table.table, self.run.deadline);
+            self.run.notion.find_by_phone(table, &search, deadline)
+        };
+        if !archived::can_be_asked_for(self.run, self.table)? {
+            return Ok(self.hit(find(Among::Active)?));
+        }
+        let (active, shelved) = both(|| find(Among::Active), || find(Among::Archived));
+        let shelved = archived::settle(self.run, self.table, shelved)?;
+        let active = active?;
+        if active.oldest.is_some() {
+            return Ok(self.hit(active));
+        }
+        Ok(self.hit(shelved?))
+    }
+
+    fn hit(&self, hits: Hits) -> Hit {
         let columns = &self.table.phones;
-        let run = self.run;
-        let hits =
-            run.notion
-                .find_by_phone(&self.table.table, self.phone, columns, run.deadline)?;
         let Some(ReadRow { row, text }) = hits.oldest else {
-            return Ok(Hit {
+            return Hit {
                 page: PageFact::Absent,
                 text: None,
                 warnings: vec![],
-            });
+            };
         };
         let others: Vec<String> = hits.others.iter().map(ToString::to_string).collect();
         let warning = || {
@@ -207,15 +228,12 @@ impl PageSearch<'_> {
             );
             Warning::property(WarningCode::SeveralPages, &columns[0].name, message)
         };
-        let warnings = if others.is_empty() {
-            vec![]
-        } else {
-            vec![warning()]
-        };
+        let several = (!others.is_empty()).then(warning);
+        let warnings = several.into_iter().chain(archived::warning(&row)).collect();
         // What was written there before this store knew of it moved that time.
         let edited = row.edited_at.unwrap_or(Timestamp::MAX);
         let complete_since = Some(edited.saturating_add(MINUTE).unwrap_or(edited));
-        Ok(Hit {
+        Hit {
             page: PageFact::Known {
                 row,
                 fresh: true,
@@ -223,7 +241,7 @@ impl PageSearch<'_> {
             },
             text: Some(text),
             warnings,
-        })
+        }
     }
 
     /// True if something is to be added to an entry of which the store does not know enough.
@@ -281,6 +299,12 @@ impl PageSearch<'_> {
                 look.at(self.run, page, &wanted, |id| is_open(id) || is_added_to(id))?;
             }
         }
+        for record in records
+            .iter()
+            .filter(|record| is_added_to(&record.activity))
+        {
+            look.find_deeper(self.run, record)?;
+        }
         look.judge(self.run.settings.settle, records, open);
         Ok(look)
     }
@@ -314,6 +338,7 @@ impl PageSearch<'_> {
                 });
             }
         }
+        let moved = moved_entries(page.id(), look, &self.activities, records);
         let entries = look.entries();
         let closes: Vec<i64> = open.iter().map(|write| write.id).collect();
         let passed = look.passed();
@@ -332,9 +357,34 @@ impl PageSearch<'_> {
         Ok(Found {
             page,
             entries: look.facts(records),
-            warnings: hit.warnings,
+            warnings: hit.warnings.into_iter().chain(moved).collect(),
         })
     }
+}
+
+/// Warns of calls whose entry may lie deeper than was looked, so that what came later about them
+/// gets one of its own.
+fn moved_entries(
+    page: Option<&PageId>,
+    look: &PageLook,
+    activities: &[&Activity],
+    records: &[EntryRecord],
+) -> Vec<Warning> {
+    let is_deep = page.is_some_and(|page| look.is_deep(page));
+    let is_known = |id: &ActivityId| records.iter().any(|record| record.activity == *id);
+    let is_missing = |activity: &&&Activity| {
+        activity.is_late && !look.has_found(&activity.id) && !is_known(&activity.id)
+    };
+    let missing = activities.iter().filter(|_| is_deep).filter(is_missing);
+    let warning = |activity: &&Activity| {
+        let message = format!(
+            "the entry of {} was not found; it may lie deeper than one level down on the page, and \
+                what came later has one of its own",
+            activity.id
+        );
+        Warning::new(WarningCode::EntryMoved, message)
+    };
+    missing.map(warning).collect()
 }
 
 fn without_values(known: KnownPage) -> KnownPage {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::super::world::{BOT_USER, Block, NotionState, minute};
+use super::super::world::{BOT_USER, Block, NotionState, Page, minute};
 use super::{Answer, Call, Paging, Refusal, Version, body, page, uuid, value};
 
 /// Blocks that are mostly a text.
@@ -39,6 +39,16 @@ pub(super) fn list(notion: &mut NotionState, call: &Call<'_>, id: &str) -> Answe
     }
     let ids = living_children(notion, id)?;
     let cut = Paging::of_query(call.request)?.cut(notion, &ids, Version::V2022)?;
+    // As users report: a block that the API does not give out hides all of its part of the list.
+    if cut
+        .ids
+        .iter()
+        .any(|id| notion.blocks[id].kind == "ai_block")
+    {
+        return Err(Refusal::invalid(
+            "Block type ai_block is not supported via the API.",
+        ));
+    }
     let results = objects(notion, &cut.ids, call.version);
     Ok(cut.envelope("block", results))
 }
@@ -508,7 +518,8 @@ fn living_children(notion: &NotionState, parent: &str) -> Result<Vec<String>, Re
 /// Refuses what is in the trash itself, or lies under something that is.
 fn check_editable(notion: &NotionState, id: &str) -> Result<(), Refusal> {
     let trashed = |id: &str| {
-        let page = notion.page(id).is_some_and(|p| p.in_trash);
+        let is_closed = |p: &Page| p.in_trash || p.is_archived && notion.archive.is_closed;
+        let page = notion.page(id).is_some_and(is_closed);
         page || notion.blocks.get(id).is_some_and(|b| b.in_trash)
     };
     if trashed(id) {

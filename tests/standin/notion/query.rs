@@ -27,8 +27,7 @@ const KEYS: &[&str] = &[
     "sorts",
     "page_size",
     "start_cursor",
-    "archived",
-    "in_trash",
+    "is_archived",
     "result_type",
 ];
 
@@ -44,6 +43,14 @@ fn run(notion: &mut NotionState, call: &Call<'_>, source: &str) -> Answer {
     };
     let map = body::object("body", body)?;
     body::only("body", map, KEYS)?;
+    let archived = match map.get("is_archived") {
+        Some(switch) if notion.archive.is_unknown => {
+            return Err(body::wrong("body.is_archived", "not present", switch));
+        }
+        None => false,
+        Some(Value::Bool(switch)) => *switch,
+        Some(other) => return Err(body::wrong("body.is_archived", "a boolean", other)),
+    };
     let columns = notion
         .source(source)
         .cloned()
@@ -64,6 +71,7 @@ fn run(notion: &mut NotionState, call: &Call<'_>, source: &str) -> Answer {
         // Without sorts nothing is promised: newest first, so that nobody relies on the oldest.
         .rev()
         .filter(|p| p.source == source && !p.in_trash && !p.unshared)
+        .filter(|p| p.is_archived == archived)
         .filter(|p| !notion.hides(p))
         .filter(|p| filter.as_ref().is_none_or(|f| f.accepts(p)))
         .collect();

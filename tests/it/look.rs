@@ -1,0 +1,230 @@
+//! Looking at a page: entries that a person moved or deleted, blocks that cannot be listed, pages
+//! that are longer than a deadline.
+
+use serde_json::json;
+
+use crate::harness::{Run, User, sample};
+use crate::kit::MESSAGE;
+use crate::standin::world::Block;
+use crate::support::store;
+
+const CALL: &str = "legacy-v4.call.completed.answered";
+const SUMMARY: &str = "legacy-v4.call.summary.completed";
+
+/// Adds a block as a person would in the app; gives its id.
+fn add_block(user: &User, parent: &str, (kind, text): (&str, &str)) -> String {
+    let notion = &mut user.vendors.world().notion;
+    let (id, now) = (notion.next_uuid(), notion.now());
+    let data = json!({"rich_text": [{"type": "text", "text": {"content": text, "link": null},
+        "plain_text": text, "href": null}], "color": "default"});
+    let block = Block {
+        id: id.clone(),
+        parent: parent.to_owned(),
+        kind: kind.to_owned(),
+        data,
+        children: vec![],
+        in_trash: false,
+        created: now,
+        edited: now,
+    };
+    notion.blocks.insert(id.clone(), block);
+    children(notion, parent).push(id.clone());
+    id
+}
+
+fn children<'a>(
+    notion: &'a mut crate::standin::world::NotionState,
+    parent: &str,
+) -> &'a mut Vec<String> {
+    if notion.page(parent).is_some() {
+        let page = notion.page_mut(parent).expect("a page");
+        page.edited = "2026-11-01T00:00:00Z".parse().expect("a time");
+        return &mut page.children;
+    }
+    &mut notion.blocks.get_mut(parent).expect("a block").children
+}
+
+/// The second block at the top of the page: the entry that was written then.
+fn second_block(user: &User) -> String {
+    let page = user.page();
+    let world = user.vendors.world();
+    world.notion.page(&page).expect("a page").children[1].clone()
+}
+
+/// A person drags the block into another one.
+fn drag(user: &User, block: &str, into: &str) {
+    let notion = &mut user.vendors.world().notion;
+    let from = notion.blocks[block].parent.clone();
+    children(notion, &from).retain(|child| child != block);
+    children(notion, into).push(block.to_owned());
+    let moved = notion.blocks.get_mut(block).expect("a block");
+    into.clone_into(&mut moved.parent);
+}
+
+/// A user whose page has the call so many levels down, in toggles of a person's; and the entry.
+fn user_with_call(levels: usize) -> (User, String) {
+    let user = User::new();
+    user.sync(MESSAGE).expect(0, "success", "created");
+    user.sync(CALL).expect(0, "success", "updated");
+    let entry = second_block(&user);
+    let mut at = user.page();
+    for level in 0..levels {
+        at = add_block(&user, &at, ("toggle", &format!("level {level}")));
+    }
+    drag(&user, &entry, &at);
+    (user, entry)
+}
+
+fn lose_store(user: &User) {
+    std::fs::remove_dir_all(user.path(".tmp")).expect("a folder");
+}
+
+/// The store does not know since when it knows the page whole.
+fn doubt_page(user: &User) {
+    let sql = "UPDATE pages SET complete_since = 1900000000000";
+    assert_eq!(store(user).execute(sql, []).expect("doubted"), 1);
+}
+
+fn parts(user: &User, entry: &str) -> usize {
+    let world = user.vendors.world();
+    world.notion.blocks[entry].children.len()
+}
+
+#[test]
+fn entry_is_found_at_the_top_and_one_level_down() {
+    for levels in [0, 1] {
+        let (user, entry) = user_with_call(levels);
+        let before = parts(&user, &entry);
+        lose_store(&user);
+        let run = user.sync(SUMMARY);
+        run.expect(0, "success", "updated");
+        assert_eq!(run.warnings(), Vec::<&str>::new());
+        assert_eq!(parts(&user, &entry), before + 1, "{levels}");
+    }
+}
+
+#[test]
+fn artifact_of_an_entry_that_lies_deeper_gets_one_of_its_own() {
+    let (user, entry) = user_with_call(2);
+    let before = parts(&user, &entry);
+    lose_store(&user);
+    let run = user.sync(SUMMARY);
+    run.expect(0, "success", "updated");
+    assert_eq!(run.warnings(), ["entry_moved"]);
+    let told = run.line()["warnings"][0]["message"].as_str();
+    let activity = crate::support::activity_of(CALL);
+    assert!(
+        told.is_some_and(|told| told.contains(&activity)),
+        "{told:?}"
+    );
+    assert_eq!(parts(&user, &entry), before);
+    assert_eq!(
+        user.times_in_notion(&format!(" · {activity}")),
+        2,
+        "{}",
+        user.notion()
+    );
+    user.sync("legacy-v4.call.transcript.completed")
+        .expect(0, "success", "updated");
+    assert_eq!(
+        user.times_in_notion(&format!(" · {activity}")),
+        2,
+        "the new one is used"
+    );
+}
+
+#[test]
+fn call_that_has_no_entry_anywhere_is_no_moved_one() {
+    let user = User::new();
+    let page = user.add_client("+12025550147");
+    let toggle = add_block(&user, &page, ("toggle", "notes"));
+    add_block(&user, &toggle, ("paragraph", "a note"));
+    let run = user.sync(SUMMARY);
+    run.expect(0, "success", "updated");
+    assert_eq!(run.warnings(), Vec::<&str>::new());
+}
+
+#[test]
+fn known_entry_that_was_moved_deep_gets_what_comes_later() {
+    let (user, entry) = user_with_call(3);
+    let before = parts(&user, &entry);
+    doubt_page(&user);
+    let run = user.sync(SUMMARY);
+    run.expect(0, "success", "updated");
+    assert_eq!(run.warnings(), Vec::<&str>::new());
+    assert_eq!(parts(&user, &entry), before + 1);
+}
+
+#[test]
+fn known_entry_that_was_deleted_stays_deleted_beside_deep_notes() {
+    let (user, entry) = user_with_call(3);
+    let before = parts(&user, &entry);
+    user.vendors
+        .world()
+        .notion
+        .blocks
+        .get_mut(&entry)
+        .expect("the entry")
+        .in_trash = true;
+    doubt_page(&user);
+    user.sync(SUMMARY).expect(0, "success", "skipped");
+    assert_eq!(parts(&user, &entry), before);
+    let activity = crate::support::activity_of(CALL);
+    assert_eq!(
+        user.times_in_notion(&format!(" · {activity}")),
+        0,
+        "{}",
+        user.notion()
+    );
+}
+
+#[track_caller]
+fn expect_unlistable(run: &Run, page: &str, block: &str) {
+    run.expect_error(69, "refused");
+    let error = &run.line()["error"];
+    let (message, hint) = (error["message"].as_str(), error["hint"].as_str());
+    let names = |text: &str, id: &str| text.contains(id) || text.contains(&id.replace('-', ""));
+    for text in [message, hint].into_iter().flatten() {
+        assert!(names(text, page) && names(text, block), "{error}");
+    }
+    assert!(message.is_some_and(|text| text.contains("ai_block")));
+}
+
+#[test]
+fn page_with_a_block_that_cannot_be_listed_is_the_operators() {
+    for is_inside in [false, true] {
+        let user = User::new();
+        user.sync(MESSAGE).expect(0, "success", "created");
+        let page = user.page();
+        let parent = if is_inside {
+            add_block(&user, &page, ("toggle", "notes"))
+        } else {
+            page.clone()
+        };
+        let odd = add_block(&user, &parent, ("ai_block", ""));
+        lose_store(&user);
+        expect_unlistable(&user.sync(CALL), &page, &parent);
+        let again = user.run(&["replay", "--now"], b"");
+        expect_unlistable(&again, &page, &parent);
+        user.vendors
+            .world()
+            .notion
+            .blocks
+            .get_mut(&odd)
+            .expect("it")
+            .in_trash = true;
+        let run = user.run(&["replay", "--now"], b"");
+        assert_eq!(run.code, 0, "{}", run.stdout);
+        let activity = crate::support::activity_of(CALL);
+        assert_eq!(user.times_in_notion(&format!(" · {activity}")), 1);
+    }
+}
+
+#[test]
+fn fresh_event_needs_no_list_of_such_a_page() {
+    let user = User::new();
+    user.sync(MESSAGE).expect(0, "success", "created");
+    add_block(&user, &user.page(), ("ai_block", ""));
+    let run = user.run::<&str>(&[], &sample(CALL));
+    run.expect(0, "success", "updated");
+}
