@@ -1,8 +1,9 @@
 //! Why an event could not be put into Notion.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::domain::failure::{Failure, Hope, Kind};
+use crate::domain::failure::{Cause, Failure, Hope, Kind};
 use crate::{http, notion, quo, store};
 
 /// Why an event could not be put into Notion.
@@ -26,6 +27,8 @@ pub enum Error {
     NoColumn(String),
     /// A write whose outcome is not known, also after looking.
     Unsettled(String),
+    /// The same of an earlier one; it is known for how long at most.
+    Pending(Duration),
 }
 
 impl Error {
@@ -52,6 +55,7 @@ impl fmt::Display for Error {
             | Self::KeyNeeded(what)
             | Self::NoColumn(what)
             | Self::Unsettled(what) => f.write_str(what),
+            Self::Pending(_) => f.write_str("the outcome of an earlier write is not known yet"),
             Self::Crowd(members) => write!(
                 f,
                 "{members} outside members are named, and no group of Quo's has more than {}",
@@ -103,13 +107,19 @@ impl From<Error> for Failure {
             Error::Unsettled(_) => {
                 unavailable("run the same payload again; it is looked for first")
             }
+            Error::Pending(left) => Self {
+                retry_after: Some(left),
+                ..unavailable("run the same payload again; it is looked for first")
+            },
             Error::KeyNeeded(_) => {
                 Self::config(message, "set OPENPHONE_API_KEY to a key of the workspace")
+                    .held_by(Cause::QUO_KEY)
             }
             Error::NoColumn(_) => Self::config(
                 message,
                 "set the column's name in quotion.toml under [clients], or add it in Notion",
-            ),
+            )
+            .held_by(Cause::PHONE_COLUMN),
             Error::Crowd(_) => Self::new(
                 Kind::Refused,
                 message,

@@ -24,6 +24,7 @@ mod faults;
 mod fill;
 mod first;
 mod harness;
+mod held;
 mod input;
 mod interleave;
 mod kit;

@@ -209,9 +209,7 @@ pub fn wait(run: &Run, left: Duration) -> Result<(), Error> {
     if time::pause(left, run.deadline) {
         return Ok(());
     }
-    Err(Error::Unsettled(
-        "the outcome of an earlier write is not known yet".into(),
-    ))
+    Err(Error::Pending(left))
 }
 
 fn take_entries<'a>(
