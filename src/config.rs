@@ -90,6 +90,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         choice: file.choice,
         retry_policy: RetryPolicy {
             attempts: file.attempts,
+            give_up: file.give_up.unsigned_abs(),
             first_retry: file.first_retry.unsigned_abs(),
         },
         keep_done: file.keep_done.unsigned_abs(),

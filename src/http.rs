@@ -256,6 +256,7 @@ impl Vendor {
                 request.method.as_str(),
                 request.path
             )),
+            path: request.path.clone(),
             effect: request.effect,
             api: self.spec.api,
             scrub: Arc::clone(&self.scrub),

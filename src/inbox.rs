@@ -3,7 +3,9 @@
 //! Apart because a delivery on standard input and a replay go the same way. An event is in the
 //! inbox before anything is done about it, and leaves only when it is finished.
 
+mod ending;
 mod follow_up;
+mod hold;
 pub mod spool;
 
 use std::collections::VecDeque;
@@ -13,26 +15,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::bug;
-use crate::domain::event::{Event, Subject};
-use crate::domain::failure::{Failure, Hope};
-use crate::domain::id::{EventId, PageId};
-use crate::domain::outcome::{Action, Outcome, Reason, Synced, Verdict, Warning, WarningCode};
-use crate::domain::phone::Phone;
+use crate::domain::event::Event;
+use crate::domain::failure::Failure;
+use crate::domain::id::EventId;
+use crate::domain::outcome::{Outcome, Verdict, Warning, WarningCode};
 use crate::domain::work::Work;
 use crate::quo::webhook;
 use crate::services::Services;
-use crate::store::{
-    self, Arrival, EventState, Fault, Finish, Guard, HistoryLine, Lock, RetryPolicy, Selection,
-    Store, Trouble,
-};
+use crate::store::{self, Arrival, EventState, Fault, Guard, Lock, Selection, Store};
 use crate::sync::{self, Run};
 use crate::time::{self, Deadline, stop};
 
-/// Added to the hint of a failure whose event is kept.
-const KEPT: &str = "; the event is kept, `quotion replay` tries again";
-/// Added to the hint of the last failure.
-const LAST_ATTEMPT: &str =
-    "; it was the last attempt: the event is kept, and `quotion replay --dead` tries again";
+use hold::Obstacles;
 
 /// An event that has arrived, and its bytes.
 pub struct Arrived {
@@ -58,8 +52,12 @@ pub fn admit(services: &Services, arrived: Vec<Arrived>) -> Vec<Admitted> {
     let mut admitted = Vec::new();
     for ((event, arrival), standing) in events.into_iter().zip(arrivals).zip(standings) {
         admitted.push(match standing {
-            Ok(EventState::Done(pages)) => Err(Box::new(duplicate(&Work::Event(event), pages))),
-            Ok(EventState::Waiting { .. } | EventState::Dead) => Ok(Work::Event(event)),
+            Ok(EventState::Done(pages)) => {
+                Err(Box::new(ending::duplicate(&Work::Event(event), pages)))
+            }
+            Ok(EventState::Waiting { .. } | EventState::Held | EventState::Dead) => {
+                Ok(Work::Event(event))
+            }
             Err(err) => Err(Box::new(set_aside(services, &event, &arrival, err))),
         });
     }
@@ -120,12 +118,12 @@ pub fn read_work(payload: &[u8], received: Timestamp) -> Result<Work, Failure> {
 }
 
 /// What to do about an event that another process works on, or has worked on meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
     /// Wait for it, and go on where it ended.
     Wait,
     /// Leave it to that one; the event has to belong to this selection still.
-    Leave(&'a Selection),
+    Leave(Selection),
 }
 
 /// Who hears of each outcome, in the order of the works; and says whether to go on.
@@ -134,17 +132,20 @@ pub type Tell<'a> = &'a mut dyn FnMut(Outcome) -> ControlFlow<()>;
 /// Works on what lies in the inbox (or on a dry run's events, which do not).
 pub struct Drain<'a> {
     services: &'a Services,
-    claim: Claim<'a>,
+    /// What is done about events in the hands of others.
+    pub claim: Claim,
+    obstacles: Obstacles,
     /// True once a result has said that there is no key for Quo.
     told_of_key: bool,
 }
 
 impl<'a> Drain<'a> {
     /// Works by that claim.
-    pub fn new(services: &'a Services, claim: Claim<'a>) -> Self {
+    pub fn new(services: &'a Services, claim: Claim) -> Self {
         Self {
             services,
             claim,
+            obstacles: Obstacles::default(),
             told_of_key: false,
         }
     }
@@ -169,7 +170,7 @@ impl<'a> Drain<'a> {
         let mut flow = tell_ready(&mut ready, tell);
         for group in self.groups(&works) {
             let chosen: Vec<&Work> = group.iter().map(|index| &works[*index]).collect();
-            let outcomes = match (stop::is_told() || flow.is_break(), self.claim) {
+            let outcomes = match (stop::is_told() || flow.is_break(), &self.claim) {
                 (false, _) => self.group(&chosen),
                 (true, Claim::Wait) => fail(&chosen, &Failure::stopped()),
                 (true, Claim::Leave(_)) => return,
@@ -199,8 +200,24 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// Works on what belongs together. A failure leaves it in the inbox.
+    /// Works on what belongs together. A failure leaves it in the inbox. What would fail as another
+    /// has is not tried.
     fn group(&mut self, works: &[&Work]) -> Vec<Outcome> {
+        let held: Vec<Option<Outcome>> = works.iter().map(|work| self.hold(work)).collect();
+        let open = works.iter().zip(&held).filter(|(_, held)| held.is_none());
+        let open: Vec<&Work> = open.map(|(work, _)| *work).collect();
+        let mut tried = if open.is_empty() {
+            Vec::new().into_iter()
+        } else {
+            self.try_all(&open).into_iter()
+        };
+        let outcomes = held.into_iter();
+        outcomes
+            .filter_map(|held| held.or_else(|| tried.next()))
+            .collect()
+    }
+
+    fn try_all(&mut self, works: &[&Work]) -> Vec<Outcome> {
         match bug::caught(|| self.try_group(works)) {
             Ok(mut outcomes) => {
                 self.tell_of_key(&mut outcomes);
@@ -211,43 +228,71 @@ impl<'a> Drain<'a> {
                 let each = works.chunks(1);
                 each.flat_map(|work| self.group(work)).collect()
             }
-            Err(bug) => {
-                let failed = works.iter().zip(fail(works, &bug));
-                failed
-                    .map(|(work, outcome)| self.put_off(&work.event_id(), outcome))
-                    .collect()
-            }
+            Err(bug) => self.fail(works, &bug),
         }
+    }
+
+    /// Whether this would fail as another has in this run.
+    pub fn is_blocked(&self, work: &Work) -> bool {
+        self.obstacles.of(self.services, work).is_some()
+    }
+
+    /// Holds what would fail as another has.
+    fn hold(&self, work: &Work) -> Option<Outcome> {
+        let failure = self.obstacles.of(self.services, work)?;
+        let message = format!(
+            "not tried, as it would fail like another: {}",
+            failure.message
+        );
+        let failure = Failure {
+            message,
+            request_id: None,
+            is_known: true,
+            ..failure
+        };
+        let outcome = work.ends(Verdict::Failed(failure));
+        Some(self.put_off(&work.event_id(), outcome))
     }
 
     /// Notes why an event could not be finished, if that can be noted.
     pub fn put_off(&self, id: &EventId, outcome: Outcome) -> Outcome {
         match self.services.store() {
             Ok(store) if !self.services.settings.dry_run => {
-                postpone(store, id, outcome, self.services.settings.retry_policy)
+                ending::postpone(store, id, outcome, self.services.settings.retry_policy)
             }
             Ok(_) | Err(_) => outcome,
         }
     }
 
-    fn try_group(&self, works: &[&Work]) -> Vec<Outcome> {
-        let settings = &self.services.settings;
-        // No attempt is counted for what every event meets with.
-        if let Err(mut failure) = settings.check_for_sync() {
-            if !settings.dry_run {
-                failure.hint.push_str(KEPT);
-            }
-            return fail(works, &failure);
+    /// What no event of these gets beyond.
+    fn fail(&mut self, works: &[&Work], failure: &Failure) -> Vec<Outcome> {
+        let failed = works.iter().zip(fail(works, failure));
+        let outcomes: Vec<Outcome> = failed
+            .map(|(work, outcome)| self.put_off(&work.event_id(), outcome))
+            .collect();
+        self.obstacles.note(outcomes.iter());
+        outcomes
+    }
+
+    fn try_group(&mut self, works: &[&Work]) -> Vec<Outcome> {
+        let services = self.services;
+        if let Err(failure) = services.settings.check_for_sync() {
+            return self.fail(works, &failure);
         }
-        let run = match Run::begin(self.services, works.len()) {
+        let run = match Run::begin(services, works.len()) {
             Ok(run) => run,
-            Err(failure) => return fail(works, &failure),
+            Err(failure) => return self.fail(works, &failure),
         };
         let mut outcomes = self.attempt(&run, works);
+        self.obstacles.note(outcomes.iter().flatten());
         // What could not be done in company is done by itself.
         for (place, outcome) in outcomes.iter_mut().enumerate() {
             if outcome.is_none() {
+                *outcome = self.hold(works[place]);
+            }
+            if outcome.is_none() {
                 *outcome = self.attempt(&run, &works[place..=place]).pop().flatten();
+                self.obstacles.note(outcome.iter());
             }
         }
         let outcomes = outcomes.into_iter();
@@ -294,7 +339,8 @@ impl<'a> Drain<'a> {
         let done = sync::put(run, &chosen);
         let took = time::since(began) / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
         for (place, done) in open.into_iter().zip(done) {
-            outcomes[place] = done.map(|outcome| conclude(run, works[place], outcome, took));
+            outcomes[place] =
+                done.map(|outcome| ending::conclude(run, works[place], outcome, took));
         }
         outcomes
     }
@@ -305,7 +351,7 @@ impl<'a> Drain<'a> {
             let ids: Vec<_> = works.iter().map(|work| work.event_id()).collect();
             return run.store.lock_free_events(&ids);
         };
-        let until = match self.claim {
+        let until = match &self.claim {
             Claim::Wait => run.deadline,
             Claim::Leave(_) => Deadline::within(Duration::ZERO),
         };
@@ -318,14 +364,16 @@ impl<'a> Drain<'a> {
     /// done.
     fn ended_meanwhile(&self, store: &Store, work: &Work) -> store::Result<Option<Outcome>> {
         let id = work.event_id();
-        match self.claim {
+        match &self.claim {
             Claim::Leave(selection) if store.load(&id, selection)?.is_none() => {
                 Ok(Some(work.ends(Verdict::Queued)))
             }
             Claim::Leave(_) => Ok(None),
             Claim::Wait => match store.standing(&id)? {
-                Some(EventState::Done(pages)) => Ok(Some(duplicate(work, pages))),
-                Some(EventState::Waiting { .. } | EventState::Dead) | None => Ok(None),
+                Some(EventState::Done(pages)) => Ok(Some(ending::duplicate(work, pages))),
+                Some(EventState::Waiting { .. } | EventState::Held | EventState::Dead) | None => {
+                    Ok(None)
+                }
             },
         }
     }
@@ -365,117 +413,6 @@ fn fail(works: &[&Work], failure: &Failure) -> Vec<Outcome> {
 fn failed_by(works: &[&Work], err: &store::Error) -> Vec<Option<Outcome>> {
     let failed = fail(works, &err.clone().into());
     failed.into_iter().map(Some).collect()
-}
-
-/// Notes what came of an event.
-fn conclude(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
-    let Some(failure) = outcome.failure() else {
-        return finish(run, work, outcome, took);
-    };
-    let retry_policy = match failure.hope {
-        Hope::Never => RetryPolicy {
-            attempts: 1,
-            ..run.settings.retry_policy
-        },
-        Hope::Later | Hope::Mended => run.settings.retry_policy,
-    };
-    postpone(run.store, &work.event_id(), outcome, retry_policy)
-}
-
-/// Notes why an event could not be finished.
-fn postpone(
-    store: &Store,
-    id: &EventId,
-    mut outcome: Outcome,
-    retry_policy: RetryPolicy,
-) -> Outcome {
-    let Verdict::Failed(failure) = &mut outcome.verdict else {
-        return outcome;
-    };
-    let trouble = Trouble {
-        kind: failure.kind.name().to_owned(),
-        message: failure.message.clone(),
-    };
-    match store.postpone(id, &trouble, retry_policy) {
-        Ok(dead) => failure
-            .hint
-            .push_str(if dead { LAST_ATTEMPT } else { KEPT }),
-        // The first failure says more; that the store fails too is told beside it.
-        Err(err) => outcome
-            .notes
-            .warnings
-            .push(Warning::new(WarningCode::Store, err.to_string())),
-    }
-    outcome
-}
-
-fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
-    let store = run.store;
-    let id = &work.event_id();
-    let concerns_nobody = matches!(
-        outcome.verdict,
-        Verdict::Skipped(Reason::NoClientNumber | Reason::MissingFields | Reason::NotWanted)
-    );
-    let kept = if concerns_nobody {
-        store.discard(id)
-    } else {
-        let mut follow_ups = match run.quo {
-            Some(_) => follow_up::all(work),
-            None => Vec::new(),
-        };
-        let kept = if follow_ups.is_empty() {
-            Ok(())
-        } else {
-            store.receive(&mut follow_ups).map(drop)
-        };
-        kept.and_then(|()| store.finish(id, &finished(work, &outcome, took)))
-    };
-    match kept {
-        Ok(()) => outcome,
-        Err(err) => Outcome {
-            verdict: Verdict::Failed(err.into()),
-            ..outcome
-        },
-    }
-}
-
-fn finished(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
-    let pages = outcome.pages.iter().map(|synced| {
-        (
-            synced.phone.clone(),
-            synced.page.clone(),
-            synced.client_name.clone(),
-        )
-    });
-    let context = work.subject().and_then(|subject| match subject {
-        Subject::Call(news) => Some((&news.context, true)),
-        Subject::Message(message) => Some((&message.context, false)),
-        Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => None,
-    });
-    let activity = context.map(|(context, is_call)| HistoryLine {
-        id: context.id.clone(),
-        is_call,
-        direction: context.direction(),
-        number: context.number_id.clone(),
-    });
-    Finish {
-        pages: pages.collect(),
-        activity,
-        took,
-    }
-}
-
-fn duplicate(work: &Work, pages: Vec<(Phone, Option<PageId>, String)>) -> Outcome {
-    let synced = pages.into_iter().map(|(phone, page, client_name)| Synced {
-        phone,
-        action: Action::Skipped,
-        page,
-        client_name,
-    });
-    Outcome {
-        pages: synced.collect(),
-        ..work.ends(Verdict::Skipped(Reason::Duplicate))
-    }
 }
 
 /// An event on standard input is worked on at once; if that comes to nothing, a replay may take it

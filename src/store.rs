@@ -9,6 +9,7 @@ mod error;
 mod lock;
 mod postgres;
 mod record;
+mod retry;
 mod sqlite;
 mod text;
 
@@ -28,10 +29,11 @@ use crate::secret::Secret;
 pub use error::{Error, Fault};
 pub use lock::Guard;
 pub use record::{
-    Arrival, Carries, ClientEntry, EntryRecord, EventState, Finish, HistoryLine, IndexedContact,
-    KnownPage, Lesson, Lock, NewWrite, OpenWrite, RetryPolicy, Selection, Since, Snapshot, Trouble,
-    Waiting,
+    Arrival, Backlog, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
+    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, NewWrite, OpenWrite, Selection, Since,
+    Snapshot, Waiting,
 };
+pub use retry::{EventFault, Postponed, RetryPolicy, Trouble};
 
 /// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in
 /// milliseconds.
@@ -308,10 +310,17 @@ impl Store {
     }
 
     /// Puts events into the inbox, durably and in one transaction, those that are not there yet.
-    /// Tells of each how far it has got. The bytes of one that comes alone may be gone afterwards:
+    /// Tells of each how far it has got; one that was dead lives again. The bytes of one that comes alone may be gone afterwards:
     /// a large one is not in memory more often than need be.
     pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
-        either!(self, db => db.receive(arrivals))
+        let mut standings = either!(self, db => db.receive(arrivals))?;
+        for (arrival, standing) in arrivals.iter().zip(&mut standings) {
+            if *standing == EventState::Dead {
+                either!(self, db => db.revive(&arrival.id))?;
+                *standing = EventState::Waiting { attempts: 0 };
+            }
+        }
+        Ok(standings)
     }
 
     /// How far an event has got; `None` if it was never received.
@@ -324,9 +333,19 @@ impl Store {
         either!(self, db => db.finish(id, finish))
     }
 
-    /// Notes that an event has failed, and when it is to be tried again. True if it is dead now.
-    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: RetryPolicy) -> Result<bool> {
-        either!(self, db => db.postpone(id, trouble, patience))
+    /// Notes that an event has failed, and what becomes of it.
+    pub fn postpone(
+        &self,
+        id: &EventId,
+        trouble: &Trouble,
+        policy: RetryPolicy,
+    ) -> Result<Postponed> {
+        either!(self, db => db.postpone(id, trouble, policy))
+    }
+
+    /// Lets go on what is held by `cause`: it is due. Returns how many.
+    pub fn release(&self, cause: &str) -> Result<usize> {
+        either!(self, db => db.release(cause))
     }
 
     /// Removes an event that turned out to concern nobody.
@@ -339,9 +358,9 @@ impl Store {
         either!(self, db => db.waiting(selection, limit))
     }
 
-    /// How many events belong to `selection`.
-    pub fn count(&self, selection: &Selection) -> Result<usize> {
-        either!(self, db => db.count(selection))
+    /// What is not done, in figures.
+    pub fn backlog(&self) -> Result<Backlog> {
+        either!(self, db => db.backlog())
     }
 
     /// An unfinished event that (still) belongs to `selection`.

@@ -35,7 +35,7 @@ use task::Task;
 use update::{Teller, Update};
 
 pub use error::Error;
-pub use group::groups;
+pub use group::{groups, pages};
 pub use run::Run;
 
 /// Puts events into Notion as one. `None`: this one has to be done by itself, because it does not

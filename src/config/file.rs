@@ -51,8 +51,10 @@ pub struct File {
     /// How long Notion may work on a write that it has not answered; if only `settle` is set, six
     /// times that.
     pub silence: SignedDuration,
-    /// After so many failures an event is dead.
+    /// After so many failures of its own an event is dead.
     pub attempts: u32,
+    /// For how long what is not the event's fault is tried.
+    pub give_up: SignedDuration,
     /// Wait after the first failure.
     pub first_retry: SignedDuration,
     /// How long finished events are kept whole.
@@ -72,6 +74,7 @@ impl Default for File {
             settle: SignedDuration::from_secs(10),
             silence: SignedDuration::from_mins(1),
             attempts: 8,
+            give_up: SignedDuration::from_hours(14 * 24),
             first_retry: SignedDuration::from_secs(30),
             keep_done: SignedDuration::from_hours(30 * 24),
         }
@@ -211,6 +214,7 @@ impl<'a> Reader<'a> {
         }
         if let Some(mut inbox) = self.section(&mut top, "inbox") {
             self.count(&mut inbox, "attempts", &mut file.attempts);
+            self.span(&mut inbox, "give_up", &mut file.give_up);
             self.span(&mut inbox, "first_retry", &mut file.first_retry);
             self.span(&mut inbox, "keep_done", &mut file.keep_done);
             self.finish(&inbox);

@@ -4,6 +4,9 @@
 //! error is made into one beside its own definition. What an exit code is stands in `exit`.
 
 use std::fmt;
+use std::time::Duration;
+
+use super::id::PageId;
 
 /// Kind of a failure, as in results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,50 @@ pub enum Whose {
     Operator,
 }
 
+/// What the operator has to mend; events are held by it, and go on once one of them passes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// What this setting says, or what it leads to.
+    Setting(&'static str),
+    /// Some of the settings; the message says which.
+    Settings,
+    /// A page that cannot be written to.
+    Page(PageId),
+    /// A free workspace that holds as many blocks as it may.
+    BlockLimit,
+    /// The store, or a file.
+    Store,
+}
+
+impl Cause {
+    /// The key of Notion.
+    pub const NOTION_KEY: Self = Self::Setting("NOTION_API_KEY");
+    /// The address of Notion's API.
+    pub const NOTION_BASE: Self = Self::Setting("NOTION_API_BASE");
+    /// The version of Notion's API.
+    pub const NOTION_VERSION: Self = Self::Setting("NOTION_VERSION");
+    /// The Clients database.
+    pub const CLIENTS_DATABASE: Self = Self::Setting("NOTION_CLIENTS_DATABASE_ID");
+    /// The names of the columns that hold phone numbers.
+    pub const PHONE_COLUMN: Self = Self::Setting("[clients] phone");
+    /// The key of Quo.
+    pub const QUO_KEY: Self = Self::Setting("OPENPHONE_API_KEY");
+    /// The address of Quo's API.
+    pub const QUO_BASE: Self = Self::Setting("OPENPHONE_API_BASE");
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(name) => f.write_str(name),
+            Self::Settings => f.write_str("settings"),
+            Self::Page(page) => page.fmt(f),
+            Self::BlockLimit => f.write_str("block_limit"),
+            Self::Store => f.write_str("store"),
+        }
+    }
+}
+
 /// Whether the same may succeed another time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hope {
@@ -103,6 +150,12 @@ pub struct Failure {
     pub hope: Hope,
     /// The vendor's id of the request, which its support asks for.
     pub request_id: Option<String>,
+    /// What the operator has to mend, where that is known.
+    pub cause: Option<Cause>,
+    /// How long to wait before the next try, where somebody has said so.
+    pub retry_after: Option<Duration>,
+    /// True if the operator has been told of it before.
+    pub is_known: bool,
 }
 
 impl Failure {
@@ -120,6 +173,9 @@ impl Failure {
                 Hope::Mended
             },
             request_id: None,
+            cause: None,
+            retry_after: None,
+            is_known: false,
         }
     }
 
@@ -141,6 +197,30 @@ impl Failure {
         Self { hope, ..self }
     }
 
+    /// The same, as the operator's, who has to mend that.
+    #[must_use]
+    pub fn held_by(self, cause: Cause) -> Self {
+        Self {
+            whose: Whose::Operator,
+            cause: Some(cause),
+            ..self
+        }
+    }
+
+    /// What its event is held by; `None` where no operator need act.
+    pub fn cause(&self) -> Option<Cause> {
+        let is_mended_by_time = self.is_retryable() || self.hope == Hope::Never;
+        if self.whose != Whose::Operator || is_mended_by_time {
+            return None;
+        }
+        let of_kind = if self.kind == Kind::Store {
+            Cause::Store
+        } else {
+            Cause::Settings
+        };
+        Some(self.cause.clone().unwrap_or(of_kind))
+    }
+
     /// True if nothing was done because the program was told to stop.
     pub fn is_stop(&self) -> bool {
         self.message == STOPPED
@@ -154,7 +234,7 @@ impl Failure {
     /// True if the operator must hear of it at once.
     pub fn is_critical(&self) -> bool {
         let is_theirs = matches!(self.kind, Kind::Usage | Kind::Payload | Kind::Signature);
-        !self.is_retryable() && !is_theirs
+        !self.is_retryable() && !is_theirs && !self.is_known
     }
 }
 

@@ -51,7 +51,7 @@ pub enum Verdict {
 pub struct Notes {
     /// Things that went not quite as wished.
     pub warnings: Vec<Warning>,
-    /// What the operator must see to, although the event succeeded.
+    /// What the operator must see to beside the verdict.
     pub alarms: Vec<Alarm>,
 }
 
@@ -84,20 +84,23 @@ pub struct Alarm {
     pub message: String,
 }
 
-/// What the operator must see to, although an event succeeded.
+/// What the operator must see to, although an event succeeded, or beside how it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlarmKind {
+    /// An event is given up.
+    Dead,
     /// Quo refuses the key.
     QuoDenied,
 }
 
 impl AlarmKind {
     /// All of them, in the order of the README.
-    pub const ALL: &[Self] = &[Self::QuoDenied];
+    pub const ALL: &[Self] = &[Self::Dead, Self::QuoDenied];
 
-    /// Its word in critical lines: that of the failure which it would be.
+    /// Its word in critical lines.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Dead => "dead",
             Self::QuoDenied => "unauthorized",
         }
     }

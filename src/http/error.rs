@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::domain::failure::{Failure, Kind};
+use crate::domain::failure::{Failure, Kind, Whose};
 use crate::text;
 use crate::time::stop;
 
@@ -25,12 +25,14 @@ pub enum Error {
     Refused {
         /// One line: vendor, method, path, status, the vendor's code and message.
         what: String,
+        /// The path that was asked for, without the base.
+        path: Box<str>,
         /// The status.
         status: u16,
         /// The body.
         body: Value,
         /// The body as text, cut to 2 kB.
-        text: String,
+        text: Box<str>,
         /// The vendor's id of the request.
         request_id: Option<String>,
     },
@@ -194,9 +196,23 @@ impl From<Error> for Failure {
                 "run again later; if it stays so, report it",
             ),
         };
+        let failure = Self::new(kind, err.to_string(), hint);
+        let (whose, retry_after) = match &err {
+            Error::Blocked { .. } => (Whose::Operator, None),
+            Error::NotNow { retry_after, .. } => (failure.whose, *retry_after),
+            Error::Refused { .. }
+            | Error::Unknown { .. }
+            | Error::TooLarge { .. }
+            | Error::Unreadable { .. }
+            | Error::Deadline { .. }
+            | Error::Untrusted { .. }
+            | Error::Invalid { .. } => (failure.whose, None),
+        };
         Self {
+            whose,
+            retry_after,
             request_id: err.request_id().map(str::to_owned),
-            ..Self::new(kind, err.to_string(), hint)
+            ..failure
         }
     }
 }

@@ -263,8 +263,9 @@ fn refusal_keeps_status_body_text_and_id() {
     assert_eq!(err.to_string(), format!("{what} (request r-400)"));
     let expected = Error::Refused {
         what: what.to_owned(),
+        path: "/pages/p1".into(),
         status: 400,
-        text: body.to_string(),
+        text: body.to_string().into(),
         body,
         request_id: Some("r-400".to_owned()),
     };

@@ -32,6 +32,8 @@ pub(super) const REFUSAL_BYTES: usize = 64 * 1024;
 pub(super) struct Origin {
     /// "notion: PATCH /v1/pages/…", without the query.
     pub(super) line: String,
+    /// The path, without the base.
+    pub(super) path: String,
     pub(super) effect: Effect,
     pub(super) api: Api,
     pub(super) scrub: Arc<Scrub>,
@@ -276,17 +278,19 @@ fn judge_refusal(origin: &Origin, received: &Received, refusal: OwnWords) -> Jud
         // The one conflict that stays one.
         (409, _) if body["code"] == "row_limit_exceeded" => Judged::Stop(Error::Refused {
             what,
+            path: origin.path.as_str().into(),
             status,
             body,
-            text: kept(&text),
+            text: kept(&text).into(),
             request_id,
         }),
         // Notion cannot give so many rows at once.
         (503, Effect::Read) if asks_for_less(&body) => Judged::Stop(Error::Refused {
             what,
+            path: origin.path.as_str().into(),
             status,
             body,
-            text: kept(&text),
+            text: kept(&text).into(),
             request_id,
         }),
         (429 | 529, _) | (408 | 409 | 500.., Effect::Read) => Judged::Again(Again {
@@ -303,9 +307,10 @@ fn judge_refusal(origin: &Origin, received: &Received, refusal: OwnWords) -> Jud
         }),
         _ => Judged::Stop(Error::Refused {
             what,
+            path: origin.path.as_str().into(),
             status,
             body,
-            text: kept(&text),
+            text: kept(&text).into(),
             request_id,
         }),
     }

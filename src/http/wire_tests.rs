@@ -488,7 +488,7 @@ fn status_headers_and_body_arrive_as_they_were_sent() {
         let err = failure(&server.vendor(), &write(), soon());
         let id = format!("r-{status}");
         assert_eq!((err.status(), err.request_id()), (Some(status), Some(&*id)));
-        let got = matches!(&err, Error::Refused { text, .. } if text == refusal);
+        let got = matches!(&err, Error::Refused { text, .. } if **text == *refusal);
         assert_eq!(got, is_refused, "{err:?}");
     }
 }

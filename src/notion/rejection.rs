@@ -61,6 +61,11 @@ pub fn says_archived_unknown(body: &Json) -> bool {
     message(body).contains("is_archived")
 }
 
+/// True for the refusal of an integration that was not given a right, whatever the page.
+pub fn says_capability(body: &Json) -> bool {
+    message(body).contains("Insufficient permissions")
+}
+
 /// The message of an error body.
 pub fn message(body: &Json) -> &str {
     body["message"].as_str().unwrap_or_default()

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::choice::Choice;
 use crate::domain::columns::ColumnNames;
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::id::DatabaseId;
 use crate::http::{BaseUrl, Proxies, Window};
 use crate::secret::Secret;
@@ -146,11 +146,13 @@ impl Required {
             Self::NotionKey => Failure::config(
                 "NOTION_API_KEY is not set",
                 "make an integration at notion.so/my-integrations and set its token",
-            ),
+            )
+            .held_by(Cause::NOTION_KEY),
             Self::ClientsDatabase => Failure::config(
                 "NOTION_CLIENTS_DATABASE_ID is not set",
                 "set it to the Clients database's link or id",
-            ),
+            )
+            .held_by(Cause::CLIENTS_DATABASE),
         }
     }
 }

@@ -29,12 +29,13 @@ use connect::Session;
 pub use lease::LeaseRows;
 
 /// The migrations, in order; the versions of those that were made are noted, from 1 on.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: &[&str] = &[
     include_str!("migrations/postgres/V1__known_things.sql"),
     include_str!("migrations/postgres/V2__inbox.sql"),
     include_str!("migrations/postgres/V3__inbox_smaller.sql"),
     include_str!("migrations/postgres/V4__open_writes.sql"),
     include_str!("migrations/postgres/V5__leases.sql"),
+    include_str!("migrations/postgres/V6__held.sql"),
 ];
 /// Where that is noted; the columns are those of an earlier runner.
 const HISTORY: &str = "quotion_schema_history";

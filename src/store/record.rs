@@ -195,7 +195,9 @@ pub enum EventState {
     },
     /// Finished; the clients' pages: phone, page, name.
     Done(Vec<(Phone, Option<PageId>, String)>),
-    /// Given up after too many attempts, but kept.
+    /// Held until the operator has mended something.
+    Held,
+    /// Given up, but kept.
     Dead,
 }
 
@@ -215,12 +217,56 @@ pub struct Waiting {
 pub enum Selection {
     /// Those whose time has come.
     Due,
-    /// All that are not done, dead ones too.
-    All,
+    /// Those that wait, due or not.
+    Waiting,
+    /// Those that are held by this; of whom nothing was noted for longest comes first.
+    HeldBy(String),
     /// The dead ones.
     Dead,
     /// This one.
     One(EventId),
+}
+
+/// What of the inbox is not done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many wait.
+    pub waiting: usize,
+    /// How long until the first of them is due; zero once it is.
+    pub due_in: Option<Duration>,
+    /// What is held, by what.
+    pub held: Vec<HeldCount>,
+    /// How many are dead.
+    pub dead: usize,
+}
+
+impl Backlog {
+    /// Adds a count of those in this state: `waiting`, `held` or `dead`.
+    pub(super) fn add(&mut self, state: &str, count: HeldCount, due_in: Option<Duration>) {
+        match state {
+            "held" => self.held.push(count),
+            "dead" => self.dead += count.events,
+            _ => {
+                self.waiting += count.events;
+                self.due_in = due_in;
+            }
+        }
+    }
+
+    /// How many there are.
+    pub fn events(&self) -> usize {
+        let held: usize = self.held.iter().map(|count| count.events).sum();
+        self.waiting + held + self.dead
+    }
+}
+
+/// How many events are held by something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldCount {
+    /// What is to be mended.
+    pub cause: String,
+    /// How many.
+    pub events: usize,
 }
 
 /// What is kept of a finished event.
@@ -247,42 +293,6 @@ pub struct HistoryLine {
     pub number: Option<NumberId>,
 }
 
-/// Why an event is not finished.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// The kind of error, as in results.
-    pub kind: String,
-    /// What happened.
-    pub message: String,
-}
-
-/// When to try again what has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// After so many attempts an event is dead.
-    pub attempts: u32,
-    /// Wait after the first failure; four times as long after each further one.
-    pub first_retry: Duration,
-}
-
-impl RetryPolicy {
-    /// Longest wait between two attempts.
-    const LONGEST: Duration = Duration::from_hours(12);
-
-    /// The wait after so many failures; `None` when it is over.
-    pub fn wait(self, attempts: u32) -> Option<Duration> {
-        let growth = 4_u32
-            .checked_pow(attempts.saturating_sub(1))
-            .unwrap_or(u32::MAX);
-        let wait = self
-            .first_retry
-            .checked_mul(growth)
-            .unwrap_or(Self::LONGEST)
-            .min(Self::LONGEST);
-        (attempts < self.attempts).then_some(wait)
-    }
-}
-
 /// What only one process at a time may do. Locks are taken in this order, each kind sorted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
@@ -305,33 +315,5 @@ impl Lock {
             Self::Page(page) => format!("page:{page}"),
             Self::Contacts => "contacts".to_owned(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_up_to_half_a_day_and_span_an_outage_of_most_of_a_day() {
-        let patience = RetryPolicy {
-            attempts: 8,
-            first_retry: Duration::from_secs(30),
-        };
-        let waits: Vec<u64> = (1..=8)
-            .filter_map(|n| patience.wait(n))
-            .map(|wait| wait.as_secs())
-            .collect();
-        assert_eq!(waits, [30, 120, 480, 1920, 7680, 30_720, 43_200]);
-        assert!(waits.iter().sum::<u64>() > 23 * 3600);
-        assert_eq!(
-            RetryPolicy {
-                attempts: 99,
-                ..patience
-            }
-            .wait(98)
-            .map(|wait| wait.as_secs()),
-            Some(43_200)
-        );
     }
 }

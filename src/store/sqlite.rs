@@ -31,11 +31,12 @@ const TRY: Duration = Duration::from_millis(10);
 /// Bytes of a page of a new file: in pages of 4 KiB a row of an event leaves more room unused.
 const PAGE: u32 = 8192;
 /// The migrations, in order; the number of those that were made is the file's `user_version`.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: &[&str] = &[
     include_str!("migrations/sqlite/V1__known_things.sql"),
     include_str!("migrations/sqlite/V2__inbox.sql"),
     include_str!("migrations/sqlite/V3__inbox_smaller.sql"),
     include_str!("migrations/sqlite/V4__open_writes.sql"),
+    include_str!("migrations/sqlite/V5__held.sql"),
 ];
 
 /// A connection to the file.
@@ -282,6 +283,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use rusqlite::types::Value;
+
     use super::*;
 
     pub fn now() -> Timestamp {
@@ -321,7 +324,7 @@ mod tests {
     }
 
     /// Every row of the inbox, whatever the schema.
-    fn inbox(connection: &Connection) -> Vec<Vec<rusqlite::types::Value>> {
+    fn inbox(connection: &Connection) -> Vec<Vec<Value>> {
         let mut statement = connection
             .prepare("SELECT * FROM inbox ORDER BY event_id")
             .expect("inbox");
@@ -334,13 +337,27 @@ mod tests {
         rows.collect::<rusqlite::Result<_>>().expect("rows")
     }
 
+    /// What a row of before is now: what failed by the store was no attempt.
+    fn held_column(row: &mut Vec<Value>) {
+        let of = |text: &str| Value::Text(text.into());
+        if row[7] == of("store") {
+            row[5] = Value::Integer(0);
+        }
+        let tried = if row[4] == of("queued") {
+            Value::Null
+        } else {
+            row[11].clone()
+        };
+        row.extend([Value::Integer(0), Value::Null, tried, Value::Null]);
+    }
+
     #[test]
     fn filled_store_of_each_older_schema_is_brought_up_to_date() {
         let dir = tempfile::tempdir().expect("dir");
-        for version in 1..4 {
+        for version in 1..MIGRATIONS.len() {
             let path = dir.path().join(format!("{version}.db"));
             let old = Connection::open(&path).expect("open");
-            for (made, migration) in (1..=version).zip(MIGRATIONS) {
+            for (made, migration) in (1_i64..).zip(&MIGRATIONS[..version]) {
                 old.execute_batch(migration).expect("run");
                 old.pragma_update(None, "user_version", made)
                     .expect("pragma");
@@ -359,6 +376,7 @@ mod tests {
                 old.execute(&format!("INSERT INTO inbox VALUES {rows}"), [])
                     .expect("insert");
                 before = inbox(&old);
+                before.iter_mut().for_each(held_column);
             }
             drop(old);
             let db = Sqlite::open(&path, Mode::ReadWrite, now).expect("open");
@@ -367,7 +385,10 @@ mod tests {
                 Some("kept".into())
             );
             assert_eq!(inbox(&db.connection), before, "schema {version}");
-            assert_eq!(known_version(&db.connection).expect("version"), 4);
+            assert_eq!(
+                known_version(&db.connection).expect("version"),
+                MIGRATIONS.len()
+            );
         }
     }
 

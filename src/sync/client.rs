@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Cause, Failure};
 use crate::domain::id::PageId;
 use crate::domain::outcome::{Action, Notes, PlannedStep, Synced, Warning, WarningCode};
 use crate::domain::phone::Phone;
@@ -255,7 +255,13 @@ impl<'a> Turn<'a> {
                     .any(|status| err.refusal(*status).is_some())
             };
             let refused = matches!(&error, Error::Notion(err) if is_refusal(err));
-            let (failure, all) = (Failure::from(error), self.open().count());
+            let mut failure = Failure::from(error);
+            // What could not be written may have been a block of the page.
+            if let (Some(Cause::Page(it)), Some(page)) = (&mut failure.cause, self.facts.page.id())
+            {
+                *it = page.clone();
+            }
+            let all = self.open().count();
             for share in self.open() {
                 share.refused_with = if refused { all } else { 0 };
                 share.failure = Some(failure.clone());

@@ -1,8 +1,9 @@
 //! Why an event could not be put into Notion.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::domain::failure::{Failure, Hope, Kind, Whose};
+use crate::domain::failure::{Cause, Failure, Hope, Kind};
 use crate::domain::id::{BlockId, PageId};
 use crate::{http, notion, quo, store};
 
@@ -31,6 +32,8 @@ pub enum Error {
     Unlistable(Unlistable),
     /// A write whose outcome is not known, also after looking.
     Unsettled(String),
+    /// The same of an earlier one; it is known for how long at most.
+    Pending(Duration),
 }
 
 /// What cannot be listed, so that nobody knows what stands there.
@@ -68,6 +71,7 @@ impl fmt::Display for Error {
             | Self::KeyNeeded(what)
             | Self::NoColumn(what)
             | Self::Unsettled(what) => f.write_str(what),
+            Self::Pending(_) => f.write_str("the outcome of an earlier write is not known yet"),
             Self::Crowd(members) => write!(
                 f,
                 "{members} outside members are named, and no group of Quo's has more than {}",
@@ -130,30 +134,36 @@ impl From<Error> for Failure {
             Error::Unsettled(_) => {
                 unavailable("run the same payload again; it is looked for first")
             }
+            Error::Pending(left) => Self {
+                retry_after: Some(left),
+                ..unavailable("run the same payload again; it is looked for first")
+            },
             Error::KeyNeeded(_) => {
                 Self::config(message, "set OPENPHONE_API_KEY to a key of the workspace")
+                    .held_by(Cause::QUO_KEY)
             }
             Error::NoColumn(_) => Self::config(
                 message,
                 "set the column's name in quotion.toml under [clients], or add it in Notion",
-            ),
-            Error::Archived(page, _) => operators(
-                message,
-                format!(
+            )
+            .held_by(Cause::PHONE_COLUMN),
+            Error::Archived(page, _) => {
+                let hint = format!(
                     "restore {} in Notion, or put it into the trash for a new one; quotion replay \
                         goes on",
                     address(page.as_str())
-                ),
-            ),
-            Error::Unlistable(it) => operators(
-                message,
-                format!(
+                );
+                Self::new(Kind::Refused, message, hint).held_by(Cause::Page(page))
+            }
+            Error::Unlistable(it) => {
+                let hint = format!(
                     "open {}#{} and move what Notion's API does not give out to another page, or \
                         delete it; quotion replay goes on",
                     address(it.page.as_str()),
                     it.block.as_str().replace('-', "")
-                ),
-            ),
+                );
+                Self::new(Kind::Refused, message, hint).held_by(Cause::Page(it.page))
+            }
             Error::Crowd(_) => Self::new(
                 Kind::Refused,
                 message,
@@ -161,14 +171,6 @@ impl From<Error> for Failure {
             )
             .with_hope(Hope::Never),
         }
-    }
-}
-
-/// What a person has to mend on a page.
-fn operators(message: String, hint: String) -> Failure {
-    Failure {
-        whose: Whose::Operator,
-        ..Failure::new(Kind::Refused, message, hint)
     }
 }
 

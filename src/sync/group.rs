@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::context::Context;
 use crate::domain::event::Subject;
-use crate::domain::id::{ActivityId, DatabaseId};
+use crate::domain::id::{ActivityId, DatabaseId, PageId};
 use crate::domain::parties::Party;
 use crate::domain::phone::Phone;
 use crate::store::Store;
@@ -39,7 +39,13 @@ pub fn groups(
     let mut groups: Vec<(BTreeSet<Common>, Vec<usize>)> = Vec::new();
     for (place, work) in works.iter().enumerate() {
         let own = match subject(work) {
-            Some((activity, context)) => keys(store, database, activity, &workspace, context)?,
+            Some((activity, context)) => {
+                let clients = clients(store, database, activity, &workspace, context)?;
+                let clients = clients.into_iter().map(Common::Client);
+                clients
+                    .chain([Common::Activity(activity.clone())])
+                    .collect()
+            }
             None => BTreeSet::new(),
         };
         // All groups that it has something in common with become one.
@@ -74,27 +80,33 @@ fn subject(work: &Work) -> Option<(&ActivityId, Option<&Context>)> {
     }
 }
 
-fn keys(
+/// Pages that an event will be written to, as far as the store knows them.
+pub fn pages(store: &Store, database: &DatabaseId, work: &Work) -> Result<BTreeSet<PageId>, Error> {
+    let mut pages = BTreeSet::new();
+    let Some((activity, context)) = subject(work) else {
+        return Ok(pages);
+    };
+    let workspace = workspace::kept(store)?.unwrap_or_default();
+    for phone in clients(store, database, activity, &workspace, context)? {
+        pages.extend(store.page(database, &phone)?.map(|page| page.id));
+    }
+    Ok(pages)
+}
+
+/// Clients that the delivery names; where it names nobody, those who have its entry.
+fn clients(
     store: &Store,
     database: &DatabaseId,
     activity: &ActivityId,
     workspace: &Workspace,
     context: Option<&Context>,
-) -> Result<BTreeSet<Common>, Error> {
+) -> Result<Vec<Phone>, Error> {
     let named = context.map_or_else(Vec::new, |context| named(context, workspace));
-    let clients = match named {
-        named if named.is_empty() => store
-            .entries(database, activity)?
-            .into_iter()
-            .map(|record| record.phone)
-            .collect(),
-        named => named,
-    };
-    Ok(clients
-        .into_iter()
-        .map(Common::Client)
-        .chain([Common::Activity(activity.clone())])
-        .collect())
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let entries = store.entries(database, activity)?.into_iter();
+    Ok(entries.map(|record| record.phone).collect())
 }
 
 /// Clients that the delivery names. Where it cannot be told who they are, all that it names.

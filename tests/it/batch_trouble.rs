@@ -219,7 +219,13 @@ fn one_client_fails(fault: Fault, kind: &str, code: i32) {
         .into_iter()
         .map(|at: usize| events[at].clone())
         .collect();
-    let one = |id: &str| (id.to_owned(), "failed".to_owned(), 1);
+    let one = |id: &str| {
+        (
+            id.to_owned(),
+            "failed".to_owned(),
+            u32::from(kind == "refused"),
+        )
+    };
     assert_eq!(
         kept(&user),
         ids(&failed).into_iter().map(one).collect::<Vec<_>>()
@@ -326,10 +332,15 @@ fn outage_fails_every_event_of_a_stream_with_its_own_line() {
         (told(&run, &events), run.code),
         (vec!["unauthorized".to_owned(); 30], 69)
     );
+    let requests = user.vendors.count(Vendor::Notion);
+    assert!(
+        requests < 3,
+        "{requests} requests with a key that is refused"
+    );
     assert!(
         kept(&user)
             .iter()
-            .all(|(_, state, attempts)| (state.as_str(), *attempts) == ("failed", 1))
+            .all(|(_, state, attempts)| (state.as_str(), *attempts) == ("held", 0))
     );
     assert_eq!((kept(&user).len(), user.client_pages()), (30, 0));
     user.vendors.clear_faults();

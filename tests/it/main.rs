@@ -26,6 +26,7 @@ mod fill;
 mod first;
 mod follow_up;
 mod harness;
+mod held;
 mod input;
 mod interleave;
 mod kit;

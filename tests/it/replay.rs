@@ -135,16 +135,26 @@ fn oldest_event_comes_first() {
     assert_eq!(order, [7, 3, 9].map(|number| format!("EV9{number:031}")));
 }
 
+/// Notion refuses to make pages, without a reason that can be mended.
+fn pages_are_refused(user: &User) {
+    let body = r#"{"object":"error","status":400,"code":"validation_error","message":"no"}"#;
+    let act = Act::Status {
+        code: 400,
+        headers: vec![],
+        body: body.to_owned(),
+    };
+    let fault = Fault::new(Vendor::Notion, act);
+    user.vendors
+        .add_fault(fault.method("POST").path("/v1/pages"));
+}
+
 #[test]
 fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() {
-    let user = user(
-        &sqlite,
-        "[notion]\nsettle = \"1ms\"\n[inbox]\nattempts = 3\n",
-    );
+    let user = user(&sqlite, "[inbox]\nattempts = 3\n");
     let id = event_of(STRANGER);
-    writes_fail(&user);
+    pages_are_refused(&user);
     let run = user.sync(STRANGER);
-    run.expect_error(75, "unavailable");
+    run.expect_error(69, "refused");
     let check = |state: &str, attempts, next: std::ops::RangeInclusive<i64>| {
         let (_, have, tried, wait) = inbox(&user).remove(0);
         assert_eq!((have.as_str(), tried), (state, attempts));
@@ -155,7 +165,7 @@ fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() 
             .query_row(sql, [], |row| row.get(0))
             .expect("row");
         assert!(
-            error.starts_with("unavailable: notion: POST /pages: 503"),
+            error.starts_with("refused: notion: POST /pages: 400"),
             "{error}"
         );
     };
@@ -167,18 +177,20 @@ fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() 
         "not due: {}",
         run.stdout
     );
-    summary(&run, "replay: 0 done, 0 failed; 1 in the inbox");
+    let told = "replay: 0 done, 0 failed; 1 in the inbox: 1 waiting (the next is due in ";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
 
     let run = user.run(&["replay", "--now"], b"");
-    run.expect_error(75, "unavailable");
-    summary(&run, "replay: 0 done, 1 failed; 1 in the inbox");
+    run.expect_error(69, "refused");
+    let told = "replay: 0 done, 1 failed; 1 in the inbox: 1 waiting (the next is due in 1m";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
     check("failed", 2, 115..=120);
 
     store(&user)
         .execute("UPDATE inbox SET next_try_at = 0", [])
         .expect("time passes");
     let run = user.run(&["replay"], b"");
-    run.expect_error(75, "unavailable");
+    run.expect_error(69, "refused");
     assert!(
         run.line()["error"]["hint"]
             .as_str()
@@ -190,11 +202,15 @@ fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() 
     check("dead", 3, 0..=0);
 
     user.vendors.clear_faults();
-    assert_eq!(
-        user.run(&["replay"], b"").lines.len(),
-        0,
-        "a dead one is not taken by itself"
-    );
+    for args in [&["replay"][..], &["replay", "--now"]] {
+        let run = user.run(args, b"");
+        assert_eq!(run.lines.len(), 0, "a dead one is not taken by itself");
+        let dead = format!("1 dead ({id}; quotion replay --dead tries again)");
+        summary(
+            &run,
+            &format!("replay: 0 done, 0 failed; 1 in the inbox: {dead}"),
+        );
+    }
     user.run(&["replay", "--dead"], b"")
         .expect(0, "success", "created");
     assert_eq!(state(&user, &id).as_deref(), Some("done"));
@@ -433,18 +449,24 @@ fn payloads_of_long_finished_events_are_dropped_and_their_keys_kept() {
             .code,
         69
     );
-    user.vendors.clear_faults();
+    let dead = "INSERT INTO inbox (event_id, event_type, payload, state, received_at, updated_at) \
+        VALUES ('EVdead', 't', x'7b7d', 'dead', 0, 0), ('EVwaits', 't', x'7b7d', 'queued', 0, 0)";
+    store(&user).execute(dead, []).expect("rows");
     let age = "UPDATE inbox SET updated_at = 0 WHERE event_id <> ?1";
     store(&user)
         .execute(age, [event_of(STRANGER)])
         .expect("time passes");
-    assert_eq!(user.run(&["replay"], b"").code, 0);
+    assert_eq!(user.run(&["replay"], b"").code, 69);
+    user.vendors.clear_faults();
     let kept = "SELECT group_concat(state, ' ') FROM (SELECT state FROM inbox WHERE payload IS \
         NOT NULL ORDER BY state)";
     let kept: String = store(&user)
         .query_row(kept, [], |row| row.get(0))
         .expect("rows");
-    assert_eq!(kept, "done failed", "what is not finished is never dropped");
+    assert_eq!(
+        kept, "dead done held queued",
+        "what is not finished is never dropped"
+    );
     user.vendors.clear_requests();
     user.sync(TEXT).expect(0, "success", "skipped");
     assert_eq!(
@@ -471,7 +493,8 @@ fn event_is_kept_while_the_configuration_is_wrong() {
         run.stdout
     );
     // Nothing was tried, so no attempt is counted.
-    assert_eq!(state(&user, &event_of(TEXT)).as_deref(), Some("queued"));
+    let (_, state, attempts, next) = inbox(&user).remove(0);
+    assert_eq!((state.as_str(), attempts, next), ("held", 0, None));
     user.set("NOTION_API_KEY", "ntn_another_key_that_is_wrong_0001");
     user.run(&["replay", "--now"], b"")
         .expect_error(69, "unauthorized");
@@ -576,7 +599,11 @@ fn one_bad_event_holds_up_no_other() {
         "{}",
         run.stdout
     );
-    summary(&run, "replay: 2 done, 1 failed; 1 in the inbox");
+    let waits = "1 waiting (the next is due in 29s)";
+    summary(
+        &run,
+        &format!("replay: 2 done, 1 failed; 1 in the inbox: {waits}"),
+    );
 }
 
 /// Files of events that no store has taken yet, with their modes.

@@ -19,9 +19,9 @@ use quotion::domain::phone::Phone;
 use quotion::http::Window;
 use quotion::secret::Secret;
 use quotion::store::{
-    self, Arrival, Carries, ClientEntry, EntryRecord, EventState, Fault, Finish, HistoryLine,
-    IndexedContact, KnownPage, Lesson, Lock, Mode, NewWrite, OpenWrite, Place, RetryPolicy,
-    Selection, Since, Store, Trouble,
+    self, Arrival, Backlog, Carries, ClientEntry, EntryRecord, EventFault, EventState, Fault,
+    Finish, HeldCount, HistoryLine, IndexedContact, KnownPage, Lesson, Lock, Mode, NewWrite,
+    OpenWrite, Place, Postponed, RetryPolicy, Selection, Since, Store, Trouble,
 };
 use quotion::time::{self, Deadline};
 use serde_json::json;
@@ -208,6 +208,8 @@ on_both! {
     events_received_together_keep_their_order_and_tell_how_far_each_has_got
     finished_event_is_a_duplicate_with_its_pages
     failed_event_waits_longer_each_time_and_is_given_up
+    what_is_held_is_released_at_once_by_its_cause
+    what_is_dead_lives_again_when_it_is_delivered_again
     selections_take_what_they_name
     expired_event_keeps_its_key
     payloads_are_looked_for_once_a_day
@@ -415,17 +417,34 @@ fn trouble() -> Trouble {
     Trouble {
         kind: "unavailable".into(),
         message: "it does not answer\0".into(),
+        fault: EventFault::Own,
     }
 }
 
-/// What a selection takes, by both ways to ask for it.
+/// Of one that is the operator's.
+fn held_by(cause: &str) -> Trouble {
+    Trouble {
+        kind: "unauthorized".into(),
+        message: "no".into(),
+        fault: EventFault::Operators {
+            cause: cause.into(),
+            tried: true,
+        },
+    }
+}
+
+/// Gives up after so many attempts, or after half a day.
+fn policy(attempts: u32) -> RetryPolicy {
+    RetryPolicy {
+        attempts,
+        give_up: 12 * HOUR,
+        first_retry: HOUR,
+    }
+}
+
+/// What a selection takes.
 fn names(store: &Store, selection: &Selection) -> Vec<String> {
     let ids = store.waiting(selection, 100).expect("read");
-    assert_eq!(
-        store.count(selection).expect("count"),
-        ids.len(),
-        "{selection:?}"
-    );
     ids.iter().map(ToString::to_string).collect()
 }
 
@@ -596,14 +615,7 @@ fn text_may_hold_anything(ground: &Ground) {
         .expect("save");
     receive(&store, &arrival("EV1", Duration::ZERO)).expect("save");
     store
-        .postpone(
-            &event("EV1"),
-            &trouble(),
-            RetryPolicy {
-                attempts: 2,
-                first_retry: HOUR,
-            },
-        )
+        .postpone(&event("EV1"), &trouble(), policy(2))
         .expect("save");
     store
         .finish(&event("EV1"), &finish(&[(rosa(), None, text.into())]))
@@ -712,7 +724,7 @@ fn event_is_received_once(ground: &Ground) {
         );
     }
     let loaded = store
-        .load(&event("EV1"), &Selection::All)
+        .load(&event("EV1"), &Selection::Waiting)
         .expect("read")
         .expect("it is there");
     assert_eq!(loaded.payload, b"first");
@@ -784,17 +796,10 @@ fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
         done
     );
     store
-        .postpone(
-            &event("EV1"),
-            &trouble(),
-            RetryPolicy {
-                attempts: 8,
-                first_retry: HOUR,
-            },
-        )
+        .postpone(&event("EV1"), &trouble(), policy(8))
         .expect("no effect");
     assert_eq!(store.standing(&event("EV1")).expect("read"), Some(done));
-    assert!(names(&store, &Selection::All).is_empty());
+    assert!(names(&store, &Selection::Waiting).is_empty());
     assert_eq!(
         store
             .load(&event("EV1"), &Selection::One(event("EV1")))
@@ -839,16 +844,14 @@ fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
 
 fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
     let store = ground.open();
-    let patience = RetryPolicy {
-        attempts: 3,
-        first_retry: HOUR,
-    };
+    let patience = policy(3);
     receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive");
     for attempts in 1..=2 {
-        assert!(
-            !store
+        assert_eq!(
+            store
                 .postpone(&event("EV1"), &trouble(), patience)
-                .expect("postpone")
+                .expect("postpone"),
+            Postponed::Waits
         );
         assert_eq!(
             store.standing(&event("EV1")).expect("read"),
@@ -863,10 +866,11 @@ fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
             4
         );
     }
-    assert!(
+    assert_eq!(
         store
             .postpone(&event("EV1"), &trouble(), patience)
-            .expect("postpone")
+            .expect("postpone"),
+        Postponed::Dead { anew: true }
     );
     assert_eq!(
         store.standing(&event("EV1")).expect("read"),
@@ -874,14 +878,92 @@ fn failed_event_waits_longer_each_time_and_is_given_up(ground: &Ground) {
     );
     assert_eq!(names(&store, &Selection::Dead), ["EV1"]);
     let now = RetryPolicy {
-        attempts: 9,
         first_retry: Duration::ZERO,
+        ..policy(9)
     };
     receive(&store, &arrival("EV2", HOUR)).expect("receive");
     store
         .postpone(&event("EV2"), &trouble(), now)
         .expect("postpone");
     assert_eq!(names(&store, &Selection::Due), ["EV2"]);
+}
+
+fn what_is_held_is_released_at_once_by_its_cause(ground: &Ground) {
+    let store = ground.open();
+    for name in ["EV1", "EV2", "EV3", "EV4", "EV5"] {
+        receive(&store, &arrival(name, Duration::ZERO)).expect("receive");
+        thread::sleep(3 * MS);
+    }
+    let postpone = |name: &str, trouble: &Trouble| {
+        let postponed = store.postpone(&event(name), trouble, policy(8));
+        thread::sleep(3 * MS);
+        postponed.expect("postpone")
+    };
+    let anew = |anew| Postponed::Held { anew };
+    for name in ["EV3", "EV1"] {
+        assert_eq!(postpone(name, &held_by("key")), anew(true));
+    }
+    assert_eq!(postpone("EV4", &held_by("page")), anew(true));
+    assert_eq!(
+        store.standing(&event("EV1")).expect("read"),
+        Some(EventState::Held)
+    );
+    let untried = Trouble {
+        fault: EventFault::Operators {
+            cause: "key".into(),
+            tried: false,
+        },
+        ..held_by("key")
+    };
+    postpone("EV2", &untried);
+    // Each has its turn.
+    let key = Selection::HeldBy("key".into());
+    assert_eq!(names(&store, &key), ["EV3", "EV1", "EV2"]);
+    assert_eq!(postpone("EV3", &held_by("key")), anew(false));
+    assert_eq!(names(&store, &key), ["EV1", "EV2", "EV3"]);
+    assert_eq!(names(&store, &Selection::Due), ["EV5"]);
+    let count = |cause: &str, events| HeldCount {
+        cause: cause.into(),
+        events,
+    };
+    let backlog = Backlog {
+        waiting: 1,
+        due_in: Some(Duration::ZERO),
+        held: vec![count("key", 3), count("page", 1)],
+        dead: 0,
+    };
+    assert_eq!(store.backlog().expect("read"), backlog);
+    assert_eq!(store.release("other").expect("release"), 0);
+    assert_eq!(store.release("key").expect("release"), 3);
+    assert_eq!(names(&store, &Selection::Due), ["EV1", "EV2", "EV3", "EV5"]);
+    assert_eq!(names(&store, &Selection::HeldBy("page".into())), ["EV4"]);
+    let attempts = EventState::Waiting { attempts: 0 };
+    assert_eq!(store.standing(&event("EV1")).expect("read"), Some(attempts));
+}
+
+fn what_is_dead_lives_again_when_it_is_delivered_again(ground: &Ground) {
+    let store = ground.open();
+    let id = event("EV1");
+    receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive");
+    let given_up = |anew| Postponed::Dead { anew };
+    let postpone = || {
+        store
+            .postpone(&id, &trouble(), policy(1))
+            .expect("postpone")
+    };
+    assert_eq!(postpone(), given_up(true));
+    let held = store.postpone(&id, &held_by("key"), policy(1));
+    assert_eq!(held.expect("postpone"), given_up(false), "it stays dead");
+    let backlog = store.backlog().expect("read");
+    assert_eq!((backlog.dead, backlog.events()), (1, 1));
+    let again = EventState::Waiting { attempts: 0 };
+    assert_eq!(
+        receive(&store, &arrival("EV1", HOUR)).expect("receive"),
+        again
+    );
+    assert_eq!(store.standing(&id).expect("read"), Some(again));
+    assert_eq!(names(&store, &Selection::Due), ["EV1"]);
+    assert_eq!(postpone(), given_up(true), "and may die again");
 }
 
 fn selections_take_what_they_name(ground: &Ground) {
@@ -897,27 +979,24 @@ fn selections_take_what_they_name(ground: &Ground) {
         thread::sleep(3 * MS);
     }
     store
-        .postpone(
-            &event("EV4"),
-            &trouble(),
-            RetryPolicy {
-                attempts: 1,
-                first_retry: HOUR,
-            },
-        )
+        .postpone(&event("EV4"), &trouble(), policy(1))
         .expect("postpone");
     store.finish(&event("EV5"), &finish(&[])).expect("finish");
     assert_eq!(names(&store, &Selection::Due), ["EV3", "EV1"]);
-    assert_eq!(names(&store, &Selection::All), ["EV3", "EV1", "EV2", "EV4"]);
+    assert_eq!(names(&store, &Selection::Waiting), ["EV3", "EV1", "EV2"]);
     assert_eq!(names(&store, &Selection::Dead), ["EV4"]);
     assert_eq!(names(&store, &Selection::One(event("EV2"))), ["EV2"]);
     assert!(names(&store, &Selection::One(event("EV5"))).is_empty());
-    assert_eq!(store.waiting(&Selection::All, 2).expect("read").len(), 2);
+    assert_eq!(
+        store.waiting(&Selection::Waiting, 2).expect("read").len(),
+        2
+    );
     let load =
         |name, selection: &Selection| store.load(&event(name), selection).expect("read").is_some();
     assert!(load("EV1", &Selection::Due) && !load("EV2", &Selection::Due));
     assert!(
-        load("EV2", &Selection::All)
+        load("EV2", &Selection::Waiting)
+            && !load("EV4", &Selection::Waiting)
             && load("EV4", &Selection::Dead)
             && !load("EV1", &Selection::Dead)
     );
@@ -948,7 +1027,7 @@ fn expired_event_keeps_its_key(ground: &Ground) {
         receive(&store, &arrival("EV1", Duration::ZERO)).expect("receive"),
         EventState::Done(vec![])
     );
-    assert_eq!(names(&store, &Selection::All), ["EV2"]);
+    assert_eq!(names(&store, &Selection::Waiting), ["EV2"]);
 }
 
 fn payloads_are_looked_for_once_a_day(ground: &Ground) {
@@ -992,7 +1071,7 @@ fn payloads_are_dropped_some_at_a_time_until_none_is_left(ground: &Ground) {
     match ground {
         Ground::File(_) => {
             let rows = "INSERT INTO inbox SELECT 'EV' || n, 't', NULL, x'7b', 'done', 0, NULL, \
-                NULL, NULL, '[]', 1, 1
+                NULL, NULL, '[]', 1, 1, 0, NULL, NULL, NULL
                 FROM (WITH RECURSIVE one(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM one LIMIT \
                 10005) SELECT n FROM one)";
             rusqlite::Connection::open(ground.state())
@@ -1803,7 +1882,7 @@ fn older_store_is_brought_up_to_date(ground: &Ground) {
             Some("kept".into())
         );
     }
-    assert_eq!(names(&store, &Selection::All), ["EV2", "EV3"]);
+    assert_eq!(names(&store, &Selection::Waiting), ["EV3"]);
     assert_eq!(
         (
             names(&store, &Selection::Due),

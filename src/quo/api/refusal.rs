@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::domain::failure::{Failure, Kind};
+use crate::domain::failure::{Cause, Failure, Kind};
 use crate::http;
 use crate::text;
 
@@ -121,12 +121,19 @@ impl From<Error> for Failure {
                 Kind::Unauthorized,
                 message,
                 "check OPENPHONE_API_KEY in Quo's workspace settings",
-            ),
+            )
+            .held_by(Cause::QUO_KEY),
             Error::Refused(_) => Self::new(
                 Kind::Refused,
                 message,
                 "if this stays so, report it with the trace",
             ),
+            Error::Failed(err @ http::Error::Untrusted { .. }) => {
+                Self::from(err).held_by(Cause::QUO_BASE)
+            }
+            Error::Failed(err @ (http::Error::Blocked { .. } | http::Error::Invalid { .. })) => {
+                Self::from(err).held_by(Cause::QUO_KEY)
+            }
             Error::Failed(err) => err.into(),
             Error::Unreadable { .. } | Error::Endless { .. } => Self::new(
                 Kind::Unavailable,

@@ -327,9 +327,10 @@ fn collect_places(value: &Value, place: String, places: &mut Vec<String>) {
 
 /// The transport's error for an answer with that status and body.
 pub(super) fn refused(status: u16, body: Value) -> http::Error {
-    let (what, text) = (String::new(), String::new());
+    let (what, text) = (String::new(), "".into());
     http::Error::Refused {
         what,
+        path: "".into(),
         status,
         body,
         text,

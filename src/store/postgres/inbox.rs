@@ -10,8 +10,12 @@ use postgres::types::Type;
 
 use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
+use super::super::retry::Past;
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
-use super::super::{Arrival, EventState, Finish, Result, RetryPolicy, Selection, Trouble, Waiting};
+use super::super::{
+    Arrival, Backlog, EventState, Finish, HeldCount, Postponed, Result, RetryPolicy, Selection,
+    Trouble, Waiting,
+};
 use super::{Param, Postgres, text};
 
 impl Postgres {
@@ -76,12 +80,21 @@ impl Postgres {
         let rows = self.read(sql, &[(&id.as_str(), Type::TEXT)])?;
         let read = |row: &Row| match row.get::<_, &str>(0) {
             "done" => EventState::Done(read_pages(row.get(2))),
+            "held" => EventState::Held,
             "dead" => EventState::Dead,
             _ => EventState::Waiting {
                 attempts: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX),
             },
         };
         Ok(rows.first().map(read))
+    }
+
+    pub fn revive(&self, id: &EventId) -> Result<()> {
+        let sql = "UPDATE quotion_inbox SET state = 'queued', attempts = 0, tries = 0, \
+            next_try_at = now(), released_at = now(), updated_at = now()
+            WHERE event_id = $1 AND state = 'dead'";
+        self.write(sql, &[(&id.as_str(), Type::TEXT)])?;
+        Ok(())
     }
 
     /// What is only told to people is written along, if it can be: tables of before may refuse it.
@@ -129,28 +142,50 @@ impl Postgres {
         Ok(())
     }
 
-    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: RetryPolicy) -> Result<bool> {
-        let sql = "SELECT attempts FROM quotion_inbox WHERE event_id = $1";
+    pub fn postpone(
+        &self,
+        id: &EventId,
+        trouble: &Trouble,
+        policy: RetryPolicy,
+    ) -> Result<Postponed> {
+        let sql = "SELECT state, attempts, tries, held_by, (extract(epoch FROM \
+            now() - coalesce(released_at, received_at)) * 1000)::bigint
+            FROM quotion_inbox WHERE event_id = $1";
         let rows = self.read(sql, &[(&id.as_str(), Type::TEXT)])?;
-        let before = rows.first().map_or(0, |row| {
-            u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX)
+        let past = rows.first().map(|row| Past {
+            state: row.get(0),
+            attempts: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX),
+            tries: u32::try_from(row.get::<_, i64>(2)).unwrap_or(u32::MAX),
+            held_by: row.get(3),
+            age: span(row.get(4)),
         });
-        let attempts = before.saturating_add(1);
-        let wait = patience.wait(attempts);
-        let sql = "UPDATE quotion_inbox SET state = $2, attempts = $3, error_kind = $4, \
-            error_message = $5,
-                   next_try_at = now() + $6 * interval '1 millisecond', updated_at = now()
-                   WHERE event_id = $1 AND state <> 'done'";
-        let values: [Param; 6] = [
+        let next = policy.next(&past.unwrap_or_default(), &trouble.fault);
+        let sql = "UPDATE quotion_inbox SET state = $2, attempts = $3, tries = $4, held_by = $5, \
+            error_kind = $6, error_message = $7,
+            next_try_at = now() + $8 * interval '1 millisecond', updated_at = now(),
+            tried_at = CASE WHEN $9 THEN now() ELSE tried_at END
+            WHERE event_id = $1 AND state <> 'done'";
+        let values: [Param; 9] = [
             (&id.as_str(), Type::TEXT),
-            (&if wait.is_some() { "failed" } else { "dead" }, Type::TEXT),
-            (&i64::from(attempts), Type::INT8),
+            (&next.state, Type::TEXT),
+            (&i64::from(next.attempts), Type::INT8),
+            (&i64::from(next.tries), Type::INT8),
+            (&next.held_by, Type::TEXT),
             (&trouble.kind, Type::TEXT),
             (&text(&trouble.message), Type::TEXT),
-            (&wait.map(millis), Type::INT8),
+            (&next.wait.map(millis), Type::INT8),
+            (&next.was_tried, Type::BOOL),
         ];
         self.write(sql, &values)?;
-        Ok(wait.is_none())
+        Ok(next.postponed)
+    }
+
+    pub fn release(&self, cause: &str) -> Result<usize> {
+        let sql = "UPDATE quotion_inbox SET state = 'queued', tries = 0, held_by = NULL, \
+            next_try_at = now(), released_at = now(), updated_at = now()
+            WHERE state <> 'done' AND state = 'held' AND held_by = $1";
+        let released = self.write(sql, &[(&cause, Type::TEXT)])?;
+        Ok(usize::try_from(released).unwrap_or(usize::MAX))
     }
 
     pub fn discard(&self, id: &EventId) -> Result<()> {
@@ -161,9 +196,13 @@ impl Postgres {
 
     pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
         let (condition, id) = condition(selection);
+        let first = match selection {
+            Selection::HeldBy(_) => "updated_at, ",
+            Selection::Due | Selection::Waiting | Selection::Dead | Selection::One(_) => "",
+        };
         let sql = format!(
-            "SELECT event_id FROM quotion_inbox WHERE {condition} ORDER BY received_at, event_id \
-                COLLATE \"C\" LIMIT $2"
+            "SELECT event_id FROM quotion_inbox WHERE {condition} ORDER BY {first}received_at, \
+                event_id COLLATE \"C\" LIMIT $2"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.read(&sql, &[(&id, Type::TEXT), (&limit, Type::INT8)])?;
@@ -173,13 +212,20 @@ impl Postgres {
             .collect())
     }
 
-    pub fn count(&self, selection: &Selection) -> Result<usize> {
-        let (condition, id) = condition(selection);
-        let sql = format!("SELECT count(*) FROM quotion_inbox WHERE {condition}");
-        let rows = self.read(&sql, &[(&id, Type::TEXT)])?;
-        Ok(rows.first().map_or(0, |row| {
-            usize::try_from(row.get::<_, i64>(0)).unwrap_or_default()
-        }))
+    pub fn backlog(&self) -> Result<Backlog> {
+        let sql = "SELECT CASE WHEN state IN ('held', 'dead') THEN state ELSE 'waiting' END, \
+            held_by, count(*), (extract(epoch FROM min(next_try_at) - now()) * 1000)::bigint
+            FROM quotion_inbox WHERE state <> 'done' GROUP BY 1, 2 ORDER BY min(received_at)";
+        let mut backlog = Backlog::default();
+        for row in self.read(sql, &[])? {
+            let count = HeldCount {
+                cause: row.get::<_, Option<String>>(1).unwrap_or_default(),
+                events: usize::try_from(row.get::<_, i64>(2)).unwrap_or_default(),
+            };
+            let due_in = row.get::<_, Option<i64>>(3).map(span);
+            backlog.add(row.get(0), count, due_in);
+        }
+        Ok(backlog)
     }
 
     /// The event's lock is what claims it, for as long as it is worked on; a row lock would end
@@ -212,13 +258,18 @@ impl Postgres {
     }
 }
 
+/// A span that the server has counted in milliseconds; none before it begins.
+fn span(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
 const MILLENNIUM_MS: i64 = 1000 * 365 * 24 * 60 * 60 * 1000;
 
 /// `$1` the event, `$2` its clients' pages.
 const DONE: &str =
     "UPDATE quotion_inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, \
-        error_message = NULL,
-    result = $2, updated_at = now() WHERE event_id = $1";
+        error_message = NULL, held_by = NULL,
+    result = $2, updated_at = now(), tried_at = now() WHERE event_id = $1";
 
 /// Counts a synced activity for the workspace's number. `$3` the number, `$4` what kind of
 /// activity.
@@ -253,7 +304,14 @@ const METRIC: &str = "INSERT INTO performance_metrics (metric_type, operation, d
 fn condition(selection: &Selection) -> (&'static str, &str) {
     match selection {
         Selection::Due => ("state <> 'done' AND next_try_at <= now() AND $1 = ''", ""),
-        Selection::All => ("state <> 'done' AND $1 = ''", ""),
+        Selection::Waiting => (
+            "state <> 'done' AND state IN ('queued', 'failed') AND $1 = ''",
+            "",
+        ),
+        Selection::HeldBy(cause) => (
+            "state <> 'done' AND state = 'held' AND held_by = $1",
+            cause.as_str(),
+        ),
         Selection::Dead => ("state <> 'done' AND state = 'dead' AND $1 = ''", ""),
         Selection::One(id) => ("state <> 'done' AND event_id = $1", id.as_str()),
     }

@@ -8,11 +8,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
+use super::super::retry::Past;
 use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
 use super::super::{
-    Arrival, EventState, Finish, HistoryLine, Result, RetryPolicy, Selection, Trouble, Waiting,
+    Arrival, Backlog, EventState, Finish, HeldCount, HistoryLine, Postponed, Result, RetryPolicy,
+    Selection, Trouble, Waiting,
 };
-use super::Sqlite;
+use super::{Mode, Sqlite};
 
 impl Sqlite {
     pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
@@ -64,17 +66,24 @@ impl Sqlite {
             .optional()?;
         Ok(found.map(|(state, attempts, result)| match state.as_str() {
             "done" => EventState::Done(read_pages(result.as_deref())),
+            "held" => EventState::Held,
             "dead" => EventState::Dead,
             _ => EventState::Waiting { attempts },
         }))
+    }
+
+    pub fn revive(&self, id: &EventId) -> Result<()> {
+        let sql = "UPDATE inbox SET state = 'queued', attempts = 0, tries = 0, next_try_at = ?2, \
+            released_at = ?2, updated_at = ?2 WHERE event_id = ?1 AND state = 'dead'";
+        self.durably(|| self.write(sql, params![id.as_str(), self.millis()]))
     }
 
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
         let (now, millis) = (self.now(), self.millis());
         self.transaction(|connection| {
             let sql = "UPDATE inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, \
-                error_message = NULL,
-                       result = ?2, updated_at = ?3 WHERE event_id = ?1";
+                error_message = NULL, held_by = NULL,
+                       result = ?2, updated_at = ?3, tried_at = ?3 WHERE event_id = ?1";
             connection.prepare_cached(sql)?.execute(params![
                 id.as_str(),
                 write_pages(&finish.pages),
@@ -88,32 +97,60 @@ impl Sqlite {
         })
     }
 
-    pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: RetryPolicy) -> Result<bool> {
-        let sql = "SELECT attempts FROM inbox WHERE event_id = ?1";
-        let before: Option<u32> = self
+    pub fn postpone(
+        &self,
+        id: &EventId,
+        trouble: &Trouble,
+        policy: RetryPolicy,
+    ) -> Result<Postponed> {
+        let sql = "SELECT state, attempts, tries, held_by, ?2 - coalesce(released_at, received_at) \
+            FROM inbox WHERE event_id = ?1";
+        let now = self.millis();
+        let past = |row: &Row| {
+            Ok(Past {
+                state: row.get(0)?,
+                attempts: row.get(1)?,
+                tries: row.get(2)?,
+                held_by: row.get(3)?,
+                age: Duration::from_millis(u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0)),
+            })
+        };
+        let found = self
             .connection
-            .query_row(sql, [id.as_str()], |row| row.get(0))
-            .optional()?;
-        let attempts = before.unwrap_or(0) + 1;
-        let wait = patience.wait(attempts);
-        let state = if wait.is_some() { "failed" } else { "dead" };
-        let next = wait.map(|wait| self.millis_after(wait));
-        let sql = "UPDATE inbox SET state = ?2, attempts = ?3, next_try_at = ?4, error_kind = ?5, \
-            error_message = ?6,
-                   updated_at = ?7 WHERE event_id = ?1 AND state <> 'done'";
+            .query_row(sql, params![id.as_str(), now], past);
+        let next = policy.next(&found.optional()?.unwrap_or_default(), &trouble.fault);
+        let sql = "UPDATE inbox SET state = ?2, attempts = ?3, tries = ?4, next_try_at = ?5, \
+            held_by = ?6, error_kind = ?7, error_message = ?8, updated_at = ?9, \
+            tried_at = coalesce(?10, tried_at) WHERE event_id = ?1 AND state <> 'done'";
         self.write(
             sql,
             params![
                 id.as_str(),
-                state,
-                attempts,
-                next,
+                next.state,
+                next.attempts,
+                next.tries,
+                next.wait.map(|wait| self.millis_after(wait)),
+                next.held_by,
                 trouble.kind,
                 trouble.message,
-                self.millis()
+                now,
+                next.was_tried.then_some(now),
             ],
         )?;
-        Ok(wait.is_none())
+        Ok(next.postponed)
+    }
+
+    pub fn release(&self, cause: &str) -> Result<usize> {
+        if self.mode == Mode::ReadOnly {
+            return Ok(0);
+        }
+        let sql = "UPDATE inbox SET state = 'queued', tries = 0, held_by = NULL, next_try_at = ?2, \
+            released_at = ?2, updated_at = ?2 \
+            WHERE state <> 'done' AND state = 'held' AND held_by = ?1";
+        let released = self
+            .connection
+            .execute(sql, params![cause, self.millis()])?;
+        Ok(released)
     }
 
     pub fn discard(&self, id: &EventId) -> Result<()> {
@@ -125,8 +162,13 @@ impl Sqlite {
 
     pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {
         let (condition, value) = self.condition(selection);
+        let first = match selection {
+            Selection::HeldBy(_) => "updated_at, ",
+            Selection::Due | Selection::Waiting | Selection::Dead | Selection::One(_) => "",
+        };
         let sql = format!(
-            "SELECT event_id FROM inbox WHERE {condition} ORDER BY received_at, rowid LIMIT ?2"
+            "SELECT event_id FROM inbox WHERE {condition} ORDER BY {first}received_at, rowid \
+                LIMIT ?2"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.connection.prepare_cached(&sql)?;
@@ -138,11 +180,23 @@ impl Sqlite {
             .collect())
     }
 
-    pub fn count(&self, selection: &Selection) -> Result<usize> {
-        let (condition, value) = self.condition(selection);
-        let sql = format!("SELECT count(*) FROM inbox WHERE {condition}");
-        let count: i64 = self.connection.query_row(&sql, [value], |row| row.get(0))?;
-        Ok(usize::try_from(count).unwrap_or_default())
+    pub fn backlog(&self) -> Result<Backlog> {
+        let sql = "SELECT CASE WHEN state IN ('held', 'dead') THEN state ELSE 'waiting' END, \
+            held_by, count(*), min(next_try_at) - ?1 FROM inbox WHERE state <> 'done' \
+            GROUP BY 1, 2 ORDER BY min(received_at)";
+        let mut backlog = Backlog::default();
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([self.millis()])?;
+        while let Some(row) = rows.next()? {
+            let count = HeldCount {
+                cause: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                events: usize::try_from(row.get::<_, i64>(2)?).unwrap_or_default(),
+            };
+            let due_in = row.get::<_, Option<i64>>(3)?;
+            let due_in = due_in.map(|left| Duration::from_millis(u64::try_from(left).unwrap_or(0)));
+            backlog.add(&row.get::<_, String>(0)?, count, due_in);
+        }
+        Ok(backlog)
     }
 
     pub fn load(&self, id: &EventId, selection: &Selection) -> Result<Option<Waiting>> {
@@ -188,7 +242,14 @@ impl Sqlite {
         let now = Value::Integer(self.millis());
         match selection {
             Selection::Due => ("state <> 'done' AND next_try_at <= ?1", now),
-            Selection::All => ("state <> 'done' AND ?1 > 0", now),
+            Selection::Waiting => (
+                "state <> 'done' AND state IN ('queued', 'failed') AND ?1 > 0",
+                now,
+            ),
+            Selection::HeldBy(cause) => (
+                "state <> 'done' AND state = 'held' AND held_by = ?1",
+                Value::Text(cause.clone()),
+            ),
             Selection::Dead => ("state <> 'done' AND state = 'dead' AND ?1 > 0", now),
             Selection::One(id) => (
                 "state <> 'done' AND event_id = ?1",
@@ -270,7 +331,6 @@ fn metric(connection: &Connection, finish: &Finish, now: &str) -> rusqlite::Resu
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Mode;
     use super::super::tests::now;
     use super::*;
 
@@ -279,7 +339,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let db = Sqlite::open(&dir.path().join("q.db"), Mode::ReadWrite, now).expect("open");
         let one = Selection::One(EventId::parse("EV1").expect("id"));
-        for selection in [Selection::Due, Selection::All, Selection::Dead, one] {
+        let held = Selection::HeldBy("NOTION_API_KEY".into());
+        for selection in [
+            Selection::Due,
+            Selection::Waiting,
+            Selection::Dead,
+            held,
+            one,
+        ] {
             let (condition, value) = db.condition(&selection);
             for columns in ["count(*)", "event_id", "payload"] {
                 let sql =

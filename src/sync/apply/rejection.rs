@@ -205,9 +205,10 @@ mod tests {
     fn refusal(said: &str) -> notion::Error {
         notion::Error::Http(http::Error::Refused {
             what: String::new(),
+            path: "".into(),
             status: 400,
             body: json!({"object": "error", "code": "validation_error", "message": said}),
-            text: String::new(),
+            text: "".into(),
             request_id: None,
         })
     }

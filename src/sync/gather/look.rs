@@ -281,9 +281,7 @@ pub fn wait(run: &Run, left: Duration) -> Result<(), Error> {
     if time::pause(left, run.deadline) {
         return Ok(());
     }
-    Err(Error::Unsettled(
-        "the outcome of an earlier write is not known yet".into(),
-    ))
+    Err(Error::Pending(left))
 }
 
 /// What was listed; `None` of what is gone. What Notion refuses to list is for a person to mend.

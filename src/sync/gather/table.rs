@@ -51,6 +51,8 @@ pub fn gather(run: &Run) -> Result<ClientsTable, Error> {
         .cloned()
         .collect();
     if phones.is_empty() {
+        // Once it is there it is to be seen.
+        forget(run)?;
         return Err(Error::NoColumn(format!(
             "the Clients database has no phone or text column called {:?}",
             names.phones.join("\" or \"")

@@ -1,0 +1,165 @@
+//! What came of an event, noted in the inbox: it is finished, waits, is held or given up.
+
+use std::time::Duration;
+
+use crate::domain::event::Subject;
+use crate::domain::failure::{Failure, Hope, Whose};
+use crate::domain::id::{EventId, PageId};
+use crate::domain::outcome::{
+    Action, Alarm, AlarmKind, Outcome, Reason, Synced, Verdict, Warning, WarningCode,
+};
+use crate::domain::phone::Phone;
+use crate::domain::work::Work;
+use crate::store::{EventFault, Finish, HistoryLine, Postponed, RetryPolicy, Store, Trouble};
+use crate::sync::Run;
+
+use super::follow_up;
+
+/// Added to the hint of a failure whose event is kept.
+const KEPT: &str = "; the event is kept, `quotion replay` tries again";
+/// Added to the hint of what is the operator's to mend.
+const HELD: &str = "; the event is kept, and `quotion replay` does it once that is mended";
+/// Added to the hint of the last failure.
+const GIVEN_UP: &str =
+    "; it is given up now: the event is kept, and `quotion replay --dead` tries again";
+
+/// Notes what came of an event.
+pub fn conclude(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
+    if outcome.failure().is_none() {
+        return finish(run, work, outcome, took);
+    }
+    postpone(
+        run.store,
+        &work.event_id(),
+        outcome,
+        run.settings.retry_policy,
+    )
+}
+
+/// Notes why an event could not be finished.
+pub fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, policy: RetryPolicy) -> Outcome {
+    let Verdict::Failed(failure) = &mut outcome.verdict else {
+        return outcome;
+    };
+    // Nothing was met with: it is as due as before.
+    if failure.is_stop() {
+        return outcome;
+    }
+    let trouble = Trouble {
+        kind: failure.kind.name().to_owned(),
+        message: failure.message.clone(),
+        fault: fault(failure),
+    };
+    let hint = match store.postpone(id, &trouble, policy) {
+        Ok(Postponed::Waits) => KEPT,
+        Ok(Postponed::Held { anew }) => {
+            failure.is_known |= !anew;
+            HELD
+        }
+        Ok(Postponed::Dead { anew }) => {
+            if anew {
+                outcome.notes.alarms.push(Alarm {
+                    kind: AlarmKind::Dead,
+                    message: format!("given up: {}", failure.message),
+                });
+            }
+            GIVEN_UP
+        }
+        // The first failure says more; that the store fails too is told beside it.
+        Err(err) => {
+            let warning = Warning::new(WarningCode::Store, err.to_string());
+            outcome.notes.warnings.push(warning);
+            return outcome;
+        }
+    };
+    if !failure.hint.ends_with(hint) {
+        failure.hint.push_str(hint);
+    }
+    outcome
+}
+
+fn fault(failure: &Failure) -> EventFault {
+    if let Some(cause) = failure.cause() {
+        return EventFault::Operators {
+            cause: cause.to_string(),
+            tried: !failure.is_known,
+        };
+    }
+    match (failure.hope, failure.whose) {
+        (Hope::Never, _) => EventFault::Hopeless,
+        (Hope::Later, _) | (Hope::Mended, Whose::Vendor | Whose::Operator) => {
+            EventFault::Vendors(failure.retry_after)
+        }
+        (Hope::Mended, Whose::Event) => EventFault::Own,
+    }
+}
+
+fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
+    let store = run.store;
+    let id = &work.event_id();
+    let concerns_nobody = matches!(
+        outcome.verdict,
+        Verdict::Skipped(Reason::NoClientNumber | Reason::MissingFields | Reason::NotWanted)
+    );
+    let kept = if concerns_nobody {
+        store.discard(id)
+    } else {
+        let mut follow_ups = match run.quo {
+            Some(_) => follow_up::all(work),
+            None => Vec::new(),
+        };
+        let kept = if follow_ups.is_empty() {
+            Ok(())
+        } else {
+            store.receive(&mut follow_ups).map(drop)
+        };
+        kept.and_then(|()| store.finish(id, &finished(work, &outcome, took)))
+    };
+    match kept {
+        Ok(()) => outcome,
+        Err(err) => Outcome {
+            verdict: Verdict::Failed(err.into()),
+            ..outcome
+        },
+    }
+}
+
+fn finished(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
+    let pages = outcome.pages.iter().map(|synced| {
+        (
+            synced.phone.clone(),
+            synced.page.clone(),
+            synced.client_name.clone(),
+        )
+    });
+    let context = work.subject().and_then(|subject| match subject {
+        Subject::Call(news) => Some((&news.context, true)),
+        Subject::Message(message) => Some((&message.context, false)),
+        Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => None,
+    });
+    let activity = context.map(|(context, is_call)| HistoryLine {
+        id: context.id.clone(),
+        is_call,
+        direction: context.direction(),
+        number: context.number_id.clone(),
+    });
+    Finish {
+        pages: pages.collect(),
+        activity,
+        took,
+    }
+}
+
+/// An event that is finished already, with its pages.
+pub fn duplicate(work: &Work, pages: Vec<(Phone, Option<PageId>, String)>) -> Outcome {
+    let synced = pages.into_iter().map(|(phone, page, client_name)| Synced {
+        phone,
+        action: Action::Skipped,
+        page,
+        client_name,
+    });
+    Outcome {
+        pages: synced.collect(),
+        ..work.ends(Verdict::Skipped(Reason::Duplicate))
+    }
+}
