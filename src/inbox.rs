@@ -283,16 +283,34 @@ impl<'a> Drain<'a> {
             Ok(run) => run,
             Err(failure) => return self.fail(works, &failure),
         };
-        let mut outcomes = self.attempt(&run, works);
+        self.in_parts(&run, works)
+    }
+
+    /// Does the work as one; what that leaves undone as one again, if anything was done, else in
+    /// halves. So one that is refused fails alone, and who is in another's hands is waited for.
+    fn in_parts(&mut self, run: &Run, works: &[&Work]) -> Vec<Outcome> {
+        let mut outcomes = self.attempt(run, works);
         self.obstacles.note(outcomes.iter().flatten());
-        // What could not be done in company is done by itself.
-        for (place, outcome) in outcomes.iter_mut().enumerate() {
-            if outcome.is_none() {
-                *outcome = self.hold(works[place]);
+        let undone = (0..works.len()).filter(|place| outcomes[*place].is_none());
+        let undone: Vec<usize> = undone.collect();
+        let part = if undone.len() < works.len() {
+            undone.len()
+        } else {
+            undone.len().div_ceil(2)
+        };
+        for part in undone.chunks(part.max(1)) {
+            for place in part {
+                outcomes[*place] = self.hold(works[*place]);
             }
-            if outcome.is_none() {
-                *outcome = self.attempt(&run, &works[place..=place]).pop().flatten();
-                self.obstacles.note(outcome.iter());
+            let open = part.iter().filter(|place| outcomes[**place].is_none());
+            let open: Vec<usize> = open.copied().collect();
+            if open.is_empty() {
+                continue;
+            }
+            let these: Vec<&Work> = open.iter().map(|place| works[*place]).collect();
+            let done = self.in_parts(run, &these);
+            for (place, outcome) in open.into_iter().zip(done) {
+                outcomes[place] = Some(outcome);
             }
         }
         let outcomes = outcomes.into_iter();

@@ -23,6 +23,7 @@ mod resolve;
 mod run;
 mod task;
 mod update;
+mod wide;
 
 use std::borrow::Cow;
 

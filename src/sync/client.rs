@@ -23,6 +23,7 @@ use super::gather::table::{self, ClientsTable};
 use super::gather::{self, Audience};
 use super::plan::{self, ClientPlan, Layout};
 use super::task::{Share, Task};
+use super::wide::{self, Pacing};
 use super::{Error, Run};
 use crate::domain::choice::NewPages;
 
@@ -45,22 +46,33 @@ pub fn write_all(run: &Run, tasks: &mut [Task]) {
             phones.push(phone.clone());
         }
     }
-    if !phones.is_empty()
-        && let Err(error) = write_clients(run, &phones, tasks)
-    {
-        let failure = Failure::from(error);
-        tasks
-            .iter_mut()
-            .filter(|task| !task.phones.is_empty())
-            .for_each(|task| task.fail(&failure));
+    let part = wide::part(run, tasks);
+    let mut pace = Pacing::begin(run);
+    for some in phones.chunks(part) {
+        let written = pace.wait(run).and_then(|()| {
+            let is_all = some.len() == phones.len();
+            write_clients(run, some, tasks, is_all)
+        });
+        if let Err(error) = written {
+            let failure = Failure::from(error);
+            for phone in some {
+                fail(tasks, phone, &failure);
+            }
+        }
     }
     tasks.iter_mut().for_each(Task::conclude);
 }
 
-fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), Error> {
+/// Writes the pages of some clients, who may be all that there are.
+fn write_clients(
+    run: &Run,
+    phones: &[Phone],
+    tasks: &mut [Task],
+    are_all: bool,
+) -> Result<(), Error> {
     let clients = phones.iter().cloned().map(Lock::Client);
     let _one_writer_per_client = lock(run, clients)?;
-    if !run.settings.dry_run {
+    if are_all && !run.settings.dry_run {
         duplicate::skip(run, tasks)?;
     }
     let phones: Vec<Phone> = phones
@@ -80,7 +92,7 @@ fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), 
     let mut notes = Notes::default();
     let gathered = gather_all(run, &phones, tasks, &mut notes);
     for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
-        task.notes.warnings.extend(notes.warnings.iter().cloned());
+        task.warn(&notes.warnings);
         task.notes.alarms.append(&mut notes.alarms);
     }
     let (table, gathered) = gathered?;
@@ -89,8 +101,8 @@ fn write_clients(run: &Run, phones: &[Phone], tasks: &mut [Task]) -> Result<(), 
     for (phone, found) in phones.iter().zip(gathered) {
         match found {
             Ok(facts) => all.push(facts),
-            // Nothing is written for an event of which one client could not be looked for.
-            Err(error) => fail(tasks, phone, error),
+            // The others of a group do not wait for one who could not be looked for.
+            Err(error) => fail(tasks, phone, &error.into()),
         }
     }
     let found: BTreeSet<PageId> = all.iter().filter_map(|it| it.page.id().cloned()).collect();
@@ -134,7 +146,7 @@ fn warn_of_missing(table: &ClientsTable, tasks: &mut [Task]) {
     });
     let missing: Vec<Warning> = missing.collect();
     for task in tasks.iter_mut().filter(|task| !task.phones.is_empty()) {
-        task.notes.warnings.extend_from_slice(&missing);
+        task.warn(&missing);
     }
 }
 
@@ -153,12 +165,10 @@ fn twins<'a>(all: &'a [Facts], facts: &'a Facts) -> impl Iterator<Item = &'a Fac
     before.filter(move |other| page.is_some() && other.page.id() == page)
 }
 
-fn fail(tasks: &mut [Task], phone: &Phone, error: Error) {
-    let failure = Failure::from(error);
-    tasks
-        .iter_mut()
-        .filter(|task| task.concerns(phone))
-        .for_each(|task| task.fail(&failure));
+/// Ends what is to be done for a client.
+fn fail(tasks: &mut [Task], phone: &Phone, failure: &Failure) {
+    let concerned = tasks.iter_mut().filter(|task| task.concerns(phone));
+    concerned.for_each(|task| task.fail_for(phone, failure));
 }
 
 /// Gathers; and once more with the columns read anew when Notion refuses what was asked, because
@@ -222,10 +232,7 @@ impl<'a> Turn<'a> {
             None => false,
         };
         let shares = concerned
-            .map(|(task, _)| Share {
-                task,
-                ..Share::default()
-            })
+            .map(|(task, _)| Share::new(task, facts.phone.clone()))
             .collect();
         let was_there = facts.page != PageFact::Absent;
         Ok(Self {

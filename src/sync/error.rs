@@ -34,6 +34,8 @@ pub enum Error {
     Unsettled(String),
     /// The same of an earlier one; it is known for how long at most.
     Pending(Duration),
+    /// The rest of a wide event has to leave room for others; for how long.
+    NoRoom(Duration),
 }
 
 /// What cannot be listed, so that nobody knows what stands there.
@@ -72,6 +74,10 @@ impl fmt::Display for Error {
             | Self::NoColumn(what)
             | Self::Unsettled(what) => f.write_str(what),
             Self::Pending(_) => f.write_str("the outcome of an earlier write is not known yet"),
+            Self::NoRoom(_) => f.write_str(
+                "some of the group's pages are written; the others follow when other events had \
+                    their turn",
+            ),
             Self::Crowd(members) => write!(
                 f,
                 "{members} outside members are named, and no group of Quo's has more than {}",
@@ -137,6 +143,10 @@ impl From<Error> for Failure {
             Error::Pending(left) => Self {
                 retry_after: Some(left),
                 ..unavailable("run the same payload again; it is looked for first")
+            },
+            Error::NoRoom(left) => Self {
+                retry_after: Some(left),
+                ..Self::new(Kind::RateLimited, message, "quotion replay goes on with it")
             },
             Error::KeyNeeded(_) => {
                 Self::config(message, "set OPENPHONE_API_KEY to a key of the workspace")

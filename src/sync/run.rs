@@ -11,7 +11,7 @@ use crate::domain::context::Context;
 use crate::domain::failure::Failure;
 use crate::domain::id::DatabaseId;
 use crate::domain::outcome::{Alarm, AlarmKind, Notes, Warning, WarningCode};
-use crate::http::Vendor;
+use crate::http::{Vendor, Window};
 use crate::notion::Notion;
 use crate::quo::{self, Quo};
 use crate::services::Services;
@@ -40,6 +40,8 @@ pub struct Run<'a> {
     pub notion: &'a Notion,
     /// Quo; without a key events are synced without profiles.
     pub quo: Option<&'a Vendor>,
+    /// Notion's rate limit.
+    pub notion_window: Window,
     /// The Clients database.
     pub clients_database: &'a DatabaseId,
     /// When to give up.
@@ -64,6 +66,7 @@ impl<'a> Run<'a> {
             settings,
             store: services.store()?,
             notion: services.notion()?,
+            notion_window: settings.notion()?.window,
             quo: services.quo()?,
             clients_database: settings.clients_database()?,
             deadline,

@@ -27,6 +27,8 @@ pub struct Task<'a> {
     pub notes: Notes,
     /// Why it could not be finished.
     pub failure: Option<Failure>,
+    /// Clients for whom it could not be done, which is told once it was done for the others.
+    pub failed_for: Vec<(Phone, Failure)>,
     /// Number of tasks that shared a request which Notion refused: nobody knows which of them it
     /// means.
     pub refused_with: usize,
@@ -40,15 +42,29 @@ impl Task<'_> {
         self.failure.get_or_insert_with(|| failure.clone());
     }
 
+    /// Ends the task for one of the clients; it goes on for the others.
+    pub fn fail_for(&mut self, phone: &Phone, failure: &Failure) {
+        self.failed_for.push((phone.clone(), failure.clone()));
+    }
+
+    /// Notes what was met on the way, each once.
+    pub fn warn(&mut self, warnings: &[Warning]) {
+        for warning in warnings {
+            if !self.notes.warnings.contains(warning) {
+                self.notes.warnings.push(warning.clone());
+            }
+        }
+    }
+
     /// Takes what came of its share in one client's turn.
     pub fn take(&mut self, share: Share) {
-        self.notes.warnings.extend(share.warnings);
+        self.warn(&share.warnings);
         self.pages.extend(share.synced);
         self.planned.extend(share.planned);
         self.refused_with = self.refused_with.max(share.refused_with);
         self.not_wanted += usize::from(share.not_wanted);
         if let Some(failure) = &share.failure {
-            self.fail(failure);
+            self.fail_for(&share.phone, failure);
         }
     }
 
@@ -70,6 +86,9 @@ impl Task<'_> {
         let phones = &self.phones;
         self.pages
             .sort_by_key(|synced| phones.iter().position(|phone| *phone == synced.phone));
+        if let Some((_, failure)) = self.failed_for.first().cloned() {
+            self.fail(&failure);
+        }
         let idle = self
             .pages
             .iter()
@@ -94,15 +113,18 @@ impl Task<'_> {
 
     /// True if something is still to be done for this client.
     pub fn concerns(&self, phone: &Phone) -> bool {
-        self.failure.is_none() && self.skipped.is_none() && self.phones.contains(phone)
+        let has_failed = self.failed_for.iter().any(|(failed, _)| failed == phone);
+        let is_open = self.failure.is_none() && self.skipped.is_none();
+        is_open && !has_failed && self.phones.contains(phone)
     }
 }
 
 /// What one task has in the turn of one client.
-#[derive(Default)]
 pub struct Share {
     /// Its place among the tasks.
     pub task: usize,
+    /// The client.
+    pub phone: Phone,
     /// True once something was written for it.
     pub wrote: bool,
     /// What was met on the way.
@@ -117,4 +139,21 @@ pub struct Share {
     pub refused_with: usize,
     /// True if the client has no page, and gets none.
     pub not_wanted: bool,
+}
+
+impl Share {
+    /// Nothing yet.
+    pub fn new(task: usize, phone: Phone) -> Self {
+        Self {
+            task,
+            phone,
+            wrote: false,
+            warnings: Vec::new(),
+            planned: Vec::new(),
+            synced: None,
+            failure: None,
+            refused_with: 0,
+            not_wanted: false,
+        }
+    }
 }

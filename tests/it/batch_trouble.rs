@@ -117,6 +117,24 @@ fn text_that_notion_refuses_takes_no_other_with_it() {
     }
 }
 
+/// In halves of halves: some seven refusals, and not one request for each of the others.
+#[test]
+fn refused_text_among_many_is_found_by_halves() {
+    let user = user(&sqlite, SETTINGS);
+    assert_eq!(user.deliver_all(&[text(1, ONE)]).code, 0);
+    let mut events: Vec<Json> = (10..74).map(|number| text(number, ONE)).collect();
+    events[40] = poisoned(events[40].clone());
+    refuse_poison(&user, REFUSALS[0]);
+    user.vendors.clear_requests();
+    let run = user.deliver_all(&events);
+    let told = told(&run, &events);
+    assert_eq!(told.iter().filter(|told| *told == "updated").count(), 63);
+    assert_eq!(told[40], "refused");
+    let appends = |seen: &&crate::standin::Seen| seen.path.ends_with("/children");
+    let appends = user.vendors.requests().iter().filter(appends).count();
+    assert!(appends <= 16, "{appends} appends");
+}
+
 #[test]
 fn several_refused_texts_fail_alone() {
     let user = user(&sqlite, SETTINGS);

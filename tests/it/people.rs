@@ -192,6 +192,60 @@ fn hundred_members_are_a_group_and_more_are_a_mistake() {
     assert_eq!(user.client_pages(), 100);
 }
 
+fn sixty_members() -> Json {
+    let numbers: Vec<String> = (0..60).map(|n| format!("+1202557{n:04}")).collect();
+    let mut members: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    members.push("+14155550110");
+    group(1, "PNmain0001", &members)
+}
+
+#[test]
+fn wide_event_leaves_room_for_others_and_goes_on_where_it_was() {
+    let user = user();
+    let limit = |settings: &str| std::fs::write(user.path("quotion.toml"), settings);
+    limit("[notion]\nrequests_per_minute = 60\n").expect("settings");
+    let run = user.run(
+        &["--deadline", "5s"],
+        sixty_members().to_string().as_bytes(),
+    );
+    run.expect_error(75, "rate_limited");
+    let first = user.client_pages();
+    assert!((1..=25).contains(&first), "{first} pages");
+    let text = message_from(2, ROSA);
+    let run = user.run(&["--deadline", "5s"], text.to_string().as_bytes());
+    run.expect(0, "success", "created");
+    limit("[notion]\nrequests_per_minute = 100000\n").expect("settings");
+    let run = user.run(&["replay", "--now"], b"");
+    assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(run.line()["synced"].as_array().map(Vec::len), Some(60));
+    assert_eq!(user.client_pages(), 61);
+    let id = sixty_members()["data"]["object"]["id"].clone();
+    assert_eq!(user.times_in_notion(id.as_str().expect("an id")), 60);
+}
+
+#[test]
+fn member_that_cannot_be_looked_for_holds_up_only_itself() {
+    let user = user();
+    user.without_rate_limits();
+    let hidden = "2025570007";
+    let fault = Fault::new(
+        Vendor::Notion,
+        crate::kit::notion_error(503, "internal_server_error", ""),
+    );
+    user.vendors.add_fault(fault.path("/query").body(hidden));
+    let run = user.run(
+        &["--deadline", "40s"],
+        sixty_members().to_string().as_bytes(),
+    );
+    run.expect_error(75, "unavailable");
+    assert_eq!(user.client_pages(), 59);
+    user.vendors.clear_faults();
+    assert_eq!(user.run(&["replay", "--now"], b"").code, 0);
+    assert_eq!(user.client_pages(), 60);
+    let id = sixty_members()["data"]["object"]["id"].clone();
+    assert_eq!(user.times_in_notion(id.as_str().expect("an id")), 60);
+}
+
 #[test]
 fn numbers_are_read_as_they_are_dialled_in_the_lines_country() {
     for (written, number) in [
