@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::block::DOT;
 use crate::domain::call::ArtifactKind;
@@ -21,9 +21,21 @@ use crate::time;
 use super::super::error::Unlistable;
 use super::super::facts::EntryFact;
 use super::super::{Error, Run};
+use super::mark::LookMark;
 
 /// Most blocks of others that are opened to find an entry that was dragged into one.
 const MOST_OPENED: usize = 100;
+
+/// A page that is looked at.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// Which one.
+    pub page: &'a PageId,
+    /// When it was edited last, if it was read just now.
+    pub edited_at: Option<Timestamp>,
+    /// Activities whose entries are looked for.
+    pub wanted: &'a [ActivityId],
+}
 
 /// What stands on the pages that were looked at.
 #[derive(Default)]
@@ -52,35 +64,49 @@ impl PageLook {
             .any(|fact| fact.record.activity == *activity)
     }
 
-    /// Looks at a page for entries of these activities, and into those that `opens` says. A page
-    /// that is gone is not seen.
+    /// Looks at a page for the entries that are wanted, and into those that `opens` says. A page
+    /// that is gone is not seen. What was read before an error is kept for the next look.
     pub fn at(
         &mut self,
         run: &Run,
-        page: &PageId,
-        wanted: &[ActivityId],
+        target: &Target,
         opens: impl Fn(&ActivityId) -> bool,
     ) -> Result<(), Error> {
-        let Some(blocks) = listed(
-            page,
-            &page.as_block(),
-            run.notion.list_lines(&page.as_block(), run.deadline),
-        )?
-        else {
+        let mut mark = LookMark::recall(run, target.page, target.edited_at)?;
+        let seen = self.read(run, target, &mut mark, opens);
+        match &seen {
+            Ok(()) | Err(Error::Unlistable(_)) => mark.forget(run)?,
+            Err(_) => mark.keep(run, |block| is_foreign_parent(block) || is_entry(block))?,
+        }
+        seen
+    }
+
+    fn read(
+        &mut self,
+        run: &Run,
+        target: &Target,
+        mark: &mut LookMark,
+        opens: impl Fn(&ActivityId) -> bool,
+    ) -> Result<(), Error> {
+        let Target { page, wanted, .. } = *target;
+        if listed(page, &page.as_block(), mark.go_on(run, page))?.is_none() {
             return Ok(());
-        };
+        }
         self.pages.insert(page.clone());
         let mut found: BTreeMap<&ActivityId, ListedBlock> = BTreeMap::new();
-        take_entries(&mut found, wanted, &blocks);
+        take_entries(&mut found, wanted, &mark.blocks());
         if found.len() < wanted.len() {
-            let foreign = blocks.iter().filter(|block| is_foreign_parent(block));
-            let foreign: Vec<&ListedBlock> = foreign.collect();
+            let foreign = mark.blocks().filter(|block| is_foreign_parent(block));
+            let foreign: Vec<BlockId> = foreign.map(|block| block.id.clone()).collect();
             let mut is_deep = foreign.len() > MOST_OPENED;
-            for block in foreign.into_iter().take(MOST_OPENED) {
-                let lines = run.notion.list_lines(&block.id, run.deadline);
-                let inside = listed(page, &block.id, lines)?.unwrap_or_default();
+            for block in foreign.iter().take(MOST_OPENED) {
+                if mark.inside(block).is_none() {
+                    let lines = run.notion.list_lines(block, run.deadline);
+                    mark.note(block, listed(page, block, lines)?.unwrap_or_default());
+                }
+                let inside = mark.inside(block).map(Vec::as_slice).unwrap_or_default();
                 is_deep |= inside.iter().any(is_foreign_parent);
-                take_entries(&mut found, wanted, &inside);
+                take_entries(&mut found, wanted, &inside.iter());
             }
             if is_deep {
                 self.deep.insert(page.clone());
@@ -251,11 +277,11 @@ pub fn wait(run: &Run, left: Duration) -> Result<(), Error> {
 }
 
 /// What was listed; `None` of what is gone. What Notion refuses to list is for a person to mend.
-fn listed(
+fn listed<T>(
     page: &PageId,
     block: &BlockId,
-    answer: notion::Result<Vec<ListedBlock>>,
-) -> Result<Option<Vec<ListedBlock>>, Error> {
+    answer: notion::Result<T>,
+) -> Result<Option<T>, Error> {
     match answer {
         Ok(blocks) => Ok(Some(blocks)),
         Err(err) if err.refusal(404).is_some() => Ok(None),
@@ -276,16 +302,22 @@ fn texts_inside(run: &Run, page: &PageId, block: &BlockId) -> Result<Vec<String>
 
 /// True for a block of a person's with something inside: an entry may have been dragged there.
 fn is_foreign_parent(block: &ListedBlock) -> bool {
-    block.has_children && !text::first_line(&block.text).contains(DOT)
+    block.has_children && !is_entry(block)
 }
 
-fn take_entries<'a>(
+/// True for what may be an entry.
+fn is_entry(block: &ListedBlock) -> bool {
+    text::first_line(&block.text).contains(DOT)
+}
+
+fn take_entries<'a, 'b>(
     found: &mut BTreeMap<&'a ActivityId, ListedBlock>,
     wanted: &'a [ActivityId],
-    blocks: &[ListedBlock],
+    blocks: &(impl DoubleEndedIterator<Item = &'b ListedBlock> + Clone),
 ) {
     for activity in wanted {
-        if let Some(block) = blocks.iter().rev().find(|block| carries(block, activity)) {
+        let mut last_first = blocks.clone().rev();
+        if let Some(block) = last_first.find(|block| carries(block, activity)) {
             found.entry(activity).or_insert_with(|| block.clone());
         }
     }
