@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod database;
 mod error;
 mod list;
+mod listing;
 pub mod page;
 pub mod property;
 pub mod query;
@@ -21,13 +22,13 @@ use crate::http::{Answer, Api, Effect, Method, Request, Vendor};
 use crate::text as words;
 use crate::time::Deadline;
 
-use blocks::ListedBlock;
 use database::Table;
 use list::{Rest, WireList};
 use page::ReadRow;
 use query::{Hits, Lookup};
 
 pub use error::Error;
+pub use listing::Listing;
 pub use writer::NotionWriter;
 
 /// Notion's API. Of a list that is larger than is read, smaller parts are asked for.
@@ -43,12 +44,6 @@ const SHOWN: usize = 300;
 const DATA_SOURCES: &str = "2025-09-03";
 /// Most requests of one walk through a query's answer: 10,000 rows, where Notion itself stops.
 const QUERY_PAGES: usize = 100;
-/// Most requests of one walk through the blocks of a page (20,000 blocks).
-const BLOCK_PAGES: usize = 200;
-/// Most text of the blocks of a page that is held, in bytes.
-const LISTED_BYTES: usize = 6 * 1024 * 1024;
-/// Most bytes of a line: that of a group names a hundred people.
-const LINE_BYTES: usize = 16 * 1024;
 /// Most data sources of one database that are looked into.
 const SOURCES: usize = 20;
 
@@ -247,66 +242,6 @@ impl Notion {
             Err(err) if err.refusal(404).is_some() => Ok(false),
             answer => answer,
         }
-    }
-
-    /// All blocks directly inside a page or block, in order.
-    pub fn list(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
-        self.walk(parent, deadline, |block| block)
-    }
-
-    /// The same, of each text only the first line: a page may hold years of transcripts.
-    pub fn list_lines(&self, parent: &BlockId, deadline: Deadline) -> Result<Vec<ListedBlock>> {
-        self.walk(parent, deadline, |block| ListedBlock {
-            text: words::cut(words::first_line(&block.text), LINE_BYTES).to_owned(),
-            ..block
-        })
-    }
-
-    fn walk(
-        &self,
-        parent: &BlockId,
-        deadline: Deadline,
-        keep: impl Fn(ListedBlock) -> ListedBlock,
-    ) -> Result<Vec<ListedBlock>> {
-        let path = format!("/blocks/{parent}/children");
-        let (mut all, mut bytes) = (Vec::new(), 0);
-        let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
-        for _ in 0..BLOCK_PAGES {
-            let mut request = get(&path);
-            request.query.push(("page_size".into(), size.to_string()));
-            request
-                .query
-                .extend(cursor.clone().map(|cursor| ("start_cursor".into(), cursor)));
-            let weight = |block: &ListedBlock| block.text.len() + size_of::<ListedBlock>() + 64;
-            let read = |block: Json| {
-                let block = keep(blocks::read(&block).ok_or("a block that cannot be read")?);
-                bytes += weight(&block);
-                all.push(block);
-                Ok(())
-            };
-            let rest = match self.ask_list(&request, &self.version, deadline, read) {
-                Err(err) if err.asks_for_less() && size > 1 => {
-                    size /= 2;
-                    continue;
-                }
-                answer => answer?,
-            };
-            if bytes > LISTED_BYTES {
-                let more = format!(
-                    "{parent} holds more than {} MiB of text",
-                    LISTED_BYTES >> 20
-                );
-                return Err(Error::Unreadable(more));
-            }
-            match rest.next {
-                Some(next) => cursor = Some(next),
-                None => return Ok(all),
-            }
-        }
-        Err(Error::Unreadable(format!(
-            "page {parent} has more than {} blocks",
-            BLOCK_PAGES * 100
-        )))
     }
 
     /// Sends a request, and reads what its answer says; one that does not say it is no answer.

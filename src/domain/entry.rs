@@ -68,6 +68,15 @@ impl Names {
     }
 }
 
+/// What the line of a text says that did not get through.
+const UNDELIVERED: &str = "not delivered";
+
+/// True for the line of a text that did not get through.
+pub fn is_undelivered(line: &str) -> bool {
+    let mut parts = line.split(DOT);
+    parts.next().is_some_and(|what| what.ends_with(" text")) && parts.next() == Some(UNDELIVERED)
+}
+
 /// The line of a call; its artifacts go inside.
 pub fn call(context: &Context, facts: &CallFacts, names: &Names) -> Block {
     let mut line = vec![bold(match context.direction() {
@@ -123,6 +132,9 @@ pub fn message(message: &Message, members: &[Party], names: &Names) -> Block {
         (false, Some(Direction::Outgoing)) => "Outgoing text",
         (false, Some(Direction::Incoming) | None) => "Incoming text",
     })];
+    if message.is_undelivered {
+        line.push(plain(format!("{DOT}{UNDELIVERED}")));
+    }
     if group {
         let with: Vec<String> = members.iter().map(|member| names.party(member)).collect();
         line.push(plain(format!("{DOT}{}", sender(context, names))));
@@ -402,6 +414,24 @@ mod tests {
     }
 
     #[test]
+    fn text_that_did_not_get_through_says_so_and_is_known_by_it() {
+        let text = |text: &str, is_undelivered| Message {
+            context: context(Direction::Outgoing),
+            text: text.into(),
+            media: vec![],
+            is_undelivered,
+        };
+        let members = [Party::parse("+12025550147"), Party::parse("+13125550162")];
+        for members in [&[][..], &members] {
+            let line = message(&text("Roof", true), members, &names()).plain();
+            assert!(is_undelivered(&line), "{line}");
+            let other = message(&text("a · not delivered", false), members, &names()).plain();
+            assert!(!is_undelivered(&other), "{other}");
+        }
+        assert!(!is_undelivered("Outgoing call · not delivered"));
+    }
+
+    #[test]
     fn message_is_one_paragraph_with_text_and_attachments() {
         let media = |address: &str| Media {
             address: Address::read(address),
@@ -411,6 +441,7 @@ mod tests {
             context: context(Direction::Incoming),
             text: "Roof\nphoto".into(),
             media: vec![media("https://x.example/1"), media("cid:two")],
+            is_undelivered: false,
         };
         let block = message(&text, &[], &names());
         assert_eq!(

@@ -14,16 +14,19 @@ pub struct Message {
     pub text: String,
     /// Pictures and files.
     pub media: Vec<Media>,
+    /// True if it is told that it did not get through.
+    pub is_undelivered: bool,
 }
 
 impl Message {
-    /// Whether its sender, or the receiver, waits for an answer now; `None` if it does not say who
-    /// wrote.
+    /// Whether the client waits for an answer now; `None` if it does not say who wrote, or did not
+    /// get through.
     pub fn reply(&self) -> Option<Reply> {
-        self.context.direction().map(|direction| match direction {
-            Direction::Incoming => Reply::Owed,
-            Direction::Outgoing => Reply::Given,
-        })
+        match self.context.direction()? {
+            _ if self.is_undelivered => None,
+            Direction::Incoming => Some(Reply::Owed),
+            Direction::Outgoing => Some(Reply::Given),
+        }
     }
 
     /// True if there is nothing to read in it: deliveries of v4 leave attachments out.

@@ -135,8 +135,9 @@ impl Activity<'_> {
         if record.gone {
             return false;
         }
-        let Content::Call { artifacts, .. } = &self.content else {
-            return false;
+        let artifacts = match &self.content {
+            Content::Call { artifacts, .. } => artifacts.as_ref(),
+            Content::Message(_) => &[],
         };
         self.rewords(record)
             || artifacts
@@ -144,18 +145,22 @@ impl Activity<'_> {
                 .any(|artifact| !record.artifacts.contains(&artifact.kind()))
     }
 
-    /// A line is replaced when more is known of how the call went.
+    /// A line is replaced when more is known of how the call went, or when a text got through after
+    /// all.
     fn rewords(&self, record: &EntryRecord) -> bool {
-        let Content::Call {
-            line: Some((context, facts)),
-            ..
-        } = &self.content
-        else {
-            return false;
-        };
         if record.gone {
             return false;
         }
+        let (context, facts) = match &self.content {
+            Content::Message(message) => {
+                return !message.is_undelivered && entry::is_undelivered(&record.line);
+            }
+            Content::Call { line: None, .. } => return false,
+            Content::Call {
+                line: Some((context, facts)),
+                ..
+            } => (context, facts),
+        };
         let stands = entry::unfinished_outcome(&record.line);
         let outcome = facts.outcome(context.direction());
         stands.is_some_and(|stands| outcome.says_more_than(&stands))

@@ -5,6 +5,7 @@
 
 mod archived;
 mod look;
+mod mark;
 pub mod page;
 pub mod profile;
 pub mod reply;

@@ -101,6 +101,7 @@ pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) ->
     let mut message = told;
     if let Some(fetched) = fetched {
         let context = scene.context.completed_by(&fetched.context);
+        let is_undelivered = message.is_undelivered;
         let (text, media) = if message.is_empty() {
             (fetched.text, fetched.media)
         } else {
@@ -111,6 +112,7 @@ pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) ->
             context,
             text,
             media,
+            is_undelivered,
         });
     }
     let Some(phones) = scene.clients(run, &[], task)? else {

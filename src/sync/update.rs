@@ -116,7 +116,10 @@ fn absorb_message(message: &mut Message, other: &Message) -> bool {
     if brings_media {
         message.media.clone_from(&other.media);
     }
-    brings_text || brings_media
+    // It got through after all, whatever the order in which it is told.
+    let is_better = message.is_undelivered && !other.is_undelivered;
+    message.is_undelivered &= other.is_undelivered;
+    brings_text || brings_media || is_better
 }
 
 fn absorb_call(news: &mut CallUpdate, other: &CallUpdate) -> bool {

@@ -1,12 +1,15 @@
 //! Looking at a page: entries that a person moved or deleted, blocks that cannot be listed, pages
 //! that are longer than a deadline.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::{Run, User, sample};
-use crate::kit::MESSAGE;
+use crate::kit::{MESSAGE, notion_error};
 use crate::standin::world::Block;
-use crate::support::store;
+use crate::standin::{Fault, Vendor};
+use crate::support::{self, Database, has_postgres, sqlite, store, user};
 
 const CALL: &str = "legacy-v4.call.completed.answered";
 const SUMMARY: &str = "legacy-v4.call.summary.completed";
@@ -227,4 +230,145 @@ fn fresh_event_needs_no_list_of_such_a_page() {
     add_block(&user, &user.page(), ("ai_block", ""));
     let run = user.run::<&str>(&[], &sample(CALL));
     run.expect(0, "success", "updated");
+}
+
+/// Requests that list blocks since the last look, by whether they go on somewhere.
+fn lists(user: &User) -> (usize, usize) {
+    let requests = user.vendors.requests();
+    user.vendors.clear_requests();
+    let lists = requests
+        .iter()
+        .filter(|seen| seen.path.ends_with("/children"));
+    let lists = lists.filter(|seen| seen.method == "GET" && seen.status == 200);
+    let (on, begun): (Vec<_>, Vec<_>) = lists.partition(|seen| seen.query.contains("start_cursor"));
+    (begun.len(), on.len())
+}
+
+/// A user whose page has so many blocks of a person's, and the call's entry before the last one.
+fn user_with_long_page(database: Database, blocks: usize) -> User {
+    let user = user(database, "[notion]\nsettle = \"1ms\"\n");
+    user.sync(MESSAGE).expect(0, "success", "created");
+    let page = user.page();
+    for number in 0..blocks {
+        if number + 1 == blocks {
+            user.sync(CALL).expect(0, "success", "updated");
+        }
+        add_block(&user, &page, ("paragraph", &format!("note {number}")));
+    }
+    user
+}
+
+/// Replays under a deadline that is too short for the whole list, until it is done.
+fn replayed(user: &User) {
+    user.vendors.clear_requests();
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        let run = user.run(&["replay", "--now", "--deadline", "2s"], b"");
+        all.push(lists(user));
+        match run.code {
+            // A deadline may also have ended the write, which is looked for then.
+            0 => {
+                return assert!(
+                    all.iter().map(|(begun, _)| begun).sum::<usize>() <= 3,
+                    "{all:?}"
+                );
+            }
+            code => assert_eq!(code, 75, "{}", run.stdout),
+        }
+    }
+    panic!("it never comes to its end: {all:?}");
+}
+
+fn goes_on(database: Database) {
+    let user = user_with_long_page(database, 1_500);
+    forget_page(&user);
+    let summary = sample(SUMMARY);
+    user.vendors.set_latency(Duration::from_millis(250));
+    let run = user.run(&["--deadline", "2s"], &summary);
+    run.expect_error(75, "deadline");
+    replayed(&user);
+    user.vendors.set_latency(Duration::ZERO);
+    let activity = crate::support::activity_of(CALL);
+    assert_eq!(user.times_in_notion(&format!(" · {activity}")), 1);
+    assert_eq!(user.times_in_notion("Summary"), 1);
+}
+
+/// The page is found by a search, as another store would.
+fn forget_page(user: &User) {
+    let state = user
+        .environment
+        .iter()
+        .find(|(name, _)| name == "QUOTION_STATE");
+    match state.cloned() {
+        None => lose_store(user),
+        Some((_, url)) => {
+            let mut client = postgres::Client::connect(&url_of(&url), postgres::NoTls)
+                .expect("the server answers");
+            let schema = url
+                .split("schema=")
+                .nth(1)
+                .and_then(|rest| rest.split('&').next());
+            let schema = schema.expect("a schema");
+            let sql = format!("DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}");
+            client.batch_execute(&sql).expect("it goes");
+        }
+    }
+}
+
+fn url_of(url: &str) -> String {
+    url.split('?').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn look_goes_on_where_a_deadline_ended_it() {
+    goes_on(&sqlite);
+}
+
+#[test]
+fn look_goes_on_where_a_deadline_ended_it_on_postgres() {
+    if has_postgres() {
+        goes_on(&support::postgres);
+    }
+}
+
+#[test]
+fn look_begins_anew_once_the_page_was_edited_or_the_place_does_not_count() {
+    for is_edited in [true, false] {
+        let user = user_with_long_page(&sqlite, 1_200);
+        lose_store(&user);
+        user.vendors.set_latency(Duration::from_millis(250));
+        let run = user.run(&["--deadline", "2s"], &sample(SUMMARY));
+        run.expect_error(75, "deadline");
+        user.vendors.set_latency(Duration::ZERO);
+        if is_edited {
+            let page = user.page();
+            let notion = &mut user.vendors.world().notion;
+            let edited = "2026-11-02T00:00:00Z".parse().expect("a time");
+            notion.page_mut(&page).expect("the page").edited = edited;
+        } else {
+            let bad = notion_error(400, "validation_error", "The start_cursor is invalid.");
+            user.fault(Fault::new(Vendor::Notion, bad).path("/children").nth(1));
+        }
+        user.vendors.clear_requests();
+        let run = user.run(&["replay", "--now"], b"");
+        assert_eq!(run.code, 0, "{}", run.stdout);
+        assert_eq!(lists(&user).0, 1, "{is_edited}");
+        assert_eq!(user.times_in_notion("Summary"), 1);
+    }
+}
+
+#[test]
+fn look_at_a_page_that_is_known_goes_on_too() {
+    let user = User::new();
+    user.sync(CALL).expect(0, "success", "created");
+    let page = user.page();
+    for number in 0..1_500 {
+        add_block(&user, &page, ("paragraph", &format!("note {number}")));
+    }
+    user.vendors.set_latency(Duration::from_millis(250));
+    let run = user.run(&["--deadline", "2s"], &sample(SUMMARY));
+    run.expect_error(75, "deadline");
+    replayed(&user);
+    user.vendors.set_latency(Duration::ZERO);
+    assert_eq!(user.times_in_notion("Summary"), 1);
 }

@@ -18,6 +18,7 @@ mod batch_trouble;
 mod bounds;
 mod console;
 mod crash;
+mod delivery;
 mod door;
 mod enrich;
 mod entry;

@@ -8,6 +8,7 @@ use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
 use crate::domain::context::Context;
 use crate::domain::event::{ContactUpdate, Subject};
 use crate::domain::id::ActivityId;
+use crate::domain::message::Message;
 use crate::domain::parties::{Began, Direction};
 use crate::quo::words::{Availability, Fields, OBJECT, artifact, call, contact, message, parties};
 
@@ -22,6 +23,7 @@ pub(super) enum EventKind {
     Transcript,
     MessageReceived,
     MessageDelivered,
+    MessageFailed,
     ContactUpdated,
     ContactDeleted,
     /// The smallest payload names no type: what its object holds tells.
@@ -41,6 +43,7 @@ impl EventKind {
             "call.transcript.completed" => Self::Transcript,
             "message.received" => Self::MessageReceived,
             "message.delivered" => Self::MessageDelivered,
+            "message.failed" | "message.undelivered" => Self::MessageFailed,
             "contact.updated" => Self::ContactUpdated,
             "contact.deleted" => Self::ContactDeleted,
             _ => return None,
@@ -51,7 +54,7 @@ impl EventKind {
     fn began(self) -> Began {
         match self {
             Self::CallMissed | Self::MessageReceived => Began::Settled(Direction::Incoming),
-            Self::MessageDelivered => Began::Settled(Direction::Outgoing),
+            Self::MessageDelivered | Self::MessageFailed => Began::Settled(Direction::Outgoing),
             Self::CallCompleted
             | Self::Recording
             | Self::Voicemail
@@ -194,8 +197,13 @@ fn activity(kind: EventKind, context: Context, object: &Fields) -> Subject {
         };
     }
     match kind {
-        EventKind::MessageReceived | EventKind::MessageDelivered | EventKind::Message => {
-            Subject::Message(message::read(context, object))
+        EventKind::Message => Subject::Message(message::read(context, object)),
+        // The type says whether it got through.
+        EventKind::MessageReceived | EventKind::MessageDelivered | EventKind::MessageFailed => {
+            Subject::Message(Message {
+                is_undelivered: kind == EventKind::MessageFailed,
+                ..message::read(context, object)
+            })
         }
         EventKind::CallMissed => {
             let mut update = call::ended(context, object);

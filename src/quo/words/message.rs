@@ -8,6 +8,8 @@ use crate::domain::message::{Media, Message};
 
 /// Most attachments of one message that are written; a text message has at most ten.
 const MOST_MEDIA: usize = 100;
+/// What is said of a text that did not get through.
+const FAILED: [&str; 2] = ["failed", "undelivered"];
 const MEDIA: &[&str] = &["url", "type"];
 
 /// Reads it.
@@ -23,12 +25,14 @@ pub fn read(context: Context, fields: &Fields) -> Message {
         let message = format!("{count} attachments, of which the first {MOST_MEDIA} are written");
         fields.notes().odd(message);
     }
+    let status = fields.word("status");
     // v2 and v3 call the text `body`.
     let text = fields.text("text").filter(|text| !text.is_empty());
     Message {
         context,
         text: text.or_else(|| fields.text("body")).unwrap_or_default(),
         media,
+        is_undelivered: status.is_some_and(|status| FAILED.contains(&status.as_str())),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::call::ArtifactKind;
 use crate::domain::entry;
@@ -20,9 +20,21 @@ use crate::time;
 use super::super::error::Unlistable;
 use super::super::facts::EntryFact;
 use super::super::{Error, Run};
+use super::mark::LookMark;
 
 /// Most blocks of others that are opened to find an entry that was dragged into one.
 const MOST_OPENED: usize = 100;
+
+/// A page that is looked at.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// Which one.
+    pub page: &'a PageId,
+    /// When it was edited last, if it was read just now.
+    pub edited_at: Option<Timestamp>,
+    /// Activities whose entries are looked for.
+    pub wanted: &'a [ActivityId],
+}
 
 /// What stands on the pages that were looked at.
 #[derive(Default)]
@@ -61,35 +73,50 @@ impl PageLook {
             .any(|fact| fact.record.activity == *activity)
     }
 
-    /// Looks at a page for entries of these activities, and into those that `opens` says; what else
-    /// stands there is seen in passing. A page that is gone is not seen.
+    /// Looks at a page for the entries that are wanted, and into those that `opens` says; what else
+    /// stands there is seen in passing. A page that is gone is not seen. What was read before an
+    /// error is kept for the next look.
     pub fn at(
         &mut self,
         run: &Run,
-        page: &PageId,
-        wanted: &[ActivityId],
+        target: &Target,
         opens: impl Fn(&ActivityId) -> bool,
     ) -> Result<(), Error> {
-        let Some(blocks) = listed(
-            page,
-            &page.as_block(),
-            run.notion.list_lines(&page.as_block(), run.deadline),
-        )?
-        else {
+        let mut mark = LookMark::recall(run, target.page, target.edited_at)?;
+        let seen = self.read(run, target, &mut mark, opens);
+        match &seen {
+            Ok(()) | Err(Error::Unlistable(_)) => mark.forget(run)?,
+            Err(_) => mark.keep(run, |block| is_foreign_parent(block) || is_entry(block))?,
+        }
+        seen
+    }
+
+    fn read(
+        &mut self,
+        run: &Run,
+        target: &Target,
+        mark: &mut LookMark,
+        opens: impl Fn(&ActivityId) -> bool,
+    ) -> Result<(), Error> {
+        let Target { page, wanted, .. } = *target;
+        if listed(page, &page.as_block(), mark.go_on(run, page))?.is_none() {
             return Ok(());
-        };
+        }
         self.pages.insert(page.clone());
         let mut found: BTreeMap<ActivityId, ListedBlock> = BTreeMap::new();
-        let foreign = blocks.iter().filter(|block| is_foreign_parent(block));
+        take_entries(&mut found, mark.blocks());
+        let foreign = mark.blocks().filter(|block| is_foreign_parent(block));
         let foreign: Vec<BlockId> = foreign.map(|block| block.id.clone()).collect();
-        take_entries(&mut found, blocks);
         let is_whole = foreign.len() <= MOST_OPENED;
         let mut is_deep = !is_whole;
         for block in foreign.iter().take(MOST_OPENED) {
-            let lines = run.notion.list_lines(block, run.deadline);
-            let inside = listed(page, block, lines)?.unwrap_or_default();
+            if mark.inside(block).is_none() {
+                let lines = run.notion.list_lines(block, run.deadline);
+                mark.note(block, listed(page, block, lines)?.unwrap_or_default());
+            }
+            let inside = mark.inside(block).map(Vec::as_slice).unwrap_or_default();
             is_deep |= inside.iter().any(is_foreign_parent);
-            take_entries(&mut found, inside);
+            take_entries(&mut found, inside.iter());
         }
         if is_whole {
             self.whole.insert(page.clone());
@@ -285,11 +312,11 @@ pub fn wait(run: &Run, left: Duration) -> Result<(), Error> {
 }
 
 /// What was listed; `None` of what is gone. What Notion refuses to list is for a person to mend.
-fn listed(
+fn listed<T>(
     page: &PageId,
     block: &BlockId,
-    answer: notion::Result<Vec<ListedBlock>>,
-) -> Result<Option<Vec<ListedBlock>>, Error> {
+    answer: notion::Result<T>,
+) -> Result<Option<T>, Error> {
     match answer {
         Ok(blocks) => Ok(Some(blocks)),
         Err(err) if err.refusal(404).is_some() => Ok(None),
@@ -310,12 +337,20 @@ fn texts_inside(run: &Run, page: &PageId, block: &BlockId) -> Result<Vec<String>
 
 /// True for a block of a person's with something inside: an entry may have been dragged there.
 fn is_foreign_parent(block: &ListedBlock) -> bool {
-    block.has_children && entry::activities_of(&block.text).next().is_none()
+    block.has_children && !is_entry(block)
+}
+
+/// True for what may be an entry.
+fn is_entry(block: &ListedBlock) -> bool {
+    entry::activities_of(&block.text).next().is_some()
 }
 
 /// Of several entries of an activity the last one counts, and one at the top before one inside.
-fn take_entries(found: &mut BTreeMap<ActivityId, ListedBlock>, blocks: Vec<ListedBlock>) {
-    for block in blocks.into_iter().rev() {
+fn take_entries<'a>(
+    found: &mut BTreeMap<ActivityId, ListedBlock>,
+    blocks: impl DoubleEndedIterator<Item = &'a ListedBlock>,
+) {
+    for block in blocks.rev() {
         for activity in entry::activities_of(&block.text) {
             found.entry(activity).or_insert_with(|| block.clone());
         }

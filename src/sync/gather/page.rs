@@ -18,7 +18,7 @@ use super::super::activity::Activity;
 use super::super::facts::{EntryFact, PageFact};
 use super::super::{Error, Run};
 use super::archived;
-use super::look::{self, PageLook, Patience};
+use super::look::{self, PageLook, Patience, Target};
 use super::table::ClientsTable;
 
 /// How long the values that Notion gave are believed where they only say what is there already: a
@@ -119,7 +119,11 @@ impl PageSearch<'_> {
             }
             let mut look = PageLook::default();
             if is_in_doubt || self.is_anything_hidden(&records) {
-                look = self.look(&hit.page, &records, &open)?;
+                let looked = self.look(&hit.page, &records, &open);
+                if looked.is_err() {
+                    self.forget_values(&hit.page)?;
+                }
+                look = looked?;
                 let is_gone = hit.page.id().is_some_and(|page| !look.has_seen(page));
                 if is_gone && matches!(hit.page, PageFact::Known { fresh: false, .. }) {
                     known = known.map(without_values);
@@ -133,6 +137,31 @@ impl PageSearch<'_> {
             }
             return self.keep(hit, &look, &records, &open);
         }
+    }
+
+    /// Lets the next look read the page first, which goes on where this one has ended only if it
+    /// knows when the page was edited.
+    fn forget_values(&self, page: &PageFact) -> Result<(), Error> {
+        let PageFact::Known {
+            row,
+            fresh: false,
+            complete_since,
+        } = page
+        else {
+            return Ok(());
+        };
+        let known = KnownPage {
+            id: row.id.clone(),
+            title: row.title().to_owned(),
+            body: "null".into(),
+            complete_since: *complete_since,
+        };
+        let lesson = Lesson {
+            page: Some(&known),
+            ..Lesson::default()
+        };
+        let (run, database) = (self.run, self.run.clients_database);
+        Ok(run.store.learn(database, self.phone, &lesson)?)
     }
 
     /// Open writes to the client's page, whoever's number they were for.
@@ -275,12 +304,18 @@ impl PageSearch<'_> {
     /// Looks at the page, and at each that an open write was sent to.
     fn look(
         &self,
-        page: &PageFact,
+        found: &PageFact,
         records: &[EntryRecord],
         open: &[OpenWrite],
     ) -> Result<PageLook, Error> {
         let mut look = PageLook::default();
-        let pages = page
+        let edited_at = match found {
+            PageFact::Known {
+                row, fresh: true, ..
+            } => row.edited_at,
+            PageFact::Known { .. } | PageFact::Absent => None,
+        };
+        let pages = found
             .id()
             .into_iter()
             .chain(open.iter().filter_map(|it| it.page.as_ref()));
@@ -295,8 +330,13 @@ impl PageSearch<'_> {
         };
         let is_open = |id: &ActivityId| open.iter().any(|write| write.activities.contains(id));
         for page in pages {
+            let target = Target {
+                page,
+                edited_at: edited_at.filter(|_| Some(page) == found.id()),
+                wanted: &wanted,
+            };
             if !look.has_seen(page) {
-                look.at(self.run, page, &wanted, |id| is_open(id) || is_added_to(id))?;
+                look.at(self.run, &target, |id| is_open(id) || is_added_to(id))?;
             }
         }
         for record in records
