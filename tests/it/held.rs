@@ -605,11 +605,11 @@ fn run_stops_working_on_a_page_that_cannot_be_written() {
     let act = notion_error(403, "restricted_resource", "This page is locked.");
     user.vendors
         .add_fault(Fault::new(Vendor::Notion, act).method("PATCH"));
-    let mut live = Live::start(&user, &[]);
+    let mut pipe = Live::start(&user, &[]);
     let mut answer = |client, number| {
         user.vendors.clear_requests();
-        live.write(&text(client, number));
-        let line = live.line();
+        pipe.write(&text(client, number));
+        let line = pipe.line();
         let kind = line["error"]["kind"].as_str().unwrap_or("none").to_owned();
         (kind, user.vendors.count(Vendor::Notion) > 0)
     };
@@ -620,7 +620,7 @@ fn run_stops_working_on_a_page_that_cannot_be_written() {
         "it was not tried"
     );
     assert_eq!(answer(1, 13), ("none".into(), true), "another client's");
-    assert_eq!(live.end().1, Some(69));
+    assert_eq!(pipe.end().1, Some(69));
 }
 
 #[test]
