@@ -156,12 +156,12 @@ pub struct ReplayArgs {
     #[arg(value_name = "FILE", conflicts_with_all = ["now", "dead", "event"])]
     pub files: Vec<PathBuf>,
 
-    /// Take everything that is not done, due or not
+    /// Take everything that waits or is held, due or not, but not what was given up
     #[arg(long)]
     pub now: bool,
 
     /// Take the events that were given up
-    #[arg(long, conflicts_with = "now")]
+    #[arg(long)]
     pub dead: bool,
 
     /// Take this event, whatever its state, unless it is done

@@ -247,7 +247,7 @@ impl<'a> Drain<'a> {
         let failure = Failure {
             message,
             request_id: None,
-            is_known: true,
+            is_foreseen: true,
             ..failure
         };
         let outcome = work.ends(Verdict::Failed(failure));
@@ -258,7 +258,8 @@ impl<'a> Drain<'a> {
     pub fn put_off(&self, id: &EventId, outcome: Outcome) -> Outcome {
         match self.services.store() {
             Ok(store) if !self.services.settings.dry_run => {
-                ending::postpone(store, id, outcome, self.services.settings.retry_policy)
+                let policy = self.services.settings.retry_policy;
+                ending::postpone(store, policy, &self.claim, id, outcome)
             }
             Ok(_) | Err(_) => outcome,
         }
@@ -358,7 +359,7 @@ impl<'a> Drain<'a> {
         let took = time::since(began) / u32::try_from(chosen.len().max(1)).unwrap_or(u32::MAX);
         for (place, done) in open.into_iter().zip(done) {
             outcomes[place] =
-                done.map(|outcome| ending::conclude(run, works[place], outcome, took));
+                done.map(|outcome| ending::conclude(run, &self.claim, works[place], outcome, took));
         }
         outcomes
     }

@@ -38,14 +38,15 @@ enum Probe {
     Passed,
     /// It is not, as far as one can tell.
     Stuck,
-    /// Nothing: it has failed by itself.
+    /// Nothing: it has failed by itself, or there was nothing to do.
     Silent,
 }
 
 impl Probe {
     fn of(verdict: &Verdict) -> Self {
         match verdict {
-            Verdict::Done | Verdict::Skipped(_) | Verdict::Planned(_) => Self::Passed,
+            Verdict::Done | Verdict::Planned(_) => Self::Passed,
+            Verdict::Skipped(_) => Self::Silent,
             Verdict::Failed(failure) if failure.whose == Whose::Event => Self::Silent,
             Verdict::Failed(_) | Verdict::Queued => Self::Stuck,
         }
@@ -69,8 +70,10 @@ pub fn run<'a>(
     if !services.settings.dry_run {
         spool::take_in(&services.settings.dir, store)?;
     }
-    let selection = selection(args)?;
-    expect_known(store, &selection)?;
+    let selections = selections(args)?;
+    for selection in &selections {
+        expect_known(store, selection)?;
+    }
     let mut round = Round {
         store,
         console,
@@ -79,11 +82,9 @@ pub fn run<'a>(
         limit: args.limit,
         tally: Counts::default(),
     };
-    match &selection {
-        Selection::Due | Selection::Waiting => round.probe_all()?,
-        Selection::HeldBy(_) | Selection::Dead | Selection::One(_) => {}
+    for selection in &selections {
+        round.take(selection)?;
     }
-    round.all(&selection)?;
     let tally = round.tally;
     if !services.settings.dry_run {
         store.expire(services.settings.keep_done)?;
@@ -215,6 +216,14 @@ impl Round<'_, '_> {
         self.seen.len() >= self.limit || self.console.is_over()
     }
 
+    fn take(&mut self, selection: &Selection) -> Result<(), Failure> {
+        match selection {
+            Selection::Due | Selection::Waiting => self.probe_all()?,
+            Selection::HeldBy(_) | Selection::Dead | Selection::One(_) => {}
+        }
+        self.all(selection)
+    }
+
     /// Tries one event of each thing that events are held by, and lets the others go on when it
     /// passes.
     fn probe_all(&mut self) -> Result<(), Failure> {
@@ -331,7 +340,7 @@ fn tell(console: &mut Console, tally: &mut Counts, outcome: &Outcome) {
     console.ended(outcome);
 }
 
-fn selection(args: &ReplayArgs) -> Result<Selection, Failure> {
+fn selections(args: &ReplayArgs) -> Result<Vec<Selection>, Failure> {
     if let Some(id) = &args.event {
         let bad = |_| {
             Failure::new(
@@ -340,11 +349,13 @@ fn selection(args: &ReplayArgs) -> Result<Selection, Failure> {
                 "the result of a run names it: event_id",
             )
         };
-        return EventId::parse(id).map(Selection::One).map_err(bad);
+        let one = EventId::parse(id).map(Selection::One).map_err(bad)?;
+        return Ok(vec![one]);
     }
     Ok(match (args.now, args.dead) {
-        (true, _) => Selection::Waiting,
-        (false, true) => Selection::Dead,
-        (false, false) => Selection::Due,
+        (true, false) => vec![Selection::Waiting],
+        (true, true) => vec![Selection::Waiting, Selection::Dead],
+        (false, true) => vec![Selection::Dead],
+        (false, false) => vec![Selection::Due],
     })
 }

@@ -154,6 +154,8 @@ pub struct Failure {
     pub cause: Option<Cause>,
     /// How long to wait before the next try, where somebody has said so.
     pub retry_after: Option<Duration>,
+    /// True if it was not met with: it would be the same as another's.
+    pub is_foreseen: bool,
     /// True if the operator has been told of it before.
     pub is_known: bool,
 }
@@ -175,6 +177,7 @@ impl Failure {
             request_id: None,
             cause: None,
             retry_after: None,
+            is_foreseen: false,
             is_known: false,
         }
     }

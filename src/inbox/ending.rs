@@ -13,7 +13,7 @@ use crate::domain::work::Work;
 use crate::store::{EventFault, Finish, HistoryLine, Postponed, RetryPolicy, Store, Trouble};
 use crate::sync::Run;
 
-use super::follow_up;
+use super::{Claim, follow_up};
 
 /// Added to the hint of a failure whose event is kept.
 const KEPT: &str = "; the event is kept, `quotion replay` tries again";
@@ -24,20 +24,28 @@ const GIVEN_UP: &str =
     "; it is given up now: the event is kept, and `quotion replay --dead` tries again";
 
 /// Notes what came of an event.
-pub fn conclude(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
+pub fn conclude(
+    run: &Run,
+    claim: &Claim,
+    work: &Work,
+    outcome: Outcome,
+    took: Duration,
+) -> Outcome {
     if outcome.failure().is_none() {
         return finish(run, work, outcome, took);
     }
-    postpone(
-        run.store,
-        &work.event_id(),
-        outcome,
-        run.settings.retry_policy,
-    )
+    let policy = run.settings.retry_policy;
+    postpone(run.store, policy, claim, &work.event_id(), outcome)
 }
 
 /// Notes why an event could not be finished.
-pub fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, policy: RetryPolicy) -> Outcome {
+pub fn postpone(
+    store: &Store,
+    policy: RetryPolicy,
+    claim: &Claim,
+    id: &EventId,
+    mut outcome: Outcome,
+) -> Outcome {
     let Verdict::Failed(failure) = &mut outcome.verdict else {
         return outcome;
     };
@@ -53,7 +61,8 @@ pub fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, policy: Retry
     let hint = match store.postpone(id, &trouble, policy) {
         Ok(Postponed::Waits) => KEPT,
         Ok(Postponed::Held { anew }) => {
-            failure.is_known |= !anew;
+            // Who delivers it once more is told once more; a replay looks every minute.
+            failure.is_known = !anew && *claim != Claim::Wait;
             HELD
         }
         Ok(Postponed::Dead { anew }) => {
@@ -82,7 +91,7 @@ fn fault(failure: &Failure) -> EventFault {
     if let Some(cause) = failure.cause() {
         return EventFault::Operators {
             cause: cause.to_string(),
-            tried: !failure.is_known,
+            tried: !failure.is_foreseen,
         };
     }
     match (failure.hope, failure.whose) {

@@ -134,9 +134,7 @@ impl From<Error> for Failure {
                 failure => Self { message, ..failure },
             },
             Error::Unknown(_) => unavailable("it may only be too early; run again later"),
-            Error::OwnNumbersNeeded => {
-                unavailable("set OPENPHONE_API_KEY, or run again when Quo answers")
-            }
+            Error::OwnNumbersNeeded => unavailable("run again when Quo answers"),
             Error::Unsettled(_) => {
                 unavailable("run the same payload again; it is looked for first")
             }

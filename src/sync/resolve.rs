@@ -238,6 +238,11 @@ impl Scene {
                 task.notes.warnings.extend(cast.warnings.iter().cloned());
                 cast.clients.clone()
             }
+            Err(Untold::OwnNumbers) if run.quo.is_none() => {
+                return Err(key_needed(
+                    "which numbers of a group are the workspace's own",
+                ));
+            }
             Err(Untold::OwnNumbers) => return Err(Error::OwnNumbersNeeded),
             Err(Untold::Parties | Untold::Direction) if !records.is_empty() => {
                 records.iter().map(|record| record.phone.clone()).collect()

@@ -211,7 +211,7 @@ fn failed_event_waits_ever_longer_and_is_dead_after_the_last_attempt_but_kept() 
             &format!("replay: 0 done, 0 failed; 1 in the inbox: {dead}"),
         );
     }
-    user.run(&["replay", "--dead"], b"")
+    user.run(&["replay", "--now", "--dead"], b"")
         .expect(0, "success", "created");
     assert_eq!(state(&user, &id).as_deref(), Some("done"));
     assert_eq!(
@@ -246,7 +246,7 @@ fn one_event_can_be_named_and_a_limit_set() {
         .expect_error(64, "usage");
     user.run(&["replay", "--event", "EVnever"], b"")
         .expect_error(64, "usage");
-    user.run(&["replay", "--now", "--dead"], b"")
+    user.run(&["replay", "--now", "--event", &third], b"")
         .expect_error(64, "usage");
     user.run(&["replay", "--enqueue"], b"")
         .expect_error(64, "usage");
