@@ -7,29 +7,35 @@
 //!                                          └── mark: how far an interrupted run got ◀──────────┘
 //! ```
 //! Apart from `sync`, which it does not know: events go out and come back like a webhook's. Writes
-//! nothing but its mark.
+//! nothing but its marks, and what it offers.
 
 mod held;
 mod listed;
 mod mark;
+mod offers;
+mod since;
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::call::ArtifactKind;
 use crate::domain::failure::{Failure, Kind};
+use crate::domain::id::{EventId, NumberId};
 use crate::http::Vendor;
 use crate::quo;
+use crate::quo::api::announcement::Announcement;
 use crate::quo::api::history::{ActivityState, PastActivity, Query, Thread};
 use crate::quo::api::{OwnNumber, Quo, announcement, paging};
 use crate::services::Services;
 use crate::services::settings::Settings;
-use crate::store::{self, Store};
+use crate::store::{self, Offer, Store};
 
 use held::OldestFirst;
 use listed::ListedThread;
 use mark::{Mark, Period};
+pub use since::Begin;
 
 /// Kinds that are asked for; of a voicemail the event of the missed call takes care.
 const KINDS: [ArtifactKind; 3] = [
@@ -44,8 +50,8 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(1);
 /// What is to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Made at this moment or later.
-    pub from: Timestamp,
+    /// Made then or later.
+    pub begin: Begin,
     /// Made before this moment.
     pub to: Timestamp,
     /// Ids or numbers of own numbers; empty for all.
@@ -54,6 +60,8 @@ pub struct Options {
     pub scope: Scope,
     /// Under which name a mark is kept: the same command finds its own again.
     pub key: String,
+    /// True if of what is still offered only its own is told again.
+    pub is_narrow: bool,
 }
 
 /// Which calls and texts are told.
@@ -139,7 +147,7 @@ impl From<Error> for Failure {
             Error::Output(_) => Self::new(
                 Kind::Store,
                 message,
-                "check the other end of the pipe; the same command begins anew",
+                "check the other end of the pipe; the same command goes on there",
             ),
             Error::NoSuchNumber(_, there) => Self::new(
                 Kind::Usage,
@@ -171,8 +179,7 @@ impl From<store::Error> for Error {
 pub type Listener<'a> = &'a mut dyn FnMut(Happening) -> std::io::Result<()>;
 
 /// Finds the events and tells each. What was found before an error has been told by then, and the
-/// same command goes on there, unless nobody listened any more. Fails before anything is asked
-/// without store or key.
+/// same command goes on there. Fails before anything is asked without store or key.
 pub fn run(
     services: &Services,
     options: &Options,
@@ -191,7 +198,11 @@ pub fn run(
         options,
         listener,
         tally: Tally::default(),
+        before: None,
+        starts: BTreeMap::new(),
+        offered: HashSet::new(),
         refusal: None,
+        refused: BTreeSet::new(),
     };
     let ended = walk.all();
     walk.tally.requests = vendor.calls();
@@ -205,68 +216,88 @@ struct Walk<'a> {
     options: &'a Options,
     listener: Listener<'a>,
     tally: Tally,
+    /// How far an interrupted run got.
+    before: Option<Mark>,
+    /// The own numbers that are read, and from when on.
+    starts: BTreeMap<NumberId, Timestamp>,
+    /// What this run has told as still offered.
+    offered: HashSet<EventId>,
     /// The first refusal of a single thread.
     refusal: Option<quo::Error>,
+    /// The numbers of such threads.
+    refused: BTreeSet<NumberId>,
 }
 
 impl Walk<'_> {
     fn all(&mut self) -> Result<(), Error> {
-        let before = Mark::load(self.store, &self.options.key)?;
-        if before.is_some() {
+        self.tell_again()?;
+        self.before = Mark::load(self.store, &self.options.key)?;
+        if self.before.is_some() {
             log::info!("an interrupted backfill is continued");
         }
-        let from = before
-            .as_ref()
-            .map_or(self.options.from, |mark| mark.from.min(self.options.from));
-        let mut mark = Mark::at_outset(from, self.options.to);
         let own = self.quo().fetch_numbers()?;
-        let threads = self.threads(&own, before.as_ref())?;
+        let numbers = chosen(&own, &self.options.numbers)?;
+        for number in &numbers {
+            let start = since::start(self.store, self.options, &number.id)?;
+            self.starts.insert(number.id.clone(), start);
+        }
+        let begins = self.before.iter().map(|mark| mark.from);
+        let from = begins.chain(self.starts.values().copied()).min();
+        let mut mark = Mark::at_outset(from.unwrap_or(self.options.to), self.options.to);
+        let threads = self.threads(&own, &numbers)?;
         self.tell(Happening::Threads(threads.len()))?;
         for listed in &threads {
             let thread = listed.thread();
             let place = mark::place(&thread.number, &thread.id);
-            let span = mark::span(before.as_ref(), self.options, &place);
+            let span = self.span(&thread.number, &place);
             let told = self.tally.events;
             let read = self.thread(&thread, span, &mut mark);
-            let ended = self.forgive(read);
+            let ended = self.forgive(&thread, read);
             if ended.is_ok() {
                 mark.finish(place);
             }
-            self.keep(&mark, before.as_ref(), &ended, self.tally.events > told)?;
+            self.keep(&mark, &ended, self.tally.events > told)?;
             ended?;
             self.tally.threads += 1;
             self.tell(Happening::Done)?;
+        }
+        for number in self.starts.keys().filter(|it| !self.refused.contains(*it)) {
+            since::complete(self.store, self.options, number, mark.from)?;
         }
         self.store.forget_snapshot(&self.options.key)?;
         self.refusal.take().map_or(Ok(()), |err| Err(err.into()))
     }
 
     /// Keeps how far this run got, when something depends on it. A run that went on from a mark and
-    /// has not come as far leaves that one. Nobody knows what became of events that were written
-    /// into a broken pipe: then the next run begins anew.
-    fn keep(
-        &self,
-        mark: &Mark,
-        before: Option<&Mark>,
-        ended: &Result<(), Error>,
-        told: bool,
-    ) -> Result<(), Error> {
-        let key = &self.options.key;
-        match ended {
-            Err(Error::Output(_)) => Ok(self.store.forget_snapshot(key)?),
-            Ok(()) if !told => Ok(()),
-            Ok(()) | Err(_) if before.is_some_and(|before| before.is_beyond(mark)) => Ok(()),
-            Ok(()) | Err(_) => Ok(mark.save(self.store, key)?),
+    /// has not come as far leaves that one.
+    fn keep(&self, mark: &Mark, ended: &Result<(), Error>, told: bool) -> Result<(), Error> {
+        if (ended.is_err() || told) && !self.is_behind(mark) {
+            self.store.save_snapshot(&self.options.key, &mark.body())?;
         }
+        Ok(())
+    }
+
+    /// True if an interrupted run got further than this.
+    fn is_behind(&self, mark: &Mark) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|before| before.is_beyond(mark))
+    }
+
+    /// What is to be told of the thread at `place`.
+    fn span(&self, number: &NumberId, place: &str) -> Period {
+        let to = self.options.to;
+        let from = self.starts.get(number).copied().unwrap_or(to);
+        mark::span(self.before.as_ref(), from, to, place)
     }
 
     /// A thread that Quo refuses does not keep the others from being read; the run fails at its
     /// end.
-    fn forgive(&mut self, read: Result<(), Error>) -> Result<(), Error> {
+    fn forgive(&mut self, thread: &Thread, read: Result<(), Error>) -> Result<(), Error> {
         match read {
             Err(Error::Quo(err)) if err.refusal().is_some_and(|refusal| refusal.status != 401) => {
                 log::error!("a conversation is left out: {err}");
                 self.tally.refused += 1;
+                self.refused.insert(thread.number.clone());
                 self.refusal.get_or_insert(err);
                 Ok(())
             }
@@ -278,16 +309,16 @@ impl Walk<'_> {
     fn threads<'n>(
         &self,
         own: &'n [OwnNumber],
-        before: Option<&Mark>,
+        numbers: &[&'n OwnNumber],
     ) -> Result<Vec<ListedThread<'n>>, Error> {
         let mut threads = listed::Threads::default();
-        for number in chosen(own, &self.options.numbers)? {
+        for number in numbers.iter().copied() {
             let pages =
                 paging::pages(|token| self.quo().fetch_conversation_page(&number.id, token));
             for page in pages {
                 for conversation in page? {
                     let place = mark::place(&number.id, &conversation.id);
-                    let from = mark::span(before, self.options, &place).from;
+                    let from = self.span(&number.id, &place).from;
                     if conversation.last.is_none_or(|last| last >= from) {
                         threads.add(ListedThread::of(number, conversation, own))?;
                     }
@@ -309,11 +340,9 @@ impl Walk<'_> {
             let held = self.activities(thread, &span)?;
             let (is_cut, activities) = held.oldest_first();
             for activity in &activities {
-                for event in self.events(thread, activity)? {
-                    self.tell(Happening::Event(&event))?;
-                    self.tally.events += 1;
-                }
+                let offers = self.events(thread, activity)?;
                 mark.reach(mark::place(&thread.number, &thread.id), activity);
+                self.offer(&offers, mark)?;
             }
             match activities.last() {
                 Some(last) if is_cut => span.go_on_after(last),
@@ -349,9 +378,14 @@ impl Walk<'_> {
         Ok(held)
     }
 
-    /// The events of a call or text, all of them fetched before the first is told, so that none is
-    /// told twice.
-    fn events(&mut self, thread: &Thread, activity: &PastActivity) -> Result<Vec<String>, Error> {
+    /// The events of a call or text that this run has not told yet, all of them fetched before the
+    /// first is told, so that none is told twice.
+    fn events(&mut self, thread: &Thread, activity: &PastActivity) -> Result<Vec<Offer>, Error> {
+        let offer = |event: Announcement| Offer {
+            id: event.id,
+            at: activity.at,
+            event: event.line,
+        };
         let database = self.settings.clients_database.as_ref();
         let entries = database.map(|database| self.store.entries(database, &activity.id));
         let entries = entries.transpose()?.unwrap_or_default();
@@ -366,21 +400,25 @@ impl Walk<'_> {
         let own = wanted
             .then(|| announcement::activity(thread, activity))
             .flatten();
-        let mut events: Vec<String> = own.into_iter().collect();
+        let own = own.filter(|event| !self.offered.contains(&event.id));
+        let mut events: Vec<Offer> = own.map(offer).into_iter().collect();
         if activity.state != ActivityState::Answered {
             return Ok(events);
         }
         let stands = |kind| {
             !entries.is_empty() && entries.iter().all(|it| it.entry.artifacts.contains(&kind))
         };
-        for kind in KINDS
-            .into_iter()
-            .filter(|kind| self.options.scope == Scope::All || !stands(*kind))
-        {
+        let is_offered = |kind| {
+            let id = announcement::artifact_id(activity, kind);
+            id.is_some_and(|id| self.offered.contains(&id))
+        };
+        let is_wanted = |kind: &ArtifactKind| {
+            (self.options.scope == Scope::All || !stands(*kind)) && !is_offered(*kind)
+        };
+        for kind in KINDS.into_iter().filter(is_wanted) {
             let data = self.quo().fetch_artifact_record(&activity.id, kind)?;
-            events.extend(
-                data.and_then(|data| announcement::artifact(thread, activity, kind, &data)),
-            );
+            let told = data.and_then(|data| announcement::artifact(thread, activity, kind, &data));
+            events.extend(told.map(offer));
         }
         Ok(events)
     }

@@ -30,8 +30,8 @@ pub use error::{Error, Fault};
 pub use lock::Guard;
 pub use record::{
     Arrival, Backlog, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
-    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, NewWrite, OpenWrite, Selection, Since,
-    Snapshot, Waiting,
+    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, NewWrite, Offer, Offered, OpenWrite,
+    Selection, Since, Snapshot, Waiting,
 };
 pub use retry::{EventFault, Postponed, RetryPolicy, Trouble};
 
@@ -230,6 +230,24 @@ impl Store {
     /// Forgets the answer under `key`.
     pub fn forget_snapshot(&self, key: &str) -> Result<()> {
         either!(self, db => db.forget_snapshot(key))
+    }
+
+    /// Notes events that are about to be printed, and how far the run under `run` has got then, in
+    /// one transaction; the mark is a snapshot under that key. They are taken off by who answers
+    /// them: [`Self::finish`], [`Self::discard`].
+    pub fn offer(&self, run: &str, offers: &[Offer], mark: Option<&str>) -> Result<()> {
+        either!(self, db => db.offer(run, offers, mark))
+    }
+
+    /// Takes off what was answered before it was printed once more, or is held or given up: the
+    /// inbox has it.
+    pub fn drop_answered_offers(&self) -> Result<()> {
+        either!(self, db => db.drop_answered_offers())
+    }
+
+    /// Events that were printed and not answered, oldest first, at most `limit`.
+    pub fn offered(&self, which: &Offered, limit: usize) -> Result<Vec<Offer>> {
+        either!(self, db => db.offered(which, limit))
     }
 
     /// Records of the contacts that may hold `phone`; the caller compares strictly.

@@ -1,7 +1,7 @@
 //! `quotion backfill`: events on stdout and nothing else, whatever happens; the rest goes to
 //! stderr.
 
-use crate::backfill::{self, Happening, Options, Scope, Tally};
+use crate::backfill::{self, Begin, Happening, Options, Scope, Tally};
 use crate::cli::BackfillArgs;
 use crate::config;
 use crate::domain::failure::{Failure, Kind};
@@ -38,28 +38,31 @@ pub fn run(services: &Services, args: &BackfillArgs, console: &mut Console) -> R
 }
 
 fn options(services: &Services, args: &BackfillArgs) -> Result<Options, Failure> {
+    let scope = if args.all {
+        Scope::All
+    } else {
+        Scope::Unsynced
+    };
     let (name, text, scope) = match (&args.since, &args.pending) {
-        (Some(since), None) if args.all => ("--since", since, Scope::All),
-        (Some(since), None) => ("--since", since, Scope::Unsynced),
-        (None, Some(pending)) => ("--pending", pending, Scope::Pending),
-        _ => {
+        (None, None) => ("--since", None, scope),
+        (Some(since), None) => ("--since", Some(since), scope),
+        (None, Some(pending)) => ("--pending", Some(pending), Scope::Pending),
+        (Some(_), Some(_)) => {
             let hint = "quotion backfill --since 24h, or quotion backfill --pending 7d";
-            return Err(Failure::new(
-                Kind::Usage,
-                "either --since or --pending is needed",
-                hint,
-            ));
+            let message = "either --since or --pending, not both";
+            return Err(Failure::new(Kind::Usage, message, hint));
         }
     };
     let clock = config::Clock {
         now: time::timestamp(),
         zone: services.settings.zone.clone(),
     };
-    let from = config::moment(text, name, &clock)?;
+    let from = text.map(|text| config::moment(text, name, &clock));
+    let from = from.transpose()?;
     let until = args.until.as_deref();
     let to = until.map(|until| config::moment(until, "--until", &clock));
     let to = to.transpose()?.unwrap_or(clock.now);
-    if to <= from {
+    if from.is_some_and(|from| to <= from) {
         let hint = format!("{name} says where to begin, --until where to end");
         return Err(Failure::new(
             Kind::Usage,
@@ -70,14 +73,17 @@ fn options(services: &Services, args: &BackfillArgs) -> Result<Options, Failure>
     let mut numbers = args.number.clone();
     numbers.sort();
     // As typed: the same command finds its mark again, though its moments have moved on.
+    let is_narrow = until.is_some() || !numbers.is_empty() || scope == Scope::Pending;
     let until = until.unwrap_or_default();
+    let text = text.map_or("", String::as_str);
     let key = format!("backfill:{scope:?}:{text}:{until}:{}", numbers.join(","));
     Ok(Options {
-        from,
+        begin: from.map_or(Begin::LastTime, Begin::At),
         to,
         numbers,
         scope,
         key,
+        is_narrow,
     })
 }
 

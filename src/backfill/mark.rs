@@ -12,8 +12,6 @@ use crate::domain::id::{ConversationId, NumberId};
 use crate::quo::api::history::PastActivity;
 use crate::store::{self, Store};
 
-use super::Options;
-
 /// How long a mark counts: whoever repeats a command after that means its span as it is.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -63,17 +61,17 @@ pub fn place(number: &NumberId, conversation: &ConversationId) -> String {
     format!("{number}/{conversation}")
 }
 
-/// What is to be told of the thread at `place`, after a run that got as far as `before`.
-pub fn span(before: Option<&Mark>, options: &Options, place: &str) -> Period {
-    let to = options.to;
+/// What is to be told of the thread at `place` from one moment to another, after a run that got as
+/// far as `before`.
+pub fn span(before: Option<&Mark>, from: Timestamp, to: Timestamp, place: &str) -> Period {
     let Some(mark) = before else {
         return Period {
-            from: options.from,
+            from,
             to,
             past: None,
         };
     };
-    let from = mark.from.min(options.from);
+    let from = mark.from.min(from);
     match (place.cmp(&mark.place), &mark.within) {
         (std::cmp::Ordering::Less, _) | (std::cmp::Ordering::Equal, None) => Period {
             from: mark.to,
@@ -134,19 +132,15 @@ impl Mark {
         Ok(kept.and_then(|kept| serde_json::from_str(&kept.body).ok()))
     }
 
-    /// Keeps the mark under `key`.
-    pub fn save(&self, store: &Store, key: &str) -> store::Result<()> {
-        store.save_snapshot(
-            key,
-            &serde_json::to_string(self).unwrap_or_else(|_| "null".into()),
-        )
+    /// What is kept of it.
+    pub fn body(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| "null".into())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backfill::Scope;
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_second(hour * 3600).expect("a time")
@@ -154,23 +148,19 @@ mod tests {
 
     #[test]
     fn what_is_left_begins_where_each_thread_was_left() {
-        let options = Options {
-            from: at(30),
-            to: at(54),
-            numbers: vec![],
-            scope: Scope::Unsynced,
-            key: String::new(),
-        };
+        fn span(before: Option<&Mark>, place: &str) -> Period {
+            super::span(before, at(30), at(54), place)
+        }
         let past = || (at(20), "AC1".to_owned());
         let whole = Period {
             from: at(30),
             to: at(54),
             past: None,
         };
-        assert_eq!(span(None, &options, "PN1/CN1"), whole);
+        assert_eq!(span(None, "PN1/CN1"), whole);
         let mut mark = Mark::at_outset(at(0), at(24));
         assert_eq!(
-            span(Some(&mark), &options, "PN1/CN1"),
+            span(Some(&mark), "PN1/CN1"),
             Period {
                 from: at(0),
                 ..whole.clone()
@@ -182,14 +172,14 @@ mod tests {
             ..mark
         };
         assert_eq!(
-            span(Some(&mark), &options, "PN1/CN1"),
+            span(Some(&mark), "PN1/CN1"),
             Period {
                 from: at(24),
                 ..whole.clone()
             }
         );
         assert_eq!(
-            span(Some(&mark), &options, "PN1/CN2"),
+            span(Some(&mark), "PN1/CN2"),
             Period {
                 from: at(0),
                 past: Some(past()),
@@ -197,7 +187,7 @@ mod tests {
             }
         );
         assert_eq!(
-            span(Some(&mark), &options, "PN1/CN3"),
+            span(Some(&mark), "PN1/CN3"),
             Period {
                 from: at(0),
                 ..whole.clone()
@@ -208,7 +198,7 @@ mod tests {
             ..mark.clone()
         };
         assert_eq!(
-            span(Some(&done), &options, "PN1/CN2"),
+            span(Some(&done), "PN1/CN2"),
             Period {
                 from: at(24),
                 ..whole

@@ -9,6 +9,7 @@ mod error;
 mod inbox;
 mod known;
 mod lease;
+mod offers;
 mod pages;
 mod rate;
 
@@ -36,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/postgres/V4__open_writes.sql"),
     include_str!("migrations/postgres/V5__leases.sql"),
     include_str!("migrations/postgres/V6__held.sql"),
+    include_str!("migrations/postgres/V7__offered.sql"),
 ];
 /// Where that is noted; the columns are those of an earlier runner.
 const HISTORY: &str = "quotion_schema_history";

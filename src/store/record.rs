@@ -32,6 +32,26 @@ pub struct Snapshot {
     pub age: SignedDuration,
 }
 
+/// An event that a backfill prints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its id.
+    pub id: EventId,
+    /// When its call or text was made; milliseconds count.
+    pub at: Timestamp,
+    /// The event: JSON on one line.
+    pub event: String,
+}
+
+/// Which of the events that were printed and not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Offered {
+    /// Those that come after this one.
+    pub after: Option<(Timestamp, EventId)>,
+    /// Those of this run alone.
+    pub run: Option<String>,
+}
+
 /// The entry of one activity on one page, as it was last seen or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRecord {

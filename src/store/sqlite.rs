@@ -6,6 +6,7 @@
 mod inbox;
 mod known;
 mod lock;
+mod offers;
 mod pages;
 mod rate;
 
@@ -37,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/sqlite/V3__inbox_smaller.sql"),
     include_str!("migrations/sqlite/V4__open_writes.sql"),
     include_str!("migrations/sqlite/V5__held.sql"),
+    include_str!("migrations/sqlite/V6__offered.sql"),
 ];
 
 /// A connection to the file.
@@ -373,10 +375,14 @@ mod tests {
                     ('EV1', 't', NULL, NULL, 'done', 0, NULL, NULL, NULL, '[]', 2, 9),
                     ('EV4', 't', 'AC4', x'7b', 'failed', 3, 7, 'store', 'full', NULL, 3, 8),
                     ('EV3', 't', 'AC3', x'7b', 'dead', 8, NULL, 'refused', 'no', NULL, 4, 8)";
-                old.execute(&format!("INSERT INTO inbox VALUES {rows}"), [])
+                let columns = "event_id, event_type, activity_id, payload, state, attempts, \
+                    next_try_at, error_kind, error_message, result, received_at, updated_at";
+                old.execute(&format!("INSERT INTO inbox ({columns}) VALUES {rows}"), [])
                     .expect("insert");
                 before = inbox(&old);
-                before.iter_mut().for_each(held_column);
+                if version < 5 {
+                    before.iter_mut().for_each(held_column);
+                }
             }
             drop(old);
             let db = Sqlite::open(&path, Mode::ReadWrite, now).expect("open");

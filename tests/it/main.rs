@@ -12,6 +12,7 @@
 mod archived;
 mod audit;
 mod backfill;
+mod backfill_pipe;
 mod batch;
 mod batch_crash;
 mod batch_trouble;

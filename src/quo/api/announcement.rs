@@ -16,9 +16,40 @@ use crate::domain::phone::Phone;
 use crate::json_line;
 use crate::quo::words::{each_entry, each_item};
 
+/// An event as a webhook would have delivered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its id.
+    pub id: EventId,
+    /// The event: JSON on one line.
+    pub line: String,
+}
+
+/// The id of the event of something that belongs to a call; `None` for a voicemail, which v4 does
+/// not announce.
+pub fn artifact_id(activity: &PastActivity, kind: ArtifactKind) -> Option<EventId> {
+    artifact_type(kind).map(|event_type| id(event_type, activity))
+}
+
+fn artifact_type(kind: ArtifactKind) -> Option<&'static str> {
+    match kind {
+        ArtifactKind::Voicemail => None,
+        ArtifactKind::Recording => Some("call.recording.completed"),
+        ArtifactKind::Summary => Some("call.summary.completed"),
+        ArtifactKind::Transcript => Some("call.transcript.completed"),
+    }
+}
+
+/// It has what the type is about: `call` of `call.completed`, `summary` of
+/// `call.summary.completed`.
+fn id(event_type: &str, activity: &PastActivity) -> EventId {
+    let word = event_type.rsplit('.').nth(1).unwrap_or_default();
+    EventId::made(&format!("backfill-{word}"), &activity.id)
+}
+
 /// The event of a call or text, as one line of JSON; `None` for one that is not over or did not get
 /// through.
-pub fn activity(thread: &Thread, activity: &PastActivity) -> Option<String> {
+pub fn activity(thread: &Thread, activity: &PastActivity) -> Option<Announcement> {
     let event_type = match (activity.state, activity.direction) {
         (ActivityState::Open, _) => return None,
         (ActivityState::Answered | ActivityState::Unanswered, _) => "call.completed",
@@ -41,21 +72,13 @@ pub fn artifact(
     activity: &PastActivity,
     kind: ArtifactKind,
     data: &str,
-) -> Option<String> {
-    let (event_type, object) = match kind {
+) -> Option<Announcement> {
+    let event_type = artifact_type(kind)?;
+    let object = match kind {
         ArtifactKind::Voicemail => return None,
-        ArtifactKind::Recording => (
-            "call.recording.completed",
-            call(thread, activity, &finished(data)),
-        ),
-        ArtifactKind::Summary => (
-            "call.summary.completed",
-            part(data, "callSummary", activity),
-        ),
-        ArtifactKind::Transcript => (
-            "call.transcript.completed",
-            part(data, "callTranscript", activity),
-        ),
+        ArtifactKind::Recording => call(thread, activity, &finished(data)),
+        ArtifactKind::Summary => part(data, "callSummary", activity),
+        ArtifactKind::Transcript => part(data, "callTranscript", activity),
     };
     Some(event(thread, activity, event_type, &object))
 }
@@ -79,24 +102,24 @@ struct About<'a> {
     deep_link: &'a str,
 }
 
-/// The id has what the type is about: `call` of `call.completed`, `summary` of
-/// `call.summary.completed`. `object` is JSON.
-fn event(thread: &Thread, activity: &PastActivity, event_type: &str, object: &str) -> String {
-    let (number, conversation, id) = (&thread.number, &thread.id, &activity.id);
-    let word = event_type.rsplit('.').nth(1).unwrap_or_default();
+/// `object` is JSON.
+fn event(thread: &Thread, activity: &PastActivity, event_type: &str, object: &str) -> Announcement {
+    let (number, conversation, about) = (&thread.number, &thread.id, &activity.id);
+    let id = id(event_type, activity);
     let ended = field(&activity.record, "completedAt")
         .and_then(|ended| serde_json::from_str::<String>(ended).ok());
-    json_line::render(&Announced {
-        id: EventId::made(&format!("backfill-{word}"), id).as_str(),
+    let line = json_line::render(&Announced {
+        id: id.as_str(),
         object: "event",
         api_version: "v4",
         created_at: &ended.unwrap_or_else(|| activity.at.to_string()),
         event_type,
         data: About {
             object: serde_json::from_str(object).unwrap_or_else(|_| RawValue::NULL.to_owned()),
-            deep_link: &format!("https://my.quo.com/inbox/{number}/c/{conversation}?at={id}"),
+            deep_link: &format!("https://my.quo.com/inbox/{number}/c/{conversation}?at={about}"),
         },
-    })
+    });
+    Announcement { id, line }
 }
 
 /// The call as v4 has it: the caller first, and no recordings but in an event of their own.
@@ -226,11 +249,11 @@ mod tests {
 
     /// The event of a listed call or text.
     fn activity(thread: &Thread, listed: &PastActivity) -> Option<Value> {
-        super::activity(thread, listed).map(|line| json_of(&line))
+        super::activity(thread, listed).map(|event| json_of(&event.line))
     }
 
     fn artifact(listed: &PastActivity, kind: ArtifactKind, data: &str) -> Option<Value> {
-        super::artifact(&rosa(), listed, kind, data).map(|line| json_of(&line))
+        super::artifact(&rosa(), listed, kind, data).map(|event| json_of(&event.line))
     }
 
     fn json_of(line: &str) -> Value {

@@ -356,7 +356,8 @@ fn told(page: Result<paging::Page<PastActivity>, Error>) -> String {
     let records = page.map(|page| page.records).unwrap_or_default();
     let events = records
         .iter()
-        .filter_map(|record| announcement::activity(&thread, record));
+        .filter_map(|record| announcement::activity(&thread, record))
+        .map(|event| event.line);
     events
         .map(|event| {
             shown(

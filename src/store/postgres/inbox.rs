@@ -16,6 +16,7 @@ use super::super::{
     Arrival, Backlog, EventState, Finish, HeldCount, Postponed, Result, RetryPolicy, Selection,
     Trouble, Waiting,
 };
+use super::offers::ANSWERED;
 use super::{Param, Postgres, text};
 
 impl Postgres {
@@ -103,7 +104,7 @@ impl Postgres {
             Err(err) if !err.passes() => {
                 log::warn!("the history is not kept: {err}");
                 self.write(
-                    DONE,
+                    &format!("WITH answered AS ({ANSWERED}) {DONE}"),
                     &[
                         (&id.as_str(), Type::TEXT),
                         (&write_pages(&finish.pages), Type::TEXT),
@@ -116,8 +117,10 @@ impl Postgres {
     }
 
     fn finish_and_tell(&self, id: &EventId, finish: &Finish) -> Result<()> {
-        let sql =
-            format!("WITH done AS ({DONE}), counted AS ({COUNT}), told AS ({HISTORY}) {METRIC}");
+        let sql = format!(
+            "WITH done AS ({DONE}), answered AS ({ANSWERED}), counted AS ({COUNT}), \
+                told AS ({HISTORY}) {METRIC}"
+        );
         let line = finish.activity.as_ref();
         let pages: Vec<Option<&str>> = finish
             .pages
@@ -189,8 +192,11 @@ impl Postgres {
     }
 
     pub fn discard(&self, id: &EventId) -> Result<()> {
-        let sql = "DELETE FROM quotion_inbox WHERE event_id = $1 AND state <> 'done'";
-        self.write(sql, &[(&id.as_str(), Type::TEXT)])?;
+        let sql = format!(
+            "WITH answered AS ({ANSWERED})
+             DELETE FROM quotion_inbox WHERE event_id = $1 AND state <> 'done'"
+        );
+        self.write(&sql, &[(&id.as_str(), Type::TEXT)])?;
         Ok(())
     }
 

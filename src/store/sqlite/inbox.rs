@@ -14,6 +14,7 @@ use super::super::{
     Arrival, Backlog, EventState, Finish, HeldCount, HistoryLine, Postponed, Result, RetryPolicy,
     Selection, Trouble, Waiting,
 };
+use super::offers::answered;
 use super::{Mode, Sqlite};
 
 impl Sqlite {
@@ -89,6 +90,7 @@ impl Sqlite {
                 write_pages(&finish.pages),
                 millis
             ])?;
+            answered(connection, id)?;
             if let Some(line) = &finish.activity {
                 count(connection, line, &now)?;
                 history(connection, line, finish, &now)?;
@@ -154,10 +156,11 @@ impl Sqlite {
     }
 
     pub fn discard(&self, id: &EventId) -> Result<()> {
-        self.write(
-            "DELETE FROM inbox WHERE event_id = ?1 AND state <> 'done'",
-            [id.as_str()],
-        )
+        let sql = "DELETE FROM inbox WHERE event_id = ?1 AND state <> 'done'";
+        self.transaction(|connection| {
+            connection.prepare_cached(sql)?.execute([id.as_str()])?;
+            answered(connection, id)
+        })
     }
 
     pub fn waiting(&self, selection: &Selection, limit: usize) -> Result<Vec<EventId>> {

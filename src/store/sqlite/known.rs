@@ -20,10 +20,8 @@ impl Sqlite {
     }
 
     pub fn save_snapshot(&self, key: &str, body: &str) -> Result<()> {
-        let sql = "INSERT INTO snapshots (key, body, fetched_at) VALUES (?1, ?2, ?3)
-                   ON CONFLICT (key) DO UPDATE SET body = excluded.body, fetched_at = \
-                   excluded.fetched_at";
-        self.write(sql, params![key, body, self.now()])
+        let now = self.now();
+        self.transaction(|connection| put_snapshot(connection, key, body, &now))
     }
 
     pub fn forget_snapshot(&self, key: &str) -> Result<()> {
@@ -61,6 +59,22 @@ impl Sqlite {
     pub fn drop_contact(&self, id: &ContactId) -> Result<()> {
         self.write("DELETE FROM contacts WHERE id = ?1", [id.as_str()])
     }
+}
+
+/// Keeps an answer under `key`, in somebody's transaction.
+pub fn put_snapshot(
+    connection: &Connection,
+    key: &str,
+    body: &str,
+    now: &str,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO snapshots (key, body, fetched_at) VALUES (?1, ?2, ?3)
+               ON CONFLICT (key) DO UPDATE SET body = excluded.body, fetched_at = \
+               excluded.fetched_at";
+    connection
+        .prepare_cached(sql)?
+        .execute(params![key, body, now])?;
+    Ok(())
 }
 
 fn insert_contact(connection: &Connection, contact: &IndexedContact) -> rusqlite::Result<()> {
