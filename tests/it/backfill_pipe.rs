@@ -53,13 +53,12 @@ fn piped(user: &User, on_start: impl FnOnce([u32; 2])) -> [i32; 2] {
         .spawn()
         .expect("it starts");
     let pipe = producer.stdout.take().expect("a pipe");
-    let mut consumer = user.command::<&str>(&[]);
-    let mut consumer = consumer
-        .stdin(Stdio::from(pipe))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
+    let mut command = user.command::<&str>(&[]);
+    command.stdin(Stdio::from(pipe));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut consumer = command.spawn().expect("it starts");
+    // It holds the reading end, which nobody may have when the consumer is dead.
+    drop(command);
     on_start([producer.id(), consumer.id()]);
     [&mut producer, &mut consumer].map(|child| {
         let ended = child.wait().expect("it ends");
