@@ -9,6 +9,7 @@
 //! Apart from `sync`, which it does not know: events go out and come back like a webhook's. Writes
 //! nothing but its marks, and what it offers.
 
+mod forecast;
 mod held;
 mod listed;
 mod mark;
@@ -28,10 +29,12 @@ use crate::quo;
 use crate::quo::api::announcement::Announcement;
 use crate::quo::api::history::{ActivityState, PastActivity, Query, Thread};
 use crate::quo::api::{OwnNumber, Quo, announcement, paging};
+use crate::quo::words::Availability;
 use crate::services::Services;
 use crate::services::settings::Settings;
 use crate::store::{self, Offer, Store};
 
+pub use forecast::Forecast;
 use held::OldestFirst;
 use listed::ListedThread;
 use mark::{Mark, Period};
@@ -43,6 +46,8 @@ const KINDS: [ArtifactKind; 3] = [
     ArtifactKind::Summary,
     ArtifactKind::Transcript,
 ];
+/// How long after a call a part that Quo does not know may still be in the making.
+const NOT_YET: SignedDuration = SignedDuration::from_hours(6);
 /// Asked for beyond the span on both sides, because Quo does not tell whether its bounds count
 /// themselves.
 const MARGIN: SignedDuration = SignedDuration::from_secs(1);
@@ -80,6 +85,8 @@ pub enum Scope {
 pub enum Happening<'a> {
     /// So many threads are to be read.
     Threads(usize),
+    /// What is to be expected.
+    Forecast(Forecast),
     /// Another thread is done.
     Done,
     /// An event: JSON on one line.
@@ -246,6 +253,7 @@ impl Walk<'_> {
         let mut mark = Mark::at_outset(from.unwrap_or(self.options.to), self.options.to);
         let threads = self.threads(&own, &numbers)?;
         self.tell(Happening::Threads(threads.len()))?;
+        let again = self.tally.events;
         for listed in &threads {
             let thread = listed.thread();
             let place = mark::place(&thread.number, &thread.id);
@@ -260,6 +268,7 @@ impl Walk<'_> {
             ended?;
             self.tally.threads += 1;
             self.tell(Happening::Done)?;
+            self.forecast(threads.len(), again)?;
         }
         for number in self.starts.keys().filter(|it| !self.refused.contains(*it)) {
             since::complete(self.store, self.options, number, mark.from)?;
@@ -416,11 +425,31 @@ impl Walk<'_> {
             (self.options.scope == Scope::All || !stands(*kind)) && !is_offered(*kind)
         };
         for kind in KINDS.into_iter().filter(is_wanted) {
-            let data = self.quo().fetch_artifact_record(&activity.id, kind)?;
-            let told = data.and_then(|data| announcement::artifact(thread, activity, kind, &data));
+            let told = self
+                .part(activity, kind)?
+                .and_then(|data| announcement::artifact(thread, activity, kind, &data));
             events.extend(told.map(offer));
         }
         Ok(events)
+    }
+
+    /// What belongs to a call, if it is ready. What Quo calls absent is not asked for again, unless
+    /// everything is; that Quo does not know it may mean for some hours that it is not made yet.
+    fn part(&self, activity: &PastActivity, kind: ArtifactKind) -> Result<Option<String>, Error> {
+        let absent = format!("absent:{}:{}", activity.id, kind.word());
+        if self.options.scope != Scope::All && self.store.snapshot(&absent)?.is_some() {
+            return Ok(None);
+        }
+        let gives_up = self.options.to.duration_since(activity.at) > NOT_YET;
+        // An empty list of recordings is no word of Quo's.
+        let is_word = kind != ArtifactKind::Recording || gives_up;
+        match self.quo().fetch_artifact_record(&activity.id, kind)? {
+            Some(Availability::Ready(data)) => return Ok(Some(data)),
+            Some(Availability::Absent) if is_word => self.store.save_snapshot(&absent, "null")?,
+            None if gives_up => self.store.save_snapshot(&absent, "null")?,
+            Some(Availability::Pending | Availability::Absent) | None => {}
+        }
+        Ok(None)
     }
 
     fn tell(&mut self, happening: Happening) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! `quotion backfill`: events on stdout and nothing else, whatever happens; the rest goes to
 //! stderr.
 
-use crate::backfill::{self, Begin, Happening, Options, Scope, Tally};
+use crate::backfill::{self, Begin, Forecast, Happening, Options, Scope, Tally};
 use crate::cli::BackfillArgs;
 use crate::config;
 use crate::domain::failure::{Failure, Kind};
@@ -19,6 +19,10 @@ pub fn run(services: &Services, args: &BackfillArgs, console: &mut Console) -> R
     let found = backfill::run(services, &options, &mut |happening| match happening {
         Happening::Threads(count) => {
             progress.expect(count);
+            Ok(())
+        }
+        Happening::Forecast(forecast) => {
+            console.summary(&expected(&forecast));
             Ok(())
         }
         Happening::Done => {
@@ -85,6 +89,19 @@ fn options(services: &Services, args: &BackfillArgs) -> Result<Options, Failure>
         key,
         is_narrow,
     })
+}
+
+fn expected(forecast: &Forecast) -> String {
+    let Forecast {
+        threads,
+        events,
+        quo_minutes,
+        notion_minutes,
+    } = forecast;
+    format!(
+        "forecast: conversations: {threads}; events: about {events}; minutes: {quo_minutes} at \
+            Quo's rate, {notion_minutes} at Notion's"
+    )
 }
 
 fn summary(tally: &Tally) -> String {

@@ -100,12 +100,12 @@ impl<'a> Quo<'a> {
     }
 
     /// Fetches the same as Quo's own JSON, on one line, without a look at the dated surface; `None`
-    /// when it is not there or not ready.
+    /// for a 404. A 403 (not in the plan, not this key's number) is [`Availability::Pending`].
     pub fn fetch_artifact_record(
         &self,
         id: &ActivityId,
         kind: ArtifactKind,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<Availability<String>>, Error> {
         artifacts::fetch_record(id, kind, |request| self.send(Surface::V1, request))
     }
 

@@ -198,9 +198,11 @@ fn what_is_printed_syncs_and_is_not_printed_again() {
         "{}",
         first.stderr
     );
+    let forecast = "forecast: conversations: 3; events: about 8; minutes: 1 at Quo's rate, 1 at";
+    assert!(first.stderr.contains(forecast), "{}", first.stderr);
     assert_eq!(
         first.stderr.lines().count(),
-        1,
+        2,
         "no bar where there is no terminal: {}",
         first.stderr
     );
@@ -321,6 +323,33 @@ fn pending_tells_only_what_synced_calls_lack() {
     assert_eq!(user.times_in_notion("A leak."), 1);
     assert_eq!(user.backfill(&pending).stdout, "");
     assert_eq!(user.backfill(&DAY).stdout, "");
+}
+
+#[test]
+fn what_quo_calls_absent_is_not_asked_for_again() {
+    let mut world = busy();
+    world.quo.summaries.clear();
+    world.quo.recordings.clear();
+    let absent = json!({"callId": id(10), "status": "absent", "summary": null, "nextSteps": null});
+    world.quo.summaries.insert(id(10), absent);
+    let user = user(world);
+    user.sync_printed(&user.backfill(&["backfill", "--since", "26h"]));
+    let pending = ["backfill", "--pending", "7d"];
+    user.backfill(&pending);
+    user.vendors.clear_requests();
+    user.backfill(&pending);
+    let asked: Vec<String> = user
+        .vendors
+        .requests()
+        .into_iter()
+        .map(|seen| seen.path)
+        .filter(|path| path.contains("/call-"))
+        .collect();
+    let want = [
+        format!("/v1/call-recordings/{}", id(10)),
+        format!("/v1/call-transcripts/{}", id(10)),
+    ];
+    assert_eq!(asked, want, "404 is \"not yet\" of a call of today alone");
 }
 
 #[test]

@@ -64,12 +64,12 @@ where
     or_absent(read, id, kind)
 }
 
-/// Fetches what belongs to a call as Quo's own JSON, on one line, if it is ready.
+/// Fetches what belongs to a call as Quo's own JSON, on one line; `None` for a 404.
 pub(super) fn fetch_record<F>(
     id: &ActivityId,
     kind: ArtifactKind,
     send: F,
-) -> Result<Option<String>, Error>
+) -> Result<Option<Availability<String>>, Error>
 where
     F: Fn(Request) -> Result<Vec<u8>, Error>,
 {
@@ -83,7 +83,14 @@ where
             Availability::Absent => Availability::Absent,
         })
     });
-    or_absent(read, id, kind).map(Availability::ready)
+    match read {
+        Err(Error::Refused(refusal)) if refusal.status == 404 => Ok(None),
+        // Perhaps the plan has it tomorrow.
+        Err(Error::Refused(refusal) | Error::Denied(refusal)) if refusal.status == 403 => {
+            Ok(Some(Availability::Pending))
+        }
+        other => other.map(Some),
+    }
 }
 
 fn or_absent<T>(
