@@ -23,6 +23,7 @@ use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, PageId};
 use crate::domain::phone::Phone;
 use crate::http::SharedWindow;
 use crate::secret::Secret;
+use crate::time::simulation::point;
 use crate::time::{self, Deadline};
 
 pub use error::{Error, Fault};
@@ -211,6 +212,7 @@ impl Store {
 
     /// Forgets whose page is the client's: it is gone, or another's.
     pub fn forget_page(&self, database: &DatabaseId, phone: &Phone) -> Result<()> {
+        point("forget");
         either!(self, db => db.forget_page(database, phone))
     }
 
@@ -267,6 +269,7 @@ impl Store {
         phone: &Phone,
         page: Option<&PageId>,
     ) -> Result<Vec<OpenWrite>> {
+        point("recall");
         either!(self, db => db.open_writes(database, phone, page))
     }
 
@@ -281,21 +284,25 @@ impl Store {
     /// [`Fault::Busy`], and nothing is recorded, if the locks under which it may be sent are not
     /// held any more, or the store is no longer the one that was opened.
     pub fn stamp(&self, write: &NewWrite, again: Option<i64>) -> Result<i64> {
+        point("stamp");
         let stamped = match &self.db {
             Db::Sqlite(db) => held(db).stamp(write, again, &self.held_files(&write.locks())),
             Db::Postgres(db) => db.stamp(write, again),
         };
+        point("stamped");
         stamped.map_err(|err| err.at(&self.place))
     }
 
     /// Notes how a write came to nothing, as far as is known, and how long ago.
     pub fn note(&self, write: i64, since: Since, ago: Duration) -> Result<()> {
+        point("note");
         either!(self, db => db.note(write, since, ago))
     }
 
     /// Keeps what was learned of a client's page, and closes what is no longer in doubt, in one
     /// transaction. [`Fault::Busy`], and nothing is kept, if a lock was lost meanwhile.
     pub fn learn(&self, database: &DatabaseId, phone: &Phone, lesson: &Lesson) -> Result<()> {
+        point("learn");
         let client = [Lock::Client(phone.clone())].into_iter();
         let page = lesson.page.map(|page| Lock::Page(page.id.clone()));
         let locks: Vec<Lock> = client.chain(page).collect();
@@ -310,6 +317,7 @@ impl Store {
     /// Tells of each how far it has got. The bytes of one that comes alone may be gone afterwards:
     /// a large one is not in memory more often than need be.
     pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
+        point("receive");
         either!(self, db => db.receive(arrivals))
     }
 
@@ -320,11 +328,13 @@ impl Store {
 
     /// Marks an event as finished, with its lines in the history, in one transaction.
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
+        point("finish");
         either!(self, db => db.finish(id, finish))
     }
 
     /// Notes that an event has failed, and when it is to be tried again. True if it is dead now.
     pub fn postpone(&self, id: &EventId, trouble: &Trouble, patience: RetryPolicy) -> Result<bool> {
+        point("postpone");
         either!(self, db => db.postpone(id, trouble, patience))
     }
 
@@ -421,6 +431,7 @@ impl Store {
     /// Takes those locks that nobody has; without `any` only those before the first that somebody
     /// has.
     fn try_lock(&self, places: &[String], any: bool) -> Result<(Guard, Vec<bool>)> {
+        point("lock");
         match &self.db {
             Db::Sqlite(db) => {
                 let mut files = BTreeMap::new();

@@ -294,18 +294,16 @@ impl PageSearch<'_> {
         open: &[OpenWrite],
     ) -> Result<Found, Error> {
         let (run, database) = (self.run, self.run.clients_database);
-        let mut page = hit.page;
+        let page = hit.page;
         let mut kept = None;
-        match &mut page {
+        match &page {
             PageFact::Absent => run.store.forget_page(database, self.phone)?,
+            // A look takes in the entries that were looked for: others may stand there too.
             PageFact::Known {
                 row,
                 complete_since,
                 ..
             } => {
-                if look.has_seen(&row.id) {
-                    *complete_since = None;
-                }
                 kept = hit.text.map(|text| KnownPage {
                     id: row.id.clone(),
                     title: row.title().to_owned(),
