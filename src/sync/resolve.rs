@@ -62,7 +62,7 @@ pub fn call<'a>(
         return Ok(());
     };
     // A moment that is not the call's own may be an artifact's, which moves no date.
-    let at = if update.facts.is_some() || fetched.is_some() {
+    let when = if update.facts.is_some() || fetched.is_some() {
         scene.context.when()
     } else {
         scene.context.at
@@ -77,8 +77,8 @@ pub fn call<'a>(
     let contacts = context.contacts.clone();
     let activity = Activity {
         id: context.id.clone(),
-        at,
-        moment: at.filter(|_| facts.is_some()).map(Moment::Call),
+        at: context.at,
+        moment: when.filter(|_| facts.is_some()).map(Moment::Call),
         content: Content::Call {
             line: facts.map(|facts| (context, facts)),
             artifacts,
@@ -118,11 +118,11 @@ pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) ->
         workspace,
         ..
     } = scene;
-    let (at, contacts) = (context.when(), context.contacts.clone());
+    let (when, contacts) = (context.when(), context.contacts.clone());
     let activity = Activity {
         id: context.id.clone(),
-        at,
-        moment: at.map(Moment::Message),
+        at: context.at,
+        moment: when.map(Moment::Message),
         content: Content::Message(if message.context == context {
             message
         } else {
