@@ -21,6 +21,12 @@ pub trait Simulation {
     /// The wall clock.
     fn timestamp(&self) -> Timestamp;
 
+    /// Time since the machine was started, by a clock that nobody sets.
+    fn uptime(&self) -> Duration {
+        let passed = self.timestamp().duration_since(Timestamp::UNIX_EPOCH);
+        passed.unsigned_abs()
+    }
+
     /// Lets so much time pass; returns sooner only when the process is told to stop.
     fn sleep(&self, duration: Duration);
 

@@ -61,7 +61,7 @@ impl<'a> Process<'a> {
 /// # Panics
 /// When one of them does.
 pub fn run(seed: u64, processes: Vec<Process>) -> Duration {
-    go_on(seed, Duration::ZERO, processes).0
+    go_on(seed, Clock::default(), processes).0
 }
 
 /// How a process has ended.
@@ -69,22 +69,31 @@ pub fn run(seed: u64, processes: Vec<Process>) -> Duration {
 pub struct Ended {
     /// Where it was killed, if it was.
     pub killed: Option<&'static str>,
+    /// True if it was told to stop before.
+    pub stopped: bool,
     /// True if a stamp was set then, and its answer had not come.
     pub in_doubt: bool,
     /// How often it came by each point.
     pub points: BTreeMap<&'static str, usize>,
 }
 
+/// How far ahead the machine's clock is set, and when it all begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clock {
+    pub passed: Duration,
+    pub ahead: Duration,
+}
+
 /// Runs processes that begin together, when so much time has passed; returns when all have ended.
 ///
 /// # Panics
 /// When one of them does.
-pub fn go_on(seed: u64, from: Duration, processes: Vec<Process>) -> (Duration, Vec<Ended>) {
+pub fn go_on(seed: u64, clock: Clock, processes: Vec<Process>) -> (Duration, Vec<Ended>) {
     let began = Instant::now();
     let scheduler = Arc::new(Scheduler {
         state: Mutex::new(State {
-            passed: from,
-            wakes: vec![Some(from); processes.len()],
+            passed: clock.passed,
+            wakes: vec![Some(clock.passed); processes.len()],
             running: 0,
             random: seed,
         }),
@@ -100,6 +109,7 @@ pub fn go_on(seed: u64, from: Duration, processes: Vec<Process>) -> (Duration, V
                     scheduler,
                     number,
                     began,
+                    ahead: clock.ahead,
                     killed,
                     stopped_at,
                     died: Cell::new(None),
@@ -186,6 +196,11 @@ pub fn passed() -> Duration {
     here().scheduler.state().passed
 }
 
+/// What a clock shows that is right.
+pub fn now() -> Timestamp {
+    began() + passed()
+}
+
 /// Lets so much time pass, told to stop or not.
 pub fn pass(duration: Duration) {
     here().wait(duration);
@@ -206,6 +221,7 @@ struct Place {
     scheduler: Arc<Scheduler>,
     number: usize,
     began: Instant,
+    ahead: Duration,
     killed: Kill,
     stopped_at: Duration,
     /// Where it was killed.
@@ -223,6 +239,7 @@ impl Place {
         let simulation = Rc::clone(&place) as Rc<dyn Simulation>;
         let ended = panic::catch_unwind(AssertUnwindSafe(|| simulated(simulation, work)));
         HERE.set(None);
+        let stopped = place.is_told_to_stop();
         scheduler.hand_over(number, None);
         match ended {
             Err(bug) if !bug.is::<Killed>() => panic::resume_unwind(bug),
@@ -230,6 +247,7 @@ impl Place {
         }
         Ended {
             killed: place.died.get(),
+            stopped,
             in_doubt: place.died.get().is_some() && place.is_in_doubt.get(),
             points: place.points.take(),
         }
@@ -272,7 +290,11 @@ impl Simulation for Place {
     }
 
     fn timestamp(&self) -> Timestamp {
-        began() + self.scheduler.state().passed
+        began() + self.scheduler.state().passed + self.ahead
+    }
+
+    fn uptime(&self) -> Duration {
+        self.scheduler.state().passed
     }
 
     fn sleep(&self, duration: Duration) {

@@ -20,7 +20,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use history::{Lived, Plan};
+use history::{Lived, POINTS, Plan};
+use network::FATES;
+use people::ACTS;
 
 /// Histories of a test run.
 const HISTORIES: u64 = 40;
@@ -49,6 +51,29 @@ impl Tally {
         if !lived.wrong.is_empty() {
             self.wrong.insert(seed, lived.wrong.join("\n"));
         }
+    }
+}
+
+impl Tally {
+    /// Everything that may happen has happened.
+    fn check_coverage(&self, histories: u64) {
+        let faults = FATES.iter().map(|fate| fate.name());
+        let acts = ACTS.iter().map(|act| act.name());
+        let others = [
+            "an old read",
+            "the store is lost",
+            "lock files are removed",
+            "the clock is set",
+            "a process is stopped",
+        ];
+        let all = faults.chain(acts).chain(others);
+        let missed: Vec<&str> = all.filter(|it| !self.counts.contains_key(it)).collect();
+        assert!(missed.is_empty(), "never met: {missed:?}");
+        let points = POINTS.iter().filter(|it| !self.kills.contains_key(*it));
+        let missed: Vec<&&str> = points.collect();
+        assert!(missed.is_empty(), "nobody was killed at {missed:?}");
+        let least = histories * 3 / 10;
+        assert!(self.in_doubt >= least, "only {} in doubt", self.in_doubt);
     }
 }
 
@@ -88,13 +113,21 @@ fn nothing_is_lost_or_doubled_in_any_history() {
     let tally = tally.into_inner().expect("nobody panics with it");
     println!("{histories} histories: {:?}", tally.counts);
     println!("killed at {:?}; in doubt {}", tally.kills, tally.in_doubt);
-    let Some((seed, what)) = tally.wrong.first_key_value() else {
-        return;
-    };
-    let all: Vec<&u64> = tally.wrong.keys().collect();
-    panic!(
-        "{} wrong: {all:?}\nseed {seed}\n{}\n{what}",
-        all.len(),
-        live(*seed).log.text()
-    );
+    if let Some((seed, what)) = tally.wrong.first_key_value() {
+        let all: Vec<&u64> = tally.wrong.keys().collect();
+        let lived = live(*seed);
+        panic!("wrong: {all:?}\nseed {seed}\n{}\n{what}", lived.log.text());
+    }
+    if histories >= HISTORIES {
+        tally.check_coverage(histories);
+    }
+}
+
+#[test]
+fn history_can_be_had_again() {
+    for seed in 1..=8 {
+        let (one, other) = (live(seed), live(seed));
+        assert_eq!(one.log.text(), other.log.text(), "seed {seed}");
+        assert_eq!(one.pages, other.pages, "seed {seed}");
+    }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use super::log::Log;
 use super::network::{LONGEST, Network};
 use super::people::{self, ACTS, Act, Hands, Scene};
 use super::seen::{self, SeenPage};
-use crate::simulation::{self, Ended, Kill, Process, mixed};
+use crate::simulation::{self, Clock, Ended, Kill, Process, mixed};
 use crate::standin::{CLIENTS_DATABASE, NOTION_KEY, QUO_KEY, render};
 
 /// What is written is seen after so long.
@@ -39,9 +38,9 @@ const REPLAYS: usize = 12;
 const RESTORES: bool = false;
 
 /// Where processes are killed by name: most often where it matters most.
-const KILLS: [&str; 14] = [
-    "stamped", "stamped", "sent", "sent", "sent", "answered", "stamp", "learn", "learn", "note",
-    "recall", "finish", "receive", "lock",
+const KILLS: [&str; 16] = [
+    "stamped", "stamped", "stamped", "sent", "sent", "sent", "sent", "answered", "stamp", "learn",
+    "note", "recall", "finish", "postpone", "receive", "lock",
 ];
 /// All points, each of which some history has to be killed at.
 pub const POINTS: [&str; 13] = [
@@ -78,6 +77,8 @@ enum Between {
     Person(Act),
     StoreLost,
     StoreRestored,
+    /// The machine's clock is set ahead.
+    ClockSet,
 }
 
 struct Round {
@@ -187,18 +188,19 @@ fn rounds(dice: &mut Dice, deliveries: usize) -> Vec<Round> {
 
 fn round(dice: &mut Dice, number: usize) -> Round {
     let between = match (number, dice.below(10)) {
-        (0, _) | (_, 0..4) => Between::Nothing,
-        (_, 4..8) => Between::Person(ACTS[dice.below(ACTS.len())]),
+        (0, _) | (_, 0..3) => Between::Nothing,
+        (_, 3..7) => Between::Person(ACTS[dice.below(ACTS.len())]),
+        (_, 7) => Between::ClockSet,
         (_, 8) if RESTORES => Between::StoreRestored,
         _ => Between::StoreLost,
     };
     let gap = match between {
-        Between::Nothing => dice.millis(90_000),
+        Between::Nothing | Between::ClockSet => dice.millis(90_000),
         Between::Person(_) => SETTLE + dice.millis(60_000),
         Between::StoreLost | Between::StoreRestored => REST + dice.millis(60_000),
     };
     let is_over = dice.of(8);
-    let processes = 1 + dice.below(3);
+    let processes = [1, 2, 2, 3][dice.below(4)];
     let processes = (0..processes).map(|_| planned(dice)).collect();
     Round {
         gap: if number == 0 { Duration::ZERO } else { gap },
@@ -213,7 +215,10 @@ fn planned(dice: &mut Dice) -> Planned {
     let killed = match dice.below(10) {
         0 => Kill::At(dice.millis(8_000)),
         1 => Kill::Point(1 + dice.below(60)),
-        2..5 => Kill::Named(KILLS[dice.below(KILLS.len())], 1 + dice.below(3)),
+        2..7 => {
+            let nth = [1, 1, 1, 2, 3][dice.below(5)];
+            Kill::Named(KILLS[dice.below(KILLS.len())], nth)
+        }
         _ => Kill::Never,
     };
     let is_stopped = dice.of(10);
@@ -242,14 +247,14 @@ struct History {
     log: Arc<Log>,
     dir: tempfile::TempDir,
     passed: Duration,
+    /// How far ahead the machine's clock is.
+    ahead: Duration,
     /// Ids of events that were answered with a line.
     answered: Mutex<BTreeSet<String>>,
     /// Activities of which a line has said that they stand there.
     told: Arc<Mutex<BTreeSet<&'static str>>>,
     hands: Hands,
     wrong: Arc<Mutex<Vec<String>>>,
-    /// True once the program has gone on without what Quo knows.
-    nameless: AtomicBool,
     store_lost: bool,
     in_doubt: bool,
     copy: Option<Vec<u8>>,
@@ -261,8 +266,6 @@ pub fn live(plan: Plan) -> Lived {
     let mut world = events::world();
     let edited = people::setting(&mut world, plan.setting);
     let network = Network::new(world, Arc::clone(&log));
-    let mut processes = plan.rounds.iter().flat_map(|round| &round.processes);
-    let is_stopped = processes.any(|process| process.stopped_at < Duration::MAX);
     let is_lost = |round: &Round| {
         matches!(round.between, Between::StoreLost | Between::StoreRestored)
     };
@@ -273,6 +276,7 @@ pub fn live(plan: Plan) -> Lived {
         log,
         dir: folder(),
         passed: Duration::ZERO,
+        ahead: Duration::ZERO,
         answered: Mutex::default(),
         told: Arc::default(),
         hands: Hands {
@@ -280,7 +284,6 @@ pub fn live(plan: Plan) -> Lived {
             ..Hands::default()
         },
         wrong: Arc::default(),
-        nameless: AtomicBool::new(is_stopped),
         store_lost: false,
         in_doubt: false,
         copy: None,
@@ -304,6 +307,11 @@ fn folder() -> tempfile::TempDir {
 impl History {
     fn now(&self) -> Timestamp {
         simulation::began() + self.passed
+    }
+
+    fn clock(&self) -> Clock {
+        let (passed, ahead) = (self.passed, self.ahead);
+        Clock { passed, ahead }
     }
 
     fn say(&self, what: impl std::fmt::Display) {
@@ -334,6 +342,11 @@ impl History {
         } = self.plan.rounds[number];
         match between {
             Between::Nothing => {}
+            Between::ClockSet => {
+                self.ahead += Duration::from_secs(choice as u64 * 4);
+                self.log.count("the clock is set");
+                self.say("the clock is set ahead");
+            }
             Between::Person(act) => {
                 let now = self.now();
                 let known = self.known_entries();
@@ -424,7 +437,7 @@ impl History {
             }));
         }
         let seed = self.plan.seed ^ (number as u64 + 1).wrapping_mul(0x9e37_79b9);
-        let (passed, ended) = simulation::go_on(seed, self.passed, processes);
+        let (passed, ended) = simulation::go_on(seed, self.clock(), processes);
         self.ended(passed, &ended);
     }
 
@@ -435,6 +448,10 @@ impl History {
                 for _ in 0..*times {
                     self.log.count(point);
                 }
+            }
+            if ended.stopped {
+                self.log.count("a process is stopped");
+                self.say(format_args!("p{number} was told to stop"));
             }
             if let Some(at) = ended.killed {
                 self.log.count_kill(at);
@@ -479,7 +496,7 @@ impl History {
     fn alone(&mut self, args: &[&str], input: Vec<u8>) {
         let this: &Self = self;
         let process = Process::new(move || this.program(args, input));
-        let (passed, ended) = simulation::go_on(self.plan.seed, self.passed, vec![process]);
+        let (passed, ended) = simulation::go_on(self.plan.seed, self.clock(), vec![process]);
         self.ended(passed, &ended);
     }
 
@@ -529,14 +546,12 @@ impl History {
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let (event, status) = (text("event_id"), text("status"));
         let error = line["error"]["message"].as_str().unwrap_or_default();
+        let dir = self.dir.path().to_string_lossy();
+        let error = error.replace(&*dir, "DIR");
         self.log.note(|| {
-            let what = [&event, &status, &text("action"), &text("reason"), error];
+            let what = [&event, &status, &text("action"), &text("reason"), &error];
             format!("line: {}", what.map(|it| it.trim()).join(" "))
         });
-        let mut warnings = line["warnings"].as_array().into_iter().flatten();
-        if warnings.any(|warning| warning["code"] == "quo_unavailable") {
-            self.nameless.store(true, Ordering::SeqCst);
-        }
         let id = event.clone();
         self.answered.lock().expect("nobody panics with it").insert(id);
         let activity = text("activity_id");
@@ -578,7 +593,6 @@ impl History {
                 pages: &pages,
                 hands: &self.hands,
                 store_lost: self.store_lost,
-                nameless: self.nameless.load(Ordering::SeqCst),
             };
             wrong.extend(judge::judge(&case));
         }

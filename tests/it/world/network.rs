@@ -58,7 +58,9 @@ pub enum Fate {
     Saved,
 }
 
-const TROUBLES: [Fate; 11] = [
+/// All but the first are trouble.
+pub const FATES: [Fate; 12] = [
+    Fate::Answered,
     Fate::Lost,
     Fate::Dropped,
     Fate::Late,
@@ -199,7 +201,7 @@ impl Network {
         let is_heard = takes.saturating_add(back) < outgoing.time;
         let waits = takes.saturating_add(back).min(outgoing.time);
         let is_heard = simulation::pass_within(waits, GRACE) && is_heard;
-        self.arrive(time::timestamp());
+        self.arrive(simulation::now());
         let answer = number.and_then(|number| self.answer(number));
         if is_write {
             point("answered");
@@ -216,7 +218,7 @@ impl Network {
         if !to_notion || dice >= troubled {
             return Fate::Answered;
         }
-        let fate = TROUBLES[simulation::pick(TROUBLES.len())];
+        let fate = FATES[1 + simulation::pick(FATES.len() - 1)];
         // Of values a refusal is believed, and they are left out.
         let refuses_one = !is_read(request) && request.path.starts_with("/v1/pages");
         if fate == Fate::Refused && refuses_one {
@@ -234,7 +236,7 @@ impl Network {
         way.sent.push(Sent {
             age,
             number,
-            arrives: time::timestamp() + delay,
+            arrives: simulation::now() + delay,
             to_notion,
             request,
         });

@@ -1,7 +1,7 @@
 //! What stands in Notion, in the terms of the rules: pages, their values, and entries, each with
 //! what is inside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::events;
 use crate::standin::CLIENTS_DATABASE;
@@ -91,9 +91,9 @@ fn collect(
 /// The activity that an entry's line ends with.
 pub fn activity_of(text: &str) -> Option<&'static str> {
     let line = text.lines().next().unwrap_or_default();
-    let all: BTreeSet<&'static str> = events::all().iter().map(|it| it.activity).collect();
-    all.into_iter()
-        .find(|activity| line.ends_with(&format!(" · {activity}")))
+    let (_, last) = line.rsplit_once(" · ")?;
+    let mut all = events::all().iter().map(|event| event.activity);
+    all.find(|activity| *activity == last)
 }
 
 /// A block and all that is inside, in the order of the texts.
