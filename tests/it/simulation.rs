@@ -20,7 +20,7 @@ use quotion::time::{self, Deadline};
 /// Nobody is woken sooner: who looks every few milliseconds whether others have ended may as well
 /// look that much later.
 const SHORTEST: Duration = Duration::from_millis(20);
-const LOOK: Duration = Duration::from_millis(150);
+const LOOK: Duration = Duration::from_millis(400);
 
 /// When a process is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

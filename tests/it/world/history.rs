@@ -38,9 +38,9 @@ const REPLAYS: usize = 12;
 const RESTORES: bool = false;
 
 /// Where processes are killed by name: most often where it matters most.
-const KILLS: [&str; 16] = [
-    "stamped", "stamped", "stamped", "sent", "sent", "sent", "sent", "answered", "stamp", "learn",
-    "note", "recall", "finish", "postpone", "receive", "lock",
+const KILLS: [&str; 20] = [
+    "stamped", "stamped", "stamped", "stamped", "sent", "sent", "sent", "sent", "sent", "answered",
+    "stamp", "learn", "note", "note", "recall", "finish", "postpone", "forget", "receive", "lock",
 ];
 /// All points, each of which some history has to be killed at.
 pub const POINTS: [&str; 13] = [
@@ -188,10 +188,10 @@ fn rounds(dice: &mut Dice, deliveries: usize) -> Vec<Round> {
 
 fn round(dice: &mut Dice, number: usize) -> Round {
     let between = match (number, dice.below(10)) {
-        (0, _) | (_, 0..3) => Between::Nothing,
-        (_, 3..7) => Between::Person(ACTS[dice.below(ACTS.len())]),
-        (_, 7) => Between::ClockSet,
-        (_, 8) if RESTORES => Between::StoreRestored,
+        (0, _) | (_, 0..2) => Between::Nothing,
+        (_, 2..6) => Between::Person(ACTS[dice.below(ACTS.len())]),
+        (_, 6) => Between::ClockSet,
+        (_, 7) if RESTORES => Between::StoreRestored,
         _ => Between::StoreLost,
     };
     let gap = match between {
@@ -207,7 +207,7 @@ fn round(dice: &mut Dice, number: usize) -> Round {
         between,
         choice: dice.below(1000),
         processes,
-        locks_lost: is_over.then(|| dice.millis(20_000)),
+        locks_lost: is_over.then(|| dice.millis(6_000)),
     }
 }
 
@@ -350,6 +350,7 @@ impl History {
             Between::Person(act) => {
                 let now = self.now();
                 let known = self.known_entries();
+                let is_quiet = !self.network.is_under_way();
                 let mut world = self.network.world();
                 let told = self.told.lock().expect("nobody panics with it");
                 let scene = Scene {
@@ -357,6 +358,7 @@ impl History {
                     now,
                     told: &told,
                     known: &known,
+                    is_quiet,
                     choice,
                 };
                 if let Some(done) = people::act(act, scene, &mut self.hands) {
@@ -563,19 +565,22 @@ impl History {
         let mut told = self.told.lock().expect("nobody panics with it");
         told.insert(activity);
         let world = self.network.world();
-        let pages = seen::pages(&world.notion);
         for synced in line["synced"].as_array().into_iter().flatten() {
             let id = synced["notion_page_id"].as_str().unwrap_or_default();
-            let page = pages.iter().find(|page| page.id == id);
+            let page = world.notion.page(id).map(|page| seen::page(&world.notion, page));
             let stands = page.is_some_and(|page| page.entries.contains_key(activity));
             let phone = synced["phone"].as_str().unwrap_or_default();
             let mut given = self.hands.given.values();
+            if stands {
+                continue;
+            }
+            let pages = seen::pages(&world.notion);
             let mut trashed = pages.iter().filter(|it| it.is_trashed);
             // An entry counts that stands on the page that was the client's.
             let is_hand = self.hands.has_touched(id, activity)
                 || given.any(|cell| seen::holds(cell, phone))
                 || trashed.any(|it| it.holds(phone) && it.entries.contains_key(activity));
-            if !stands && !is_hand {
+            if !is_hand {
                 self.blame(format!(
                     "{event}: the line says {activity} stands on {id:?}, and it does not"
                 ));

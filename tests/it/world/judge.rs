@@ -48,6 +48,14 @@ pub fn judge(case: &Case) -> Vec<String> {
             wrong.push(format!("{column} of {page}: a person wrote {value:?}, it is {stands:?}"));
         }
     }
+    for (id, stood) in &case.hands.closed {
+        let page = case.pages.iter().find(|page| page.id == *id);
+        let stands = page.into_iter().flat_map(|page| page.entries.keys());
+        let new: Vec<_> = stands.filter(|entry| !stood.contains(*entry)).collect();
+        if !new.is_empty() {
+            wrong.push(format!("{new:?} stand on {id}, which is nobody's any more"));
+        }
+    }
     wrong
 }
 

@@ -177,6 +177,11 @@ impl Network {
         Agent::simulated(move |outgoing| network.exchange(outgoing))
     }
 
+    /// True while something may still arrive.
+    pub fn is_under_way(&self) -> bool {
+        !self.way().sent.is_empty()
+    }
+
     fn exchange(&self, outgoing: &Outgoing) -> Result<Received, NoAnswer> {
         let (to_notion, request) = addressed(outgoing);
         let is_write = to_notion && !is_read(&request);
@@ -214,7 +219,9 @@ impl Network {
     }
 
     fn fate(&self, to_notion: bool, request: &Request) -> Fate {
-        let (troubled, dice) = (self.troubled(), time::chance());
+        // Most of it happens to writes, and that is where it matters.
+        let share = if is_read(request) { 0.7 } else { 2.0 };
+        let (troubled, dice) = (self.troubled() * share, time::chance());
         if !to_notion || dice >= troubled {
             return Fate::Answered;
         }
@@ -231,7 +238,7 @@ impl Network {
         let mut way = self.way();
         way.count += 1;
         let number = way.count;
-        let is_old = is_read(&request) && time::chance() < self.troubled();
+        let is_old = is_read(&request) && time::chance() < 2.0 * self.troubled();
         let age = is_old.then(|| between(Duration::ZERO, OLDEST));
         way.sent.push(Sent {
             age,

@@ -53,6 +53,8 @@ pub struct Hands {
     pub deleted: BTreeMap<(String, &'static str), bool>,
     /// Pages whose number another page has now, and the number.
     pub given: BTreeMap<String, String>,
+    /// What stood on them then, where nothing more could arrive: no more may come.
+    pub closed: BTreeMap<String, BTreeSet<&'static str>>,
     /// Pages in the trash.
     pub trashed: BTreeSet<String>,
     /// Values by page and column.
@@ -105,6 +107,8 @@ pub struct Scene<'a> {
     pub told: &'a BTreeSet<&'static str>,
     /// Pages and activities of entries that the store knows.
     pub known: &'a BTreeSet<(String, String)>,
+    /// True if nothing is under way that may still arrive.
+    pub is_quiet: bool,
     /// Which page or entry it is, of those that there are.
     pub choice: usize,
 }
@@ -116,6 +120,7 @@ pub fn act(act: Act, scene: Scene, hands: &mut Hands) -> Option<String> {
         now,
         told,
         known,
+        is_quiet,
         choice,
     } = scene;
     notion.clock = Some(now);
@@ -154,6 +159,10 @@ pub fn act(act: Act, scene: Scene, hands: &mut Hands) -> Option<String> {
             hands.known_before.extend(here.iter().map(|(_, activity)| activity.clone()));
             if here.is_empty() {
                 hands.known_before.extend(entries.iter().map(ToString::to_string));
+            }
+            if is_quiet {
+                let stands = entries.iter().copied().collect();
+                hands.closed.insert(page.id.clone(), stands);
             }
             hands.given.insert(page.id.clone(), phone.clone());
             hands.edited.insert((new.clone(), "Name".into()), "New owner".into());

@@ -43,10 +43,11 @@ pub fn holds(cell: &str, phone: &str) -> bool {
 pub fn pages(notion: &NotionState) -> Vec<SeenPage> {
     let pages = notion.pages.iter();
     let clients = pages.filter(|page| page.database == CLIENTS_DATABASE);
-    clients.map(|page| seen(notion, page)).collect()
+    clients.map(|it| page(notion, it)).collect()
 }
 
-fn seen(notion: &NotionState, page: &Page) -> SeenPage {
+/// One of them.
+pub fn page(notion: &NotionState, page: &Page) -> SeenPage {
     let columns = &notion.source(&page.source).expect("its source").columns;
     let mut values = BTreeMap::new();
     for (name, column) in columns {
