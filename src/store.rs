@@ -25,6 +25,7 @@ use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, PageId};
 use crate::domain::phone::Phone;
 use crate::http::SharedWindow;
 use crate::secret::Secret;
+use crate::time::simulation::point;
 
 pub use error::{Error, Fault};
 pub use lock::Guard;
@@ -214,6 +215,7 @@ impl Store {
 
     /// Forgets whose page is the client's: it is gone, or another's.
     pub fn forget_page(&self, database: &DatabaseId, phone: &Phone) -> Result<()> {
+        point("forget");
         either!(self, db => db.forget_page(database, phone))
     }
 
@@ -270,6 +272,7 @@ impl Store {
         phone: &Phone,
         page: Option<&PageId>,
     ) -> Result<Vec<OpenWrite>> {
+        point("recall");
         either!(self, db => db.open_writes(database, phone, page))
     }
 
@@ -284,21 +287,25 @@ impl Store {
     /// [`Fault::Busy`], and nothing is recorded, if the locks under which it may be sent are not
     /// held any more, or the store is no longer the one that was opened.
     pub fn stamp(&self, write: &NewWrite, again: Option<i64>) -> Result<i64> {
+        point("stamp");
         let stamped = match &self.db {
             Db::Sqlite(db) => held(db).stamp(write, again, &self.held_files(&write.locks())),
             Db::Postgres(db) => db.stamp(write, again),
         };
+        point("stamped");
         stamped.map_err(|err| err.at(&self.place))
     }
 
     /// Notes how a write came to nothing, as far as is known, and how long ago.
     pub fn note(&self, write: i64, since: Since, ago: Duration) -> Result<()> {
+        point("note");
         either!(self, db => db.note(write, since, ago))
     }
 
     /// Keeps what was learned of a client's page, and closes what is no longer in doubt, in one
     /// transaction. [`Fault::Busy`], and nothing is kept, if a lock was lost meanwhile.
     pub fn learn(&self, database: &DatabaseId, phone: &Phone, lesson: &Lesson) -> Result<()> {
+        point("learn");
         let client = [Lock::Client(phone.clone())].into_iter();
         let page = lesson.page.map(|page| Lock::Page(page.id.clone()));
         let locks: Vec<Lock> = client.chain(page).collect();
@@ -313,6 +320,7 @@ impl Store {
     /// Tells of each how far it has got; one that was dead lives again. The bytes of one that comes alone may be gone afterwards:
     /// a large one is not in memory more often than need be.
     pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
+        point("receive");
         let mut standings = either!(self, db => db.receive(arrivals))?;
         for (arrival, standing) in arrivals.iter().zip(&mut standings) {
             if *standing == EventState::Dead {
@@ -330,6 +338,7 @@ impl Store {
 
     /// Marks an event as finished, with its lines in the history, in one transaction.
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
+        point("finish");
         either!(self, db => db.finish(id, finish))
     }
 
@@ -340,6 +349,7 @@ impl Store {
         trouble: &Trouble,
         policy: RetryPolicy,
     ) -> Result<Postponed> {
+        point("postpone");
         either!(self, db => db.postpone(id, trouble, policy))
     }
 

@@ -28,7 +28,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{Run, User, feed, sample, sample_json};
-use crate::simulation::{self, Process};
+use crate::simulation::{self, Kill, Process};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -1283,7 +1283,7 @@ fn lock_of_a_killed_process_is_free(ground: &Ground) {
         let held = store.lock(&Lock::Contacts, Deadline::none()).expect("lock");
         held.expect("it is free");
     });
-    let passed = simulation::run(1, vec![holder.killed_at(killed_at), waiter]);
+    let passed = simulation::run(1, vec![holder.killed(Kill::At(killed_at)), waiter]);
     assert!(
         passed >= killed_at && passed < killed_at + SECOND,
         "{passed:?}"
