@@ -110,7 +110,10 @@ fn at_its_time(text: &str) -> String {
     text.replace("2026-10-02T17:04", "2026-10-01T17:01")
         .replace("2026-10-01T15:30:", "2026-10-01T17:01:")
         .replace("+12125550199", STRANGER)
-        .replace("\"contactIds\": []", "\"contactIds\": [\"66f1a2b3c4d5e6f708192a3c\"]")
+        .replace(
+            "\"contactIds\": []",
+            "\"contactIds\": [\"66f1a2b3c4d5e6f708192a3c\"]",
+        )
 }
 
 /// The vendors' side of that.

@@ -44,8 +44,8 @@ const KILLS: [&str; 20] = [
 ];
 /// All points, each of which some history has to be killed at.
 pub const POINTS: [&str; 13] = [
-    "receive", "lock", "recall", "stamp", "stamped", "sent", "answered", "note", "learn",
-    "forget", "finish", "postpone", "wait",
+    "receive", "lock", "recall", "stamp", "stamped", "sent", "answered", "note", "learn", "forget",
+    "finish", "postpone", "wait",
 ];
 
 /// A draw of numbers.
@@ -226,7 +226,11 @@ fn planned(dice: &mut Dice) -> Planned {
         begins: dice.millis(2_000),
         deliveries: Vec::new(),
         killed,
-        stopped_at: if is_stopped { dice.millis(15_000) } else { Duration::MAX },
+        stopped_at: if is_stopped {
+            dice.millis(15_000)
+        } else {
+            Duration::MAX
+        },
     }
 }
 
@@ -266,9 +270,8 @@ pub fn live(plan: Plan) -> Lived {
     let mut world = events::world();
     let edited = people::setting(&mut world, plan.setting);
     let network = Network::new(world, Arc::clone(&log));
-    let is_lost = |round: &Round| {
-        matches!(round.between, Between::StoreLost | Between::StoreRestored)
-    };
+    let is_lost =
+        |round: &Round| matches!(round.between, Between::StoreLost | Between::StoreRestored);
     network.appends_move_dates(plan.rounds.iter().any(is_lost));
     let mut history = History {
         plan,
@@ -474,9 +477,8 @@ impl History {
         self.network.trouble(0.0);
         let answered = self.answered.lock().expect("nobody panics with it").clone();
         let all = (0..self.plan.deliveries.len()).collect::<Vec<_>>();
-        let is_open = |place: &usize| {
-            self.store_lost || !answered.contains(&self.plan.deliveries[*place].id)
-        };
+        let is_open =
+            |place: &usize| self.store_lost || !answered.contains(&self.plan.deliveries[*place].id);
         let open: Vec<usize> = all.into_iter().filter(is_open).collect();
         let input = self.deliveries(&open);
         if !input.is_empty() {
@@ -555,7 +557,10 @@ impl History {
             format!("line: {}", what.map(|it| it.trim()).join(" "))
         });
         let id = event.clone();
-        self.answered.lock().expect("nobody panics with it").insert(id);
+        self.answered
+            .lock()
+            .expect("nobody panics with it")
+            .insert(id);
         let activity = text("activity_id");
         let all = events::all().iter();
         let known = all.map(|it| it.activity).find(|it| *it == activity);
@@ -567,7 +572,10 @@ impl History {
         let world = self.network.world();
         for synced in line["synced"].as_array().into_iter().flatten() {
             let id = synced["notion_page_id"].as_str().unwrap_or_default();
-            let page = world.notion.page(id).map(|page| seen::page(&world.notion, page));
+            let page = world
+                .notion
+                .page(id)
+                .map(|page| seen::page(&world.notion, page));
             let stands = page.is_some_and(|page| page.entries.contains_key(activity));
             let phone = synced["phone"].as_str().unwrap_or_default();
             let mut given = self.hands.given.values();
@@ -653,7 +661,12 @@ pub fn wanted(cast: usize, setting: usize) -> Arc<Vec<SeenPage>> {
         return Arc::clone(pages);
     }
     let lived = live(Plan::undisturbed(cast, setting));
-    assert!(lived.wrong.is_empty(), "{:?}\n{}", lived.wrong, lived.log.text());
+    assert!(
+        lived.wrong.is_empty(),
+        "{:?}\n{}",
+        lived.wrong,
+        lived.log.text()
+    );
     let pages = Arc::new(lived.pages);
     known().insert((cast, setting), Arc::clone(&pages));
     pages

@@ -30,7 +30,11 @@ pub fn judge(case: &Case) -> Vec<String> {
     let mut wrong = Vec::new();
     let events = CASTS[case.cast].iter().map(|event| &events::all()[*event]);
     let activities: BTreeSet<&str> = events.clone().map(|event| event.activity).collect();
-    let clients: BTreeSet<&str> = events.clone().flat_map(|event| event.clients).copied().collect();
+    let clients: BTreeSet<&str> = events
+        .clone()
+        .flat_map(|event| event.clients)
+        .copied()
+        .collect();
     for activity in &activities {
         let event = events.clone().find(|event| event.activity == *activity);
         let clients = event.expect("one of them").clients;
@@ -45,7 +49,9 @@ pub fn judge(case: &Case) -> Vec<String> {
         let seen = case.pages.iter().find(|it| it.id == *page);
         let stands = seen.and_then(|it| it.values.get(column));
         if stands != Some(value) {
-            wrong.push(format!("{column} of {page}: a person wrote {value:?}, it is {stands:?}"));
+            wrong.push(format!(
+                "{column} of {page}: a person wrote {value:?}, it is {stands:?}"
+            ));
         }
     }
     for (id, stood) in &case.hands.closed {
@@ -69,8 +75,11 @@ impl Case<'_> {
                 let given = self.hands.given.get(&page.id);
                 page.holds(client) || given.is_some_and(|cell| holds(cell, client))
             };
-            let (trashed, living): (Vec<&SeenPage>, Vec<&SeenPage>) =
-                self.pages.iter().filter(had).partition(|page| page.is_trashed);
+            let (trashed, living): (Vec<&SeenPage>, Vec<&SeenPage>) = self
+                .pages
+                .iter()
+                .filter(had)
+                .partition(|page| page.is_trashed);
             let is_one = |group: &&mut Group| {
                 let mut pages = group.living.iter();
                 pages.any(|page| living.iter().any(|it| it.id == page.id))
@@ -94,10 +103,15 @@ impl Case<'_> {
         let all: usize = group.living.iter().map(|page| on(page)).sum();
         let names: Vec<&str> = group.living.iter().map(|page| page.phone()).collect();
         if group.living.iter().any(|page| on(page) > 1) {
-            wrong.push(format!("{activity} stands on a page more than once: {names:?}"));
+            wrong.push(format!(
+                "{activity} stands on a page more than once: {names:?}"
+            ));
         }
         let given = group.living.iter();
-        let given = given.filter(|page| self.hands.given.contains_key(&page.id)).count() > 0;
+        let given = given
+            .filter(|page| self.hands.given.contains_key(&page.id))
+            .count()
+            > 0;
         let in_trash = group.trashed.iter().any(|page| on(page) > 0);
         let least = usize::from(deleted.is_none() && !in_trash);
         let most = match deleted {
@@ -135,7 +149,10 @@ impl Case<'_> {
     fn page(&self, client: &str) -> Vec<String> {
         let living = self.pages.iter().filter(|page| !page.is_trashed);
         let living: Vec<&SeenPage> = living.filter(|page| page.holds(client)).collect();
-        let is_gone = self.pages.iter().any(|page| page.is_trashed && page.holds(client));
+        let is_gone = self
+            .pages
+            .iter()
+            .any(|page| page.is_trashed && page.holds(client));
         let [page] = living.as_slice() else {
             if living.is_empty() && is_gone {
                 return Vec::new();
@@ -159,7 +176,9 @@ impl Case<'_> {
             let (stands, should) = (page.values.get(column), wanted.values.get(column));
             let is_bare = stands.is_none_or(|it| it.starts_with('+'));
             if stands != should && !(is_bare && OF_QUO.contains(&column.as_str())) {
-                wrong.push(format!("{column} of {client} is {stands:?}, and should be {should:?}"));
+                wrong.push(format!(
+                    "{column} of {client} is {stands:?}, and should be {should:?}"
+                ));
             }
         }
         wrong
@@ -175,7 +194,9 @@ fn nameless(texts: &[String]) -> Vec<String> {
     ];
     let without = |text: &String| {
         let names = known.iter();
-        names.fold(text.clone(), |text, (name, number)| text.replace(name, number))
+        names.fold(text.clone(), |text, (name, number)| {
+            text.replace(name, number)
+        })
     };
     let mut texts: Vec<String> = texts.iter().map(without).collect();
     texts.sort();

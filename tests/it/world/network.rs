@@ -189,8 +189,13 @@ impl Network {
         let there = between(10 * MS, 400 * MS);
         let delay = fate.delay(there);
         let what = format!("{} {}", request.method, request.path);
-        let arrives = delay.map_or_else(String::new, |delay| format!(", arrives after {delay:.1?}"));
-        let told = if fate == Fate::Answered { String::new() } else { arrives };
+        let arrives =
+            delay.map_or_else(String::new, |delay| format!(", arrives after {delay:.1?}"));
+        let told = if fate == Fate::Answered {
+            String::new()
+        } else {
+            arrives
+        };
         self.log.note(|| format!("{what}: {}{told}", fate.name()));
         self.log.count(fate.name());
         let sent = request.clone();
@@ -272,7 +277,8 @@ impl Network {
         if let Some(age) = sent.age
             && let Some(before) = self.as_it_was(sent.arrives, age)
         {
-            self.log.line(format_args!("         the answer of that is {age:.1?} old"));
+            self.log
+                .line(format_args!("         the answer of that is {age:.1?} old"));
             self.log.count("an old read");
             let mut before = NotionState::clone(&before);
             if !OLD_VALUES {
@@ -285,7 +291,8 @@ impl Network {
             before.clock = Some(sent.arrives);
             return notion::finish(notion::handle(&mut before, &sent.request), &id);
         }
-        let before = (!is_read(&sent.request) && self.troubled() > 0.0).then(|| Arc::new(world.notion.clone()));
+        let before = (!is_read(&sent.request) && self.troubled() > 0.0)
+            .then(|| Arc::new(world.notion.clone()));
         let response = notion::handle(&mut world.notion, &sent.request);
         if response.status == 200 && self.moves_dates.load(Ordering::SeqCst) {
             move_date(&mut world.notion, &sent.request);
@@ -293,7 +300,10 @@ impl Network {
         if let Some(before) = before {
             let mut all = self.before.lock().expect("nobody panics with it");
             all.push_back((sent.arrives, before));
-            while all.front().is_some_and(|(until, _)| *until + OLDEST < sent.arrives) {
+            while all
+                .front()
+                .is_some_and(|(until, _)| *until + OLDEST < sent.arrives)
+            {
                 all.pop_front();
             }
         }
@@ -331,11 +341,7 @@ fn move_date(notion: &mut NotionState, request: &Request) {
     }
 }
 
-fn answered(
-    fate: Fate,
-    answer: Option<Response>,
-    request: &Request,
-) -> Result<Received, NoAnswer> {
+fn answered(fate: Fate, answer: Option<Response>, request: &Request) -> Result<Received, NoAnswer> {
     let broken = || Err(NoAnswer::Sent("connection reset by peer".into()));
     let own = |status: u16, code: &str, message: &str| {
         let body = serde_json::json!({"object": "error", "status": status, "code": code,

@@ -156,19 +156,29 @@ pub fn act(act: Act, scene: Scene, hands: &mut Hands) -> Option<String> {
                 "Phone": {"phone_number": phone}});
             let new = notion.add_page(CLIENTS_DATABASE, &values);
             let here: Vec<_> = known.iter().filter(|(of, _)| *of == page.id).collect();
-            hands.known_before.extend(here.iter().map(|(_, activity)| activity.clone()));
+            hands
+                .known_before
+                .extend(here.iter().map(|(_, activity)| activity.clone()));
             if here.is_empty() {
-                hands.known_before.extend(entries.iter().map(ToString::to_string));
+                hands
+                    .known_before
+                    .extend(entries.iter().map(ToString::to_string));
             }
             if is_quiet {
                 let stands = entries.iter().copied().collect();
                 hands.closed.insert(page.id.clone(), stands);
             }
             hands.given.insert(page.id.clone(), phone.clone());
-            hands.edited.insert((new.clone(), "Name".into()), "New owner".into());
-            hands.known_before.extend(told.iter().map(ToString::to_string));
+            hands
+                .edited
+                .insert((new.clone(), "Name".into()), "New owner".into());
+            hands
+                .known_before
+                .extend(told.iter().map(ToString::to_string));
             hands.renamed = true;
-            hands.edited.retain(|(of, name), _| *of != page.id || name != "Phone");
+            hands
+                .edited
+                .retain(|(of, name), _| *of != page.id || name != "Phone");
             format!("{phone} from {} to {new}", page.id)
         }
         Act::Edits => {
@@ -196,7 +206,10 @@ pub fn act(act: Act, scene: Scene, hands: &mut Hands) -> Option<String> {
 fn set(notion: &mut NotionState, page: &str, column: &str, value: &Json) {
     let of = notion.page(page).expect("a page of this world");
     let source = notion.source(&of.source).expect("its source");
-    let id = source.columns[column]["id"].as_str().expect("an id").to_owned();
+    let id = source.columns[column]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     let page = notion.page_mut(page).expect("a page of this world");
     if value.is_null() {
         page.values.remove(&id);
