@@ -109,6 +109,10 @@ impl PageSearch<'_> {
         loop {
             let began = time::now();
             let hit = self.find(known.as_ref())?;
+            if self.takes_back_news(known.as_ref(), &hit.page)? {
+                look::wait(self.run, patience.settle)?;
+                continue;
+            }
             let open = self.open_writes(hit.page.id())?;
             let passed = time::since(began);
             let records = self.records(hit.page.id())?;
@@ -162,6 +166,19 @@ impl PageSearch<'_> {
         };
         let (run, database) = (self.run, self.run.clients_database);
         Ok(run.store.learn(database, self.phone, &lesson)?)
+    }
+
+    /// True if a page is not found that was seen or made so lately that no read need show it yet.
+    fn takes_back_news(&self, known: Option<&KnownPage>, found: &PageFact) -> Result<bool, Error> {
+        let Some(known) = known.filter(|known| Some(&known.id) != found.id()) else {
+            return Ok(false);
+        };
+        let (run, settle) = (self.run, self.run.settings.settle);
+        let settle = SignedDuration::try_from(settle).unwrap_or(SignedDuration::MAX);
+        let kept = run
+            .store
+            .fresh_page(run.clients_database, self.phone, settle)?;
+        Ok(kept.is_some_and(|kept| kept.id == known.id && kept_row(&kept).is_some()))
     }
 
     /// Open writes to the client's page, whoever's number they were for.

@@ -428,7 +428,7 @@ impl History {
             });
             process.killed = match planned.killed {
                 Kill::At(at) => Kill::At(self.passed + at),
-                kill => kill,
+                kill @ (Kill::Never | Kill::Point(_) | Kill::Named(..)) => kill,
             };
             process.stopped_at = self.passed.saturating_add(planned.stopped_at);
             processes.push(process);

@@ -355,8 +355,8 @@ fn answered(fate: Fate, answer: Option<Response>, request: &Request) -> Result<R
         (Fate::Answered | Fate::Slow, Some(response)) => Ok(received(response)),
         (Fate::Saved, Some(response)) if is_read(request) => Ok(received(response)),
         (Fate::Saved, Some(response)) => Ok(received(notion::saved_but_503(request, response))),
-        (Fate::Answered | Fate::Slow | Fate::Saved, None) => broken(),
-        (Fate::Lost | Fate::Dropped | Fate::Late, _) => broken(),
+        (Fate::Answered | Fate::Slow | Fate::Saved, None)
+        | (Fate::Lost | Fate::Dropped | Fate::Late, _) => broken(),
         (Fate::Gateway, _) => Ok(plain(502, "text/html", "<html>Bad Gateway</html>")),
         (Fate::Empty, _) => Ok(plain(200, "application/json", "")),
         (Fate::Braces, _) => Ok(plain(200, "application/json", "{}")),

@@ -132,6 +132,12 @@ pub fn act(act: Act, scene: Scene, hands: &mut Hands) -> Option<String> {
     let page = &pages[choice % pages.len()];
     let entries: Vec<&'static str> = page.entries.keys().copied().collect();
     let entry = entries.get(choice / 7 % entries.len().max(1)).copied();
+    let gift = Gift {
+        told,
+        known,
+        is_quiet,
+        entries: &entries,
+    };
     let what = match act {
         Act::Moves => {
             let entry = entry?;
@@ -146,41 +152,7 @@ pub fn act(act: Act, scene: Scene, hands: &mut Hands) -> Option<String> {
             hands.deleted.insert((page.id.clone(), entry), knows);
             format!("{entry}, answered for: {knows}")
         }
-        Act::GivesAway => {
-            let phone = page.phone().to_owned();
-            if phone.contains(',') || phone.is_empty() {
-                return None;
-            }
-            set(notion, &page.id, "Phone", &Json::Null);
-            let values = json!({"title": {"title": [{"text": {"content": "New owner"}}]},
-                "Phone": {"phone_number": phone}});
-            let new = notion.add_page(CLIENTS_DATABASE, &values);
-            let here: Vec<_> = known.iter().filter(|(of, _)| *of == page.id).collect();
-            hands
-                .known_before
-                .extend(here.iter().map(|(_, activity)| activity.clone()));
-            if here.is_empty() {
-                hands
-                    .known_before
-                    .extend(entries.iter().map(ToString::to_string));
-            }
-            if is_quiet {
-                let stands = entries.iter().copied().collect();
-                hands.closed.insert(page.id.clone(), stands);
-            }
-            hands.given.insert(page.id.clone(), phone.clone());
-            hands
-                .edited
-                .insert((new.clone(), "Name".into()), "New owner".into());
-            hands
-                .known_before
-                .extend(told.iter().map(ToString::to_string));
-            hands.renamed = true;
-            hands
-                .edited
-                .retain(|(of, name), _| *of != page.id || name != "Phone");
-            format!("{phone} from {} to {new}", page.id)
-        }
+        Act::GivesAway => give_away(notion, page, &gift, hands)?,
         Act::Edits => {
             hands.renamed = true;
             for (column, value) in [("Name", "By hand"), ("Company", "Hand & Co")] {
@@ -201,6 +173,62 @@ pub fn act(act: Act, scene: Scene, hands: &mut Hands) -> Option<String> {
         page.edited = now;
     }
     Some(format!("{}: {what}", act.name()))
+}
+
+/// What is known when a number is given away.
+struct Gift<'a> {
+    told: &'a BTreeSet<&'static str>,
+    known: &'a BTreeSet<(String, String)>,
+    is_quiet: bool,
+    entries: &'a [&'static str],
+}
+
+/// Gives the page's number to a new page.
+fn give_away(
+    notion: &mut NotionState,
+    page: &SeenPage,
+    gift: &Gift,
+    hands: &mut Hands,
+) -> Option<String> {
+    let Gift {
+        told,
+        known,
+        is_quiet,
+        entries,
+    } = *gift;
+    let phone = page.phone().to_owned();
+    if phone.contains(',') || phone.is_empty() {
+        return None;
+    }
+    set(notion, &page.id, "Phone", &Json::Null);
+    let values = json!({"title": {"title": [{"text": {"content": "New owner"}}]},
+        "Phone": {"phone_number": phone}});
+    let new = notion.add_page(CLIENTS_DATABASE, &values);
+    let here: Vec<_> = known.iter().filter(|(of, _)| *of == page.id).collect();
+    hands
+        .known_before
+        .extend(here.iter().map(|(_, activity)| activity.clone()));
+    if here.is_empty() {
+        hands
+            .known_before
+            .extend(entries.iter().map(ToString::to_string));
+    }
+    if is_quiet {
+        let stands = entries.iter().copied().collect();
+        hands.closed.insert(page.id.clone(), stands);
+    }
+    hands.given.insert(page.id.clone(), phone.clone());
+    hands
+        .edited
+        .insert((new.clone(), "Name".into()), "New owner".into());
+    hands
+        .known_before
+        .extend(told.iter().map(ToString::to_string));
+    hands.renamed = true;
+    hands
+        .edited
+        .retain(|(of, name), _| *of != page.id || name != "Phone");
+    Some(format!("{phone} from {} to {new}", page.id))
 }
 
 fn set(notion: &mut NotionState, page: &str, column: &str, value: &Json) {

@@ -109,7 +109,8 @@ fn whole(notion: &NotionState, id: &str) -> String {
     inside.sort();
     let text = plain(&block.data["rich_text"]);
     let link = plain(&block.data["external"]["url"]);
-    let inside: Vec<String> = inside.iter().map(|it| it.replace('\n', "\n  ")).collect();
-    let inside: String = inside.iter().map(|it| format!("\n  {it}")).collect();
-    format!("{} {text}{link}{inside}", block.kind)
+    let own = format!("{} {text}{link}", block.kind);
+    let inside = inside.iter().map(|it| it.replace('\n', "\n  "));
+    let lines: Vec<String> = std::iter::once(own).chain(inside).collect();
+    lines.join("\n  ")
 }
