@@ -12,6 +12,7 @@ mod intake;
 mod progress;
 mod replay;
 mod signed;
+mod status;
 mod stream;
 mod sync;
 mod unread;
@@ -64,6 +65,7 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
         None => sync::run(&services, &args.sync, &mut console, input),
         Some(Command::Replay(replay)) => replay::run(&services, replay, &mut console, input),
         Some(Command::Backfill(backfill)) => backfill::run(&services, backfill, &mut console),
+        Some(Command::Status(status)) => status::run(&services, status, &mut console),
     });
     if let Err(failure) = done.unwrap_or_else(Err) {
         console.fail(failure);
@@ -77,6 +79,7 @@ fn name(args: &Args) -> &'static str {
         None => "sync",
         Some(Command::Replay(_)) => "replay",
         Some(Command::Backfill(_)) => "backfill",
+        Some(Command::Status(_)) => "status",
     }
 }
 
@@ -108,7 +111,8 @@ fn tell_of_settings(services: &Services, args: &Args, console: &mut Console) {
     let Err(failure) = services.settings.check() else {
         return;
     };
-    if args.sync.enqueue {
+    let needs_none = matches!(args.command, Some(Command::Status(_)));
+    if args.sync.enqueue || needs_none {
         log::warn!("{failure}; hint: {}", failure.hint);
     } else if console.worst() != exit::code(&failure) {
         console.failed(&failure, None);

@@ -11,6 +11,7 @@ mod postgres;
 mod record;
 mod retry;
 mod sqlite;
+mod status;
 mod text;
 
 use std::collections::BTreeMap;
@@ -29,11 +30,15 @@ use crate::secret::Secret;
 pub use error::{Error, Fault};
 pub use lock::Guard;
 pub use record::{
-    Arrival, Backlog, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
+    Arrival, Backlog, CHORE, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
     HistoryLine, IndexedContact, KnownPage, Lesson, Lock, NewWrite, OpenWrite, Selection, Since,
     Snapshot, Waiting,
 };
 pub use retry::{EventFault, Postponed, RetryPolicy, Trouble};
+pub use status::{
+    CacheFigures, EventRow, HistoryCount, HistoryRow, Inquiry, JobRow, Measure, NumberRow, PageRow,
+    Standing,
+};
 
 /// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in
 /// milliseconds.
@@ -128,6 +133,7 @@ macro_rules! either {
         done.map_err(|err| err.at(&$store.place))
     }};
 }
+use either;
 
 impl Store {
     /// Opens the store; in [`Mode::ReadWrite`] it is made and brought up to date if need be.

@@ -10,7 +10,9 @@ use crate::domain::outcome::{
 };
 use crate::domain::phone::Phone;
 use crate::domain::work::Work;
-use crate::store::{EventFault, Finish, HistoryLine, Postponed, RetryPolicy, Store, Trouble};
+use crate::store::{
+    CHORE, EventFault, Finish, HistoryLine, Postponed, RetryPolicy, Store, Trouble,
+};
 use crate::sync::Run;
 
 use super::follow_up;
@@ -142,9 +144,17 @@ fn finished(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
         is_call,
         direction: context.direction(),
         number: context.number_id.clone(),
+        actions: outcome.pages.iter().map(|synced| synced.action).collect(),
     });
+    let operation = match (work, &activity) {
+        (Work::FollowUp(_), _) => CHORE,
+        (Work::Event(_), None) => "contact",
+        (Work::Event(_), Some(line)) if line.is_call => "call",
+        (Work::Event(_), Some(_)) => "message",
+    };
     Finish {
         pages: pages.collect(),
+        operation,
         activity,
         took,
     }

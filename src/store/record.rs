@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::call::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, ContactId, DatabaseId, EventId, NumberId, PageId};
+use crate::domain::outcome::Action;
 use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
@@ -269,11 +270,16 @@ pub struct HeldCount {
     pub events: usize,
 }
 
+/// The operation of what is no event, but left to do about one.
+pub const CHORE: &str = "chore";
+
 /// What is kept of a finished event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finish {
     /// The clients' pages: phone, page, name.
     pub pages: Vec<(Phone, Option<PageId>, String)>,
+    /// What kind of work it was: `call`, `message`, `contact`, or [`CHORE`].
+    pub operation: &'static str,
     /// The activity, for the history; none for contact events.
     pub activity: Option<HistoryLine>,
     /// How long it took.
@@ -291,6 +297,8 @@ pub struct HistoryLine {
     pub direction: Option<Direction>,
     /// The workspace's number.
     pub number: Option<NumberId>,
+    /// What was done with each of the clients' pages, in their order.
+    pub actions: Vec<Action>,
 }
 
 /// What only one process at a time may do. Locks are taken in this order, each kind sorted.

@@ -8,6 +8,7 @@ mod known;
 mod lock;
 mod pages;
 mod rate;
+mod status;
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -37,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/sqlite/V3__inbox_smaller.sql"),
     include_str!("migrations/sqlite/V4__open_writes.sql"),
     include_str!("migrations/sqlite/V5__held.sql"),
+    include_str!("migrations/sqlite/V6__operating.sql"),
 ];
 
 /// A connection to the file.
@@ -47,6 +49,8 @@ pub struct Sqlite {
     /// Which file that is; none in a dry run without one.
     identity: Option<lock::Identity>,
     clock: fn() -> Timestamp,
+    /// True if there is no file of this version, and an empty store in memory stands for it.
+    is_blank: bool,
 }
 
 impl Sqlite {
@@ -56,6 +60,7 @@ impl Sqlite {
             Mode::ReadWrite => open_writable(path)?,
             Mode::ReadOnly => open_untouched(path)?,
         };
+        let is_blank = connection.path().is_none_or(str::is_empty);
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         // Whatever way leads there, all processes use the same locks.
@@ -66,7 +71,13 @@ impl Sqlite {
             identity: lock::identity(&path),
             path,
             clock,
+            is_blank,
         })
+    }
+
+    /// True if no store of this version was made yet.
+    pub fn is_blank(&self) -> bool {
+        self.is_blank
     }
 
     /// What tells the file from a copy that is put in its place.

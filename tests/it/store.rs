@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use postgres::{Client, NoTls};
 use quotion::domain::call::ArtifactKind;
 use quotion::domain::id::{ActivityId, BlockId, ContactId, DatabaseId, EventId, NumberId, PageId};
+use quotion::domain::outcome::Action;
 use quotion::domain::parties::Direction;
 use quotion::domain::phone::Phone;
 use quotion::http::Window;
@@ -405,9 +406,11 @@ fn finish(pages: &[(Phone, Option<PageId>, String)]) -> Finish {
         is_call: false,
         direction: Some(Direction::Incoming),
         number: Some(NumberId::parse("PN1").expect("a number id")),
+        actions: vec![Action::Updated; pages.len()],
     };
     Finish {
         pages: pages.to_vec(),
+        operation: "message",
         activity: Some(line),
         took: 12 * MS,
     }
@@ -836,7 +839,7 @@ fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
             2
         );
         assert_eq!(
-            ground.count("SELECT total FROM sync_stats_today WHERE resource_type = 'message'"),
+            ground.count("SELECT count FROM sync_stats_today WHERE resource_type = 'message'"),
             2
         );
     }

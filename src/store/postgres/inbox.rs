@@ -11,7 +11,7 @@ use postgres::types::Type;
 use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::retry::Past;
-use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
+use super::super::text::{direction, millis, read_pages, resource, write_pages};
 use super::super::{
     Arrival, Backlog, EventState, Finish, HeldCount, Postponed, Result, RetryPolicy, Selection,
     Trouble, Waiting,
@@ -127,7 +127,9 @@ impl Postgres {
         let number = line
             .and_then(|line| line.number.as_ref())
             .map(NumberId::as_str);
-        let values: [Param; 9] = [
+        let actions = line.map_or(&[][..], |line| &line.actions);
+        let actions: Vec<&str> = actions.iter().map(|action| action.word()).collect();
+        let values: [Param; 10] = [
             (&id.as_str(), Type::TEXT),
             (&write_pages(&finish.pages), Type::TEXT),
             (&number, Type::TEXT),
@@ -136,7 +138,8 @@ impl Postgres {
             (&line.and_then(direction), Type::TEXT),
             (&pages, Type::TEXT_ARRAY),
             (&millis(finish.took).min(i64::from(i32::MAX)), Type::INT8),
-            (&operation(finish), Type::TEXT),
+            (&finish.operation, Type::TEXT),
+            (&actions, Type::TEXT_ARRAY),
         ];
         self.write_once(&sql, &values)?;
         Ok(())
@@ -286,13 +289,14 @@ const COUNT: &str = "INSERT INTO phone_numbers AS known (id, first_seen_at, crea
     total_messages_synced = coalesce(known.total_messages_synced, 0) + \
     excluded.total_messages_synced";
 
-/// A line for each page. `$5` the activity, `$6` its direction, `$7` the pages, `$8` milliseconds.
+/// A line for each page. `$5` the activity, `$6` its direction, `$7` the pages, `$8` milliseconds,
+/// `$10` what was done with each.
 const HISTORY: &str =
     "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, \
         notion_page_id,
-    canvas_id, sync_status, processing_time_ms, synced_at)
-    SELECT $3, $4, $5, $6, page, page, 'success', $8, now() FROM unnest($7) AS page WHERE $5 IS \
-    NOT NULL";
+    canvas_id, sync_status, processing_time_ms, synced_at, action)
+    SELECT $3, $4, $5, $6, page, page, 'success', $8, now(), action
+    FROM unnest($7, $10) AS line (page, action) WHERE $5 IS NOT NULL";
 
 /// `$9` what was done.
 const METRIC: &str = "INSERT INTO performance_metrics (metric_type, operation, duration_ms, \

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
 
 use super::super::retry::Past;
-use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
+use super::super::text::{direction, millis, read_pages, resource, write_pages};
 use super::super::{
     Arrival, Backlog, EventState, Finish, HeldCount, HistoryLine, Postponed, Result, RetryPolicy,
     Selection, Trouble, Waiting,
@@ -79,7 +79,7 @@ impl Sqlite {
     }
 
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
-        let (now, millis) = (self.now(), self.millis());
+        let now = self.millis();
         self.transaction(|connection| {
             let sql = "UPDATE inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, \
                 error_message = NULL, held_by = NULL,
@@ -87,13 +87,13 @@ impl Sqlite {
             connection.prepare_cached(sql)?.execute(params![
                 id.as_str(),
                 write_pages(&finish.pages),
-                millis
+                now
             ])?;
             if let Some(line) = &finish.activity {
-                count(connection, line, &now)?;
-                history(connection, line, finish, &now)?;
+                count(connection, line, now)?;
+                history(connection, line, finish, now)?;
             }
-            metric(connection, finish, &now)
+            metric(connection, finish, now)
         })
     }
 
@@ -260,7 +260,7 @@ impl Sqlite {
 }
 
 /// Counts a synced activity for the workspace's number.
-fn count(connection: &Connection, line: &HistoryLine, now: &str) -> rusqlite::Result<()> {
+fn count(connection: &Connection, line: &HistoryLine, now: i64) -> rusqlite::Result<()> {
     let Some(number) = &line.number else {
         return Ok(());
     };
@@ -279,7 +279,7 @@ fn count(connection: &Connection, line: &HistoryLine, now: &str) -> rusqlite::Re
     };
     connection
         .prepare_cached(sql)?
-        .execute([number.as_str(), now])?;
+        .execute(params![number.as_str(), now])?;
     Ok(())
 }
 
@@ -287,15 +287,15 @@ fn history(
     connection: &Connection,
     line: &HistoryLine,
     finish: &Finish,
-    now: &str,
+    now: i64,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, \
             notion_page_id, canvas_id,
-               sync_status, processing_time_ms, synced_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5, \
-               'success', ?6, ?7)";
+               sync_status, processing_time_ms, synced_at, action)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?5, 'success', ?6, ?7, ?8)";
     let number = line.number.as_ref().map(NumberId::as_str);
     let took = millis(finish.took);
-    for (_, page, _) in &finish.pages {
+    for (at, (_, page, _)) in finish.pages.iter().enumerate() {
         let page = page.as_ref().map(PageId::as_str);
         let values = params![
             number,
@@ -304,14 +304,15 @@ fn history(
             direction(line),
             page,
             took,
-            now
+            now,
+            line.actions.get(at).map(|action| action.word())
         ];
         connection.prepare_cached(sql)?.execute(values)?;
     }
     Ok(())
 }
 
-fn metric(connection: &Connection, finish: &Finish, now: &str) -> rusqlite::Result<()> {
+fn metric(connection: &Connection, finish: &Finish, now: i64) -> rusqlite::Result<()> {
     let sql = "INSERT INTO performance_metrics (metric_type, operation, duration_ms, success, \
             phone_number_id, timestamp)
                VALUES ('sync', ?1, ?2, 1, ?3, ?4)";
@@ -321,7 +322,7 @@ fn metric(connection: &Connection, finish: &Finish, now: &str) -> rusqlite::Resu
         .and_then(|line| line.number.as_ref())
         .map(NumberId::as_str);
     connection.prepare_cached(sql)?.execute(params![
-        operation(finish),
+        finish.operation,
         millis(finish.took),
         number,
         now
