@@ -71,6 +71,7 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
         console.fail(failure);
     }
     tell_of_settings(&services, args, &mut console);
+    note_run(&services, args, console.worst());
     console.end()
 }
 
@@ -116,6 +117,25 @@ fn tell_of_settings(services: &Services, args: &Args, console: &mut Console) {
         log::warn!("{failure}; hint: {}", failure.hint);
     } else if console.worst() != exit::code(&failure) {
         console.failed(&failure, None);
+    }
+}
+
+/// Notes when a command of timers last ran, and how it ended. One that did not get as far as the
+/// store has told of that.
+fn note_run(services: &Services, args: &Args, code: u8) {
+    let job = match &args.command {
+        Some(Command::Replay(replay)) if replay.files.is_empty() => name(args),
+        Some(Command::Backfill(_)) => name(args),
+        None | Some(Command::Replay(_) | Command::Status(_)) => return,
+    };
+    let ended = match code {
+        0 => "\"done\"".to_owned(),
+        code => format!("\"exit code {code}\""),
+    };
+    if let Some(store) = services.opened_store()
+        && let Err(err) = store.note_run(job, &ended)
+    {
+        log::debug!("the end of {job} is not noted: {err}");
     }
 }
 

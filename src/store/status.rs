@@ -210,6 +210,11 @@ impl Store {
         either!(self, db => db.jobs())
     }
 
+    /// Notes that a command has ended, and how: JSON.
+    pub fn note_run(&self, job: &str, ended: &str) -> Result<()> {
+        self.save_snapshot(&format!("job:{job}"), ended)
+    }
+
     /// The last lines of the history of an activity, the newest first, at most `limit`.
     pub fn history_of_activity(&self, id: &ActivityId, limit: usize) -> Result<Vec<HistoryRow>> {
         either!(self, db => db.history_of_activity(id, limit))

@@ -242,6 +242,23 @@ fn one(database: Database) {
     }
 }
 
+fn last_runs(database: Database) {
+    let user = user(database, SETTINGS);
+    user.run::<&str>(&[], &sample(STRANGER));
+    assert_eq!(status(&user)["jobs"], json!([]));
+    user.run(&["replay"], b"");
+    user.run(&["replay", "--dry-run"], b"");
+    assert_eq!(user.run(&["replay", "--event", "EVnone"], b"").code, 64);
+    user.run(&["backfill", "--since", "24h"], b"");
+    let told = status(&user)["jobs"].clone();
+    let jobs = told.as_array().expect("a list").iter();
+    let jobs: Vec<(&Json, &Json)> = jobs.map(|job| (&job["job"], &job["ended"])).collect();
+    let (backfill, replay) = (json!("backfill"), json!("replay"));
+    let (done, failed) = (json!("done"), json!("exit code 64"));
+    assert_eq!(jobs, [(&backfill, &done), (&replay, &failed)]);
+    assert!(told[0]["last_run"].is_string(), "{told}");
+}
+
 fn in_progress(database: Database) {
     let user = user(database, SETTINGS);
     user.run::<&str>(&[], &sample(STRANGER));
@@ -338,4 +355,5 @@ on_both! {
     monitors
     one
     in_progress
+    last_runs
 }
