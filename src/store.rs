@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, PageId};
+use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, NumberId, PageId};
 use crate::domain::phone::Phone;
 use crate::http::SharedWindow;
 use crate::secret::Secret;
@@ -31,8 +31,8 @@ pub use error::{Error, Fault};
 pub use lock::Guard;
 pub use record::{
     Arrival, Backlog, CHORE, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
-    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, NewWrite, OpenWrite, Selection, Since,
-    Snapshot, Waiting,
+    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, Metric, NewWrite, OpenWrite, Selection,
+    Since, Snapshot, Waiting,
 };
 pub use retry::{EventFault, Postponed, RetryPolicy, Trouble};
 pub use status::{
@@ -48,6 +48,10 @@ const IDENTITY: &str = "identity";
 /// Payloads dropped in one go, so that no run is held up by the retention of others; what is left
 /// goes next time.
 const EXPIRED_AT_ONCE: usize = 10_000;
+/// How long the history is kept.
+const HISTORY_KEPT: Duration = Duration::from_hours(400 * 24);
+/// How long metrics are kept.
+const METRICS_KEPT: Duration = Duration::from_hours(7 * 24);
 /// Until payloads are looked for again.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -339,6 +343,16 @@ impl Store {
         either!(self, db => db.finish(id, finish))
     }
 
+    /// Notes that an activity was delivered again, and nothing was to be done.
+    pub fn skip(&self, line: &HistoryLine, pages: &[Option<PageId>]) -> Result<()> {
+        either!(self, db => db.skip(line, pages))
+    }
+
+    /// Keeps which numbers the workspace has, by id, number and name; others are in use no more.
+    pub fn save_numbers(&self, numbers: &[(NumberId, Phone, String)]) -> Result<()> {
+        either!(self, db => db.save_numbers(numbers))
+    }
+
     /// Notes that an event has failed, and what becomes of it.
     pub fn postpone(
         &self,
@@ -384,6 +398,7 @@ impl Store {
             return Ok(0);
         }
         let dropped = either!(self, db => db.expire(keep, EXPIRED_AT_ONCE))?;
+        either!(self, db => db.expire_history())?;
         if dropped < EXPIRED_AT_ONCE {
             self.save_snapshot(EXPIRED, &wanted)?;
         }

@@ -11,7 +11,7 @@ use crate::domain::outcome::{
 use crate::domain::phone::Phone;
 use crate::domain::work::Work;
 use crate::store::{
-    CHORE, EventFault, Finish, HistoryLine, Postponed, RetryPolicy, Store, Trouble,
+    CHORE, EventFault, Finish, HistoryLine, Metric, Postponed, RetryPolicy, Store, Trouble,
 };
 use crate::sync::Run;
 
@@ -27,19 +27,74 @@ const GIVEN_UP: &str =
 
 /// Notes what came of an event.
 pub fn conclude(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
+    let mut metrics = run.take_metrics();
+    metrics.push(Metric {
+        kind: "sync",
+        operation: operation(work).to_owned(),
+        took,
+        success: outcome.failure().is_none(),
+    });
+    let account = Account {
+        activity: line(work, &outcome),
+        metrics,
+        took,
+    };
     if outcome.failure().is_none() {
-        return finish(run, work, outcome, took);
+        return finish(run, work, outcome, account);
     }
-    postpone(
-        run.store,
-        &work.event_id(),
-        outcome,
-        run.settings.retry_policy,
-    )
+    let policy = run.settings.retry_policy;
+    postpone_with(run.store, &work.event_id(), outcome, policy, account)
+}
+
+/// What is told to people of an event beside its ending.
+#[derive(Default)]
+struct Account {
+    activity: Option<HistoryLine>,
+    metrics: Vec<Metric>,
+    took: Duration,
+}
+
+fn operation(work: &Work) -> &'static str {
+    match (work, work.subject()) {
+        (Work::FollowUp(_), _) => CHORE,
+        (_, Some(Subject::Call(_))) => "call",
+        (_, Some(Subject::Message(_))) => "message",
+        (
+            _,
+            Some(Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. }) | None,
+        ) => "contact",
+    }
+}
+
+/// What the history says of the activity; nothing of a contact, or of a chore.
+fn line(work: &Work, outcome: &Outcome) -> Option<HistoryLine> {
+    let (context, is_call) = match work.subject()? {
+        Subject::Call(news) => (&news.context, true),
+        Subject::Message(message) => (&message.context, false),
+        Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => return None,
+    };
+    Some(HistoryLine {
+        id: context.id.clone(),
+        is_call,
+        direction: context.direction(),
+        number: context.number_id.clone(),
+        is_skip: matches!(outcome.verdict, Verdict::Skipped(_)),
+        actions: outcome.pages.iter().map(|synced| synced.action).collect(),
+    })
 }
 
 /// Notes why an event could not be finished.
-pub fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, policy: RetryPolicy) -> Outcome {
+pub fn postpone(store: &Store, id: &EventId, outcome: Outcome, policy: RetryPolicy) -> Outcome {
+    postpone_with(store, id, outcome, policy, Account::default())
+}
+
+fn postpone_with(
+    store: &Store,
+    id: &EventId,
+    mut outcome: Outcome,
+    policy: RetryPolicy,
+    account: Account,
+) -> Outcome {
     let Verdict::Failed(failure) = &mut outcome.verdict else {
         return outcome;
     };
@@ -51,6 +106,8 @@ pub fn postpone(store: &Store, id: &EventId, mut outcome: Outcome, policy: Retry
         kind: failure.kind.name().to_owned(),
         message: failure.message.clone(),
         fault: fault(failure),
+        activity: account.activity,
+        metrics: account.metrics,
     };
     let hint = match store.postpone(id, &trouble, policy) {
         Ok(Postponed::Waits) => KEPT,
@@ -96,7 +153,7 @@ fn fault(failure: &Failure) -> EventFault {
     }
 }
 
-fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
+fn finish(run: &Run, work: &Work, outcome: Outcome, account: Account) -> Outcome {
     let store = run.store;
     let id = &work.event_id();
     let concerns_nobody = matches!(
@@ -115,7 +172,7 @@ fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
         } else {
             store.receive(&mut follow_ups).map(drop)
         };
-        kept.and_then(|()| store.finish(id, &finished(work, &outcome, took)))
+        kept.and_then(|()| store.finish(id, &finished(&outcome, account)))
     };
     match kept {
         Ok(()) => outcome,
@@ -126,7 +183,7 @@ fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
     }
 }
 
-fn finished(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
+fn finished(outcome: &Outcome, account: Account) -> Finish {
     let pages = outcome.pages.iter().map(|synced| {
         (
             synced.phone.clone(),
@@ -134,30 +191,28 @@ fn finished(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
             synced.client_name.clone(),
         )
     });
-    let context = work.subject().and_then(|subject| match subject {
-        Subject::Call(news) => Some((&news.context, true)),
-        Subject::Message(message) => Some((&message.context, false)),
-        Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => None,
-    });
-    let activity = context.map(|(context, is_call)| HistoryLine {
-        id: context.id.clone(),
-        is_call,
-        direction: context.direction(),
-        number: context.number_id.clone(),
-        actions: outcome.pages.iter().map(|synced| synced.action).collect(),
-    });
-    let operation = match (work, &activity) {
-        (Work::FollowUp(_), _) => CHORE,
-        (Work::Event(_), None) => "contact",
-        (Work::Event(_), Some(line)) if line.is_call => "call",
-        (Work::Event(_), Some(_)) => "message",
-    };
     Finish {
         pages: pages.collect(),
-        operation,
-        activity,
-        took,
+        activity: account.activity,
+        took: account.took,
+        metrics: account.metrics,
     }
+}
+
+/// An event that is finished already, with its pages; the history is told that it came again.
+pub fn duplicate_again(
+    store: &Store,
+    work: &Work,
+    pages: Vec<(Phone, Option<PageId>, String)>,
+) -> Outcome {
+    let outcome = duplicate(work, pages);
+    if let Some(line) = line(work, &outcome) {
+        let pages = outcome.pages.iter().map(|synced| synced.page.clone());
+        if let Err(err) = store.skip(&line, &pages.collect::<Vec<_>>()) {
+            log::warn!("the history is not kept: {err}");
+        }
+    }
+    outcome
 }
 
 /// An event that is finished already, with its pages.

@@ -278,12 +278,25 @@ pub const CHORE: &str = "chore";
 pub struct Finish {
     /// The clients' pages: phone, page, name.
     pub pages: Vec<(Phone, Option<PageId>, String)>,
-    /// What kind of work it was: `call`, `message`, `contact`, or [`CHORE`].
-    pub operation: &'static str,
     /// The activity, for the history; none for contact events.
     pub activity: Option<HistoryLine>,
     /// How long it took.
     pub took: Duration,
+    /// What was measured.
+    pub metrics: Vec<Metric>,
+}
+
+/// How long something took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metric {
+    /// `api_call` (Quo), `notion_query`, `canvas_lookup` or `sync`.
+    pub kind: &'static str,
+    /// What was done; of `sync` it is `call`, `message`, `contact`, or [`CHORE`].
+    pub operation: String,
+    /// How long.
+    pub took: Duration,
+    /// Whether it succeeded.
+    pub success: bool,
 }
 
 /// What the history says of an activity.
@@ -297,6 +310,8 @@ pub struct HistoryLine {
     pub direction: Option<Direction>,
     /// The workspace's number.
     pub number: Option<NumberId>,
+    /// True if it was done before.
+    pub is_skip: bool,
     /// What was done with each of the clients' pages, in their order.
     pub actions: Vec<Action>,
 }

@@ -16,6 +16,8 @@ use crate::support::{
 
 const TEXT: &str = "v2026-03-30.message.received";
 const STRANGER: &str = "v2026-03-30.message.received.no-contact";
+const CALL: &str = "legacy-v4.call.completed.answered";
+const SUMMARY: &str = "legacy-v4.call.summary.completed";
 const SETTINGS: &str = "[notion]\nsettle = \"1ms\"\n[inbox]\nattempts = 1\n";
 
 fn status(user: &User) -> Json {
@@ -37,6 +39,20 @@ fn execute(user: &User, sqlite: &str, postgres: &str) {
     client.batch_execute(&sql).expect("done");
 }
 
+/// A number that the store tells, by a query that means the same to both databases.
+fn told_by(user: &User, query: &str) -> i64 {
+    let Some(url) = user.variable("QUOTION_STATE") else {
+        let found = store(user).query_row(query, [], |row| row.get(0));
+        return found.expect("a number");
+    };
+    let (address, options) = url.split_once("?schema=").expect("a schema");
+    let schema = options.split('&').next().expect("a name");
+    let mut client = postgres::Client::connect(address, NoTls).expect("the server answers");
+    let path = format!("SET search_path TO {schema}");
+    client.batch_execute(&path).expect("a schema");
+    client.query_one(query, &[]).expect("a row").get(0)
+}
+
 /// Two done for one client, one dead, one put off, one that waits.
 fn lived(user: &User) {
     user.run::<&str>(&[], &sample(STRANGER))
@@ -54,8 +70,8 @@ fn lived(user: &User) {
     user.vendors.clear_faults();
     let down = notion_error(503, "service_unavailable", "later");
     user.vendors.add_fault(Fault::new(Vendor::Notion, down));
-    user.run(&["--deadline", "1s"], &renamed_client(TEXT, 3))
-        .expect_error(75, "unavailable");
+    let run = user.run(&["--deadline", "1s"], &renamed_client(TEXT, 3));
+    assert_eq!(run.code, 75, "{}", run.stdout);
     user.vendors.clear_faults();
     assert_eq!(user.run(&["--enqueue"], &renamed_client(TEXT, 4)).code, 0);
 }
@@ -242,6 +258,61 @@ fn one(database: Database) {
     }
 }
 
+fn kept_tables(database: Database) {
+    let user = user(database, SETTINGS);
+    lived(&user);
+    let history = |status: &str| {
+        let sql = format!("SELECT count(*) FROM sync_history WHERE sync_status = '{status}'");
+        told_by(&user, &sql)
+    };
+    assert_eq!(["success", "skipped", "failed"].map(history), [2, 1, 2]);
+    let today = json!({"created": 1, "updated": 1, "skipped": 1, "failed": 2});
+    assert_eq!(status(&user)["today"], today);
+    user.run(&["replay", "--dead"], b"");
+    let twice = "SELECT count(*) FROM sync_history WHERE sync_status = 'failed'
+                 AND error_message LIKE 'Notion%' AND resource_type = 'message'";
+    assert!(told_by(&user, twice) <= 2, "once for each kind");
+    let kinds = "SELECT count(DISTINCT metric_type) FROM performance_metrics";
+    assert_eq!(told_by(&user, kinds), 4);
+    let failures = "SELECT count(*) FROM performance_metrics WHERE NOT success
+                    AND metric_type IN ('notion_query', 'sync')";
+    assert!(told_by(&user, failures) >= 4);
+    let told = status(&user);
+    let calls = told["calls_per_event"]["notion"]
+        .as_f64()
+        .expect("a number");
+    assert!(calls > 1.0, "{told}");
+    let synced = |line: &&Json| line["total_messages_synced"] != 0;
+    let lines = told["phone_numbers"].as_array().expect("a list");
+    let line = lines.iter().find(synced).expect("a line");
+    assert!(
+        line["number"].is_string() && line["name"].is_string(),
+        "{line}"
+    );
+    let today = "SELECT count(*) FROM sync_stats_today WHERE sync_status = 'skipped'";
+    assert_eq!(told_by(&user, today), 1);
+    let ratio = "SELECT count(*) FROM canvas_cache_stats WHERE hit_ratio >= 0 AND hit_ratio < 1
+                 AND avg_hits_per_entry >= 1 AND total_hits >= total_entries";
+    assert_eq!(told_by(&user, ratio), 1);
+}
+
+/// A call, and what comes later about it, is one activity.
+fn totals(database: Database) {
+    let user = user(database, SETTINGS);
+    for name in [CALL, SUMMARY, CALL] {
+        let run = user.run::<&str>(&[], &sample(name));
+        assert_eq!(run.code, 0, "{}", run.stdout);
+    }
+    let calls = "SELECT CAST(sum(total_calls_synced) AS bigint) FROM phone_numbers";
+    assert_eq!(told_by(&user, calls), 1);
+    let nameless = "SELECT count(*) FROM sync_history WHERE phone_number_id IS NULL";
+    assert_eq!(
+        told_by(&user, nameless),
+        0,
+        "a summary is of its call's number"
+    );
+}
+
 fn last_runs(database: Database) {
     let user = user(database, SETTINGS);
     user.run::<&str>(&[], &sample(STRANGER));
@@ -355,5 +426,7 @@ on_both! {
     monitors
     one
     in_progress
+    kept_tables
     last_runs
+    totals
 }

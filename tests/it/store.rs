@@ -21,8 +21,8 @@ use quotion::http::Window;
 use quotion::secret::Secret;
 use quotion::store::{
     self, Arrival, Backlog, Carries, ClientEntry, EntryRecord, EventFault, EventState, Fault,
-    Finish, HeldCount, HistoryLine, IndexedContact, KnownPage, Lesson, Lock, Mode, NewWrite,
-    OpenWrite, Place, Postponed, RetryPolicy, Selection, Since, Store, Trouble,
+    Finish, HeldCount, HistoryLine, IndexedContact, KnownPage, Lesson, Lock, Metric, Mode,
+    NewWrite, OpenWrite, Place, Postponed, RetryPolicy, Selection, Since, Store, Trouble,
 };
 use quotion::time::{self, Deadline};
 use serde_json::json;
@@ -406,13 +406,19 @@ fn finish(pages: &[(Phone, Option<PageId>, String)]) -> Finish {
         is_call: false,
         direction: Some(Direction::Incoming),
         number: Some(NumberId::parse("PN1").expect("a number id")),
+        is_skip: false,
         actions: vec![Action::Updated; pages.len()],
     };
     Finish {
         pages: pages.to_vec(),
-        operation: "message",
         activity: Some(line),
         took: 12 * MS,
+        metrics: vec![Metric {
+            kind: "sync",
+            operation: "message".into(),
+            took: 12 * MS,
+            success: true,
+        }],
     }
 }
 
@@ -421,6 +427,8 @@ fn trouble() -> Trouble {
         kind: "unavailable".into(),
         message: "it does not answer\0".into(),
         fault: EventFault::Own,
+        activity: None,
+        metrics: Vec::new(),
     }
 }
 
@@ -433,6 +441,8 @@ fn held_by(cause: &str) -> Trouble {
             cause: cause.into(),
             tried: true,
         },
+        activity: None,
+        metrics: Vec::new(),
     }
 }
 
