@@ -58,6 +58,23 @@ RESULT
   Quint\", …}
   status: success, queued, error. action: created, updated, skipped (then reason says why).";
 
+/// Shown at the end of `status --help`.
+const AFTER_STATUS: &str = "\
+EXAMPLES
+  quotion status                                 on one screen, trouble first
+  quotion status --json | jq .problems           for programs
+  quotion status --check                         for monitors (exit code)
+  quotion status --event EV…                     what became of one, with links
+ENVIRONMENT (or a file .env in the working directory or in --dir)
+  QUOTION_DIR, QUOTION_STATE                     as --dir and --state
+  DATABASE_URL                                   PostgreSQL, when there is no --state
+  NO_COLOR                                       no colours; TERM=dumb neither
+EXIT CODES
+   0 told, whatever it says                70 a bug of ours
+  64 command line, or an id is unknown     74 store or file trouble
+  69 --check: something is held or dead    75 --check: something has waited for over an hour;
+  78 configuration                            or the store cannot be reached";
+
 /// Puts every call and text of a Quo (OpenPhone) number into Notion, exactly once.
 ///
 /// Reads webhook payloads (JSON, any number, one after another) from standard input, finds or makes
@@ -147,6 +164,12 @@ pub enum Command {
     /// else goes to standard output: failures, and a summary, go to standard error. The same
     /// command goes on where an interrupted run stopped.
     Backfill(BackfillArgs),
+    /// What happened, what is stuck and why, how fast: a table on a terminal, else one JSON object
+    ///
+    /// Reads the store and nothing else: needs no keys, asks no vendor and changes nothing. Figures
+    /// are those of the last 24 hours.
+    #[command(after_help = AFTER_STATUS)]
+    Status(StatusArgs),
 }
 
 /// Options of `replay`.
@@ -175,6 +198,31 @@ pub struct ReplayArgs {
     /// Read everything, write nothing, print the plan in the result
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Options of `status`.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// One JSON object, on a terminal too
+    #[arg(long)]
+    pub json: bool,
+
+    /// For monitors: exit 69 if something is held or dead, 75 if something has waited for over an
+    /// hour
+    #[arg(long, conflicts_with_all = ["event", "activity", "number"])]
+    pub check: bool,
+
+    /// What became of this event, step by step
+    #[arg(long, value_name = "ID", conflicts_with_all = ["activity", "number"])]
+    pub event: Option<String>,
+
+    /// What became of this call or text
+    #[arg(long, value_name = "ID", conflicts_with = "number")]
+    pub activity: Option<String>,
+
+    /// What became of this number: a client's, or one of the workspace's (also as PN…)
+    #[arg(long, value_name = "NUMBER")]
+    pub number: Option<String>,
 }
 
 /// Options of `backfill`.
@@ -243,6 +291,8 @@ impl Args {
             None => self.sync.dry_run,
             Some(Command::Replay(replay)) => replay.dry_run,
             Some(Command::Backfill(_)) => false,
+            // It changes nothing.
+            Some(Command::Status(_)) => true,
         }
     }
 }

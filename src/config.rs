@@ -95,6 +95,8 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         },
         keep_done: file.keep_done.unsigned_abs(),
         alert: values.alert,
+        in_colour: environment.get(&["NO_COLOR"]).is_none()
+            && environment.get(&["TERM"]) != Some("dumb"),
         proxies: values.proxies,
         missing: values.missing,
         wrong: joined(wrong),

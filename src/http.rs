@@ -24,8 +24,8 @@ mod tests;
 #[cfg(test)]
 mod wire_tests;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -45,6 +45,8 @@ use crate::bounded;
 use crate::secret::Secret;
 use crate::time::{self, Deadline, chance};
 
+/// Most calls that are measured before somebody asks how long they took; of others nobody is told.
+const MOST_MEASURED: usize = 1000;
 /// Tries after the first one.
 const RETRIES: u32 = 3;
 
@@ -141,7 +143,19 @@ pub struct Vendor {
     scrub: Arc<Scrub>,
     gate: Gate,
     calls: AtomicU64,
+    measured: Mutex<Vec<Measured>>,
     tuning: Tuning,
+}
+
+/// How long a call took, with its retries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// Method and path, ids left out.
+    pub operation: String,
+    /// How long.
+    pub took: Duration,
+    /// Whether it was answered with a success.
+    pub success: bool,
 }
 
 /// The program's times and sizes; a struct only so that tests need not wait for them.
@@ -196,6 +210,7 @@ impl Vendor {
             scrub,
             gate,
             calls: AtomicU64::new(0),
+            measured: Mutex::default(),
             tuning: TUNING,
         }
     }
@@ -212,7 +227,7 @@ impl Vendor {
 
     /// Makes one call, with its retries, within the deadline.
     pub fn call(&self, request: &Request, deadline: Deadline) -> Result<Answer, Error> {
-        self.send(request, None, deadline)
+        self.measure(request, None, deadline)
     }
 
     /// Makes one call that writes, each attempt under the stamp.
@@ -222,7 +237,31 @@ impl Vendor {
         stamp: &Stamp,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        self.send(request, Some(stamp), deadline)
+        self.measure(request, Some(stamp), deadline)
+    }
+
+    /// What was measured since the last time that this was asked, at most [`MOST_MEASURED`].
+    pub fn take_measured(&self) -> Vec<Measured> {
+        std::mem::take(&mut *self.measured.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn measure(
+        &self,
+        request: &Request,
+        stamp: Option<&Stamp>,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        let began = time::now();
+        let answer = self.send(request, stamp, deadline);
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        if measured.len() < MOST_MEASURED {
+            measured.push(Measured {
+                operation: request.operation(),
+                took: time::since(began),
+                success: answer.is_ok(),
+            });
+        }
+        answer
     }
 
     fn send(

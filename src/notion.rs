@@ -18,7 +18,7 @@ mod writer;
 use serde_json::Value as Json;
 
 use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
-use crate::http::{Answer, Api, Effect, Method, Request, Vendor};
+use crate::http::{Answer, Api, Effect, Measured, Method, Request, Vendor};
 use crate::text as words;
 use crate::time::Deadline;
 
@@ -71,6 +71,11 @@ impl Notion {
     /// Requests sent so far, repeats included.
     pub fn calls(&self) -> u64 {
         self.vendor.calls()
+    }
+
+    /// How long requests took since the last time that this was asked.
+    pub fn take_measured(&self) -> Vec<Measured> {
+        self.vendor.take_measured()
     }
 
     /// The table that `database` means, and its columns as JSON. Of several data sources the one

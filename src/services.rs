@@ -55,6 +55,11 @@ impl Services {
         Ok(self.store.get_or_init(|| store))
     }
 
+    /// The store, if something has needed it.
+    pub fn opened_store(&self) -> Option<&Store> {
+        self.store.get()
+    }
+
     /// Notion. What is wrong with the settings is a failure.
     pub fn notion(&self) -> Result<&Notion, Failure> {
         if let Some(notion) = self.notion.get() {

@@ -11,6 +11,7 @@ mod postgres;
 mod record;
 mod retry;
 mod sqlite;
+mod status;
 mod text;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, PageId};
+use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, NumberId, PageId};
 use crate::domain::phone::Phone;
 use crate::http::SharedWindow;
 use crate::secret::Secret;
@@ -30,11 +31,15 @@ use crate::time::simulation::point;
 pub use error::{Error, Fault};
 pub use lock::Guard;
 pub use record::{
-    Arrival, Backlog, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
-    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, NewWrite, OpenWrite, Selection, Since,
-    Snapshot, Waiting,
+    Arrival, Backlog, CHORE, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
+    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, Metric, NewWrite, OpenWrite, Selection,
+    Since, Snapshot, Waiting,
 };
 pub use retry::{EventFault, Postponed, RetryPolicy, Trouble};
+pub use status::{
+    CacheFigures, EventRow, HistoryCount, HistoryRow, Inquiry, JobRow, Measure, NumberRow, PageRow,
+    Standing,
+};
 
 /// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in
 /// milliseconds.
@@ -44,6 +49,10 @@ const IDENTITY: &str = "identity";
 /// Payloads dropped in one go, so that no run is held up by the retention of others; what is left
 /// goes next time.
 const EXPIRED_AT_ONCE: usize = 10_000;
+/// How long the history is kept.
+const HISTORY_KEPT: Duration = Duration::from_hours(400 * 24);
+/// How long metrics are kept.
+const METRICS_KEPT: Duration = Duration::from_hours(7 * 24);
 /// Until payloads are looked for again.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -129,6 +138,7 @@ macro_rules! either {
         done.map_err(|err| err.at(&$store.place))
     }};
 }
+use either;
 
 impl Store {
     /// Opens the store; in [`Mode::ReadWrite`] it is made and brought up to date if need be.
@@ -342,6 +352,16 @@ impl Store {
         either!(self, db => db.finish(id, finish))
     }
 
+    /// Notes that an activity was delivered again, and nothing was to be done.
+    pub fn skip(&self, line: &HistoryLine, pages: &[Option<PageId>]) -> Result<()> {
+        either!(self, db => db.skip(line, pages))
+    }
+
+    /// Keeps which numbers the workspace has, by id, number and name; others are in use no more.
+    pub fn save_numbers(&self, numbers: &[(NumberId, Phone, String)]) -> Result<()> {
+        either!(self, db => db.save_numbers(numbers))
+    }
+
     /// Notes that an event has failed, and what becomes of it.
     pub fn postpone(
         &self,
@@ -388,6 +408,7 @@ impl Store {
             return Ok(0);
         }
         let dropped = either!(self, db => db.expire(keep, EXPIRED_AT_ONCE))?;
+        either!(self, db => db.expire_history())?;
         if dropped < EXPIRED_AT_ONCE {
             self.save_snapshot(EXPIRED, &wanted)?;
         }

@@ -62,6 +62,8 @@ pub struct Settings {
     pub alert: Option<BaseUrl>,
     /// By which proxy other machines are reached.
     pub proxies: Proxies,
+    /// Whether colours are wanted, and shown, on a terminal.
+    pub in_colour: bool,
     /// What the main job needs and is not set at all; what is set and wrong is not among it.
     pub missing: Vec<Required>,
     /// All that is wrong, and does not keep events from being kept.

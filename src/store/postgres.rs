@@ -11,6 +11,7 @@ mod known;
 mod lease;
 mod pages;
 mod rate;
+mod status;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/postgres/V4__open_writes.sql"),
     include_str!("migrations/postgres/V5__leases.sql"),
     include_str!("migrations/postgres/V6__held.sql"),
+    include_str!("migrations/postgres/V7__operating.sql"),
 ];
 /// Where that is noted; the columns are those of an earlier runner.
 const HISTORY: &str = "quotion_schema_history";

@@ -45,6 +45,7 @@ mod settings;
 mod simulation;
 #[path = "../standin/lib.rs"]
 mod standin;
+mod status;
 mod store;
 mod store_trouble;
 mod strict;

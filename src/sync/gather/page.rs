@@ -63,7 +63,10 @@ impl PageSearch<'_> {
     pub fn gather(&self) -> Result<Found, Error> {
         let database = self.run.clients_database;
         let store = self.run.store;
-        self.settle(store.fresh_page(database, self.phone, FRESH)?)
+        let began = time::now();
+        let found = self.settle(store.fresh_page(database, self.phone, FRESH)?);
+        self.run.note_lookup(time::since(began), found.is_ok());
+        found
     }
 
     /// The same, with the values as they are now: the store's copy may be out of date, or a write's
@@ -80,6 +83,7 @@ impl PageSearch<'_> {
     /// The page and the entries, if the store knows for certain how they stand; nobody is asked.
     pub fn known(&self) -> Result<Option<Found>, Error> {
         let database = self.run.clients_database;
+        let began = time::now();
         let known = self.run.store.fresh_page(database, self.phone, FRESH)?;
         let Some((row, known)) = known.and_then(|known| Some((kept_row(&known)?, known))) else {
             return Ok(None);
@@ -93,6 +97,9 @@ impl PageSearch<'_> {
         let is_certain = !self.is_anything_unseen(&page)
             && !self.is_anything_hidden(&records)
             && self.open_writes(page.id())?.is_empty();
+        if is_certain {
+            self.run.note_lookup(time::since(began), true);
+        }
         Ok(is_certain.then(|| Found {
             page,
             entries: PageLook::default().facts(&records),

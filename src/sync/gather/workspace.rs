@@ -56,6 +56,13 @@ fn not_older_than(run: &Run, limit: SignedDuration, notes: &mut Notes) -> Result
                 run.store.save_snapshot(EVER, &write(&ever))?;
             }
             run.store.save_snapshot(KEY, &numbers::write(&numbers))?;
+            let listed = numbers
+                .iter()
+                .map(|it| (it.id.clone(), it.phone.clone(), it.name.clone()));
+            // Only told to people: tables of before may refuse it.
+            if let Err(err) = run.store.save_numbers(&listed.collect::<Vec<_>>()) {
+                log::warn!("the list of numbers is not kept: {err}");
+            }
             Ok(workspace(&numbers, ever))
         }
         Err(err) => {
