@@ -7,6 +7,7 @@ pub mod console;
 pub mod logging;
 
 mod backfill;
+mod doctor;
 mod input;
 mod intake;
 mod progress;
@@ -64,6 +65,7 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
         None => sync::run(&services, &args.sync, &mut console, input),
         Some(Command::Replay(replay)) => replay::run(&services, replay, &mut console, input),
         Some(Command::Backfill(backfill)) => backfill::run(&services, backfill, &mut console),
+        Some(Command::Doctor(doctor)) => doctor::run(&services, doctor, &mut console),
     });
     if let Err(failure) = done.unwrap_or_else(Err) {
         console.fail(failure);
@@ -77,6 +79,7 @@ fn name(args: &Args) -> &'static str {
         None => "sync",
         Some(Command::Replay(_)) => "replay",
         Some(Command::Backfill(_)) => "backfill",
+        Some(Command::Doctor(_)) => "doctor",
     }
 }
 

@@ -9,6 +9,7 @@ mod environment;
 mod file;
 mod place;
 mod span;
+mod told;
 mod value;
 mod zone;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::cli::{Args, SyncArgs};
+use crate::cli::{Args, Command, SyncArgs};
 use crate::domain::failure::Failure;
 use crate::files::{self, Contents, Site};
 use crate::http::{BaseUrl, Window};
@@ -61,6 +62,11 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
     }
     place::go_on_as_owner(&door.dir, &door.store)?;
     let by_variable = environment.get(&["TZ"]).is_some();
+    let told = if matches!(args.command, Some(Command::Doctor(_))) {
+        told::all(args, &environment, &file)
+    } else {
+        Vec::new()
+    };
     let notion_window = Window {
         requests: file.requests_per_minute,
         period: Duration::from_mins(1),
@@ -82,6 +88,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         columns: file.columns,
         tags_field: file.tags_field,
         contacts_ttl: file.contacts_ttl,
+        has_zone: file.timezone.is_some(),
         zone: file
             .timezone
             .unwrap_or_else(|| zone::of_machine(by_variable)),
@@ -96,6 +103,7 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         keep_done: file.keep_done.unsigned_abs(),
         alert: values.alert,
         proxies: values.proxies,
+        told,
         missing: values.missing,
         wrong: joined(wrong),
     })

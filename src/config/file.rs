@@ -3,6 +3,7 @@
 //!
 //! Read by hand and not by `serde`, which stops at the first fault and quotes values in its words.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -59,6 +60,10 @@ pub struct File {
     pub first_retry: SignedDuration,
     /// How long finished events are kept whole.
     pub keep_done: SignedDuration,
+    /// Where it lies, if there is one.
+    pub path: Option<PathBuf>,
+    /// Lines of the keys that it holds, by name.
+    pub lines: BTreeMap<String, usize>,
 }
 
 impl Default for File {
@@ -77,6 +82,8 @@ impl Default for File {
             give_up: SignedDuration::from_hours(14 * 24),
             first_retry: SignedDuration::from_secs(30),
             keep_done: SignedDuration::from_hours(30 * 24),
+            path: None,
+            lines: BTreeMap::new(),
         }
     }
 }
@@ -132,6 +139,7 @@ struct Reader<'a> {
     text: &'a str,
     /// What is wrong, by line.
     wrong: Vec<(usize, Failure)>,
+    lines: BTreeMap<String, usize>,
 }
 
 /// A table, and its name.
@@ -154,12 +162,20 @@ impl<'a> Reader<'a> {
             path: path.to_owned(),
             text,
             wrong: Vec::new(),
+            lines: BTreeMap::new(),
         }
     }
 
     /// The settings, and what is wrong with them in the order of the file.
     fn read(mut self) -> (File, Vec<Failure>) {
-        let file = self.file();
+        let file = File {
+            path: Some(std::path::absolute(&self.path).unwrap_or(self.path.clone())),
+            ..self.file()
+        };
+        let file = File {
+            lines: std::mem::take(&mut self.lines),
+            ..file
+        };
         self.wrong.sort_by_key(|(line, _)| *line);
         let wrong = self.wrong.into_iter().map(|(_, failure)| failure);
         (file, wrong.collect())
@@ -324,6 +340,7 @@ impl<'a> Reader<'a> {
             "" => key.to_owned(),
             section => format!("[{section}] {key}"),
         };
+        self.lines.insert(name.clone(), line);
         Some(Setting {
             name,
             line,

@@ -8,9 +8,9 @@ use crate::services::settings::Required;
 
 use super::{CLIENTS_DATABASE, Environment, NOTION_KEY, QUO_KEY, noted};
 
-const QUO_BASE: &str = "https://api.quo.com/v1";
-const NOTION_BASE: &str = "https://api.notion.com/v1";
-const NOTION_VERSION: &str = "2022-06-28";
+pub(super) const QUO_BASE: &str = "https://api.quo.com/v1";
+pub(super) const NOTION_BASE: &str = "https://api.notion.com/v1";
+pub(super) const NOTION_VERSION: &str = "2022-06-28";
 
 /// What the environment says, each value checked.
 pub struct Variables {
