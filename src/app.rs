@@ -65,7 +65,10 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
         None => sync::run(&services, &args.sync, &mut console, input),
         Some(Command::Replay(replay)) => replay::run(&services, replay, &mut console, input),
         Some(Command::Backfill(backfill)) => backfill::run(&services, backfill, &mut console),
-        Some(Command::Doctor(doctor)) => doctor::run(&services, doctor, &mut console),
+        Some(Command::Doctor(doctor)) => {
+            doctor::run(&services, doctor, &mut console);
+            Ok(())
+        }
     });
     if let Err(failure) = done.unwrap_or_else(Err) {
         console.fail(failure);
@@ -85,6 +88,9 @@ fn name(args: &Args) -> &'static str {
 
 /// Ends before anything is begun, in the way of the command. Returns the exit code.
 pub fn refuse(args: &Args, output: &mut dyn Write, failure: Failure) -> u8 {
+    if matches!(args.command, Some(Command::Doctor(_))) {
+        return doctor::refuse(output, &failure);
+    }
     console::refuse(output, Meaning::of(Some(args), &[]), failure)
 }
 

@@ -68,8 +68,8 @@ ENVIRONMENT
   All of it; see quotion --help. Each setting is shown with where it comes from, a secret as `set`.
 EXIT CODES
    0 a sync would work                    74 store or file trouble
-  69 a vendor refuses for good            75 a vendor is not there now
-  78 configuration";
+  64 command line                         75 a vendor is not there now
+  69 a vendor refuses for good            78 configuration";
 
 /// Puts every call and text of a Quo (OpenPhone) number into Notion, exactly once.
 ///

@@ -37,6 +37,8 @@ const DEADLINE: SignedDuration = SignedDuration::from_secs(50);
 const NOTION_KEY: [&str; 2] = ["NOTION_API_KEY", "NOTION_API_TOKEN"];
 const QUO_KEY: [&str; 2] = ["OPENPHONE_API_KEY", "QUO_API_KEY"];
 const CLIENTS_DATABASE: [&str; 2] = ["NOTION_CLIENTS_DATABASE_ID", "NOTION_CANVAS_DATABASE_ID"];
+const CALLS_DATABASE: [&str; 1] = ["NOTION_CALLS_DATABASE_ID"];
+const MESSAGES_DATABASE: [&str; 1] = ["NOTION_MESSAGES_DATABASE_ID"];
 
 /// Puts flags, environment and file together, and checks all of it. Run by root in another user's
 /// folder, the process goes on as that user. Fails where nothing may begin; what else is wrong is
@@ -85,6 +87,8 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         notion_version: values.notion_version,
         quo: access(values.quo_key, values.quo_base, quo_window),
         clients_database: values.clients_database,
+        calls_database: values.calls_database,
+        messages_database: values.messages_database,
         columns: file.columns,
         tags_field: file.tags_field,
         contacts_ttl: file.contacts_ttl,

@@ -12,18 +12,21 @@ mod rows;
 mod secrets;
 mod store;
 
+use std::io::Write;
+
 use crate::cli::DoctorArgs;
 use crate::domain::failure::Failure;
+use crate::exit;
 use crate::services::Services;
 use crate::sync;
 use crate::time::stop;
 
-use super::console::Console;
+use super::console::{self, Console};
 use check::{Check, Report};
 
 /// Checks everything and prints what it found.
-pub fn run(services: &Services, args: &DoctorArgs, console: &mut Console) -> Result<(), Failure> {
-    stop::watch(crate::exit::NOT_NOW);
+pub fn run(services: &Services, args: &DoctorArgs, console: &mut Console) {
+    stop::watch(exit::NOT_NOW);
     let mut report = Report::default();
     if args.samples > 0 {
         report.add(rows::warning());
@@ -49,7 +52,18 @@ pub fn run(services: &Services, args: &DoctorArgs, console: &mut Console) -> Res
         let _ = console.line(&report.json());
     }
     console.conclude(report.code());
-    Ok(())
+}
+
+/// What there is to say where nothing may begin: settings that cannot be believed hide the rest.
+/// Returns the exit code.
+pub fn refuse(output: &mut dyn Write, failure: &Failure) -> u8 {
+    let mut report = Report::default();
+    report.add(version());
+    report.add(Check::failed("settings", failure));
+    console::tell(failure, None);
+    // Nobody may be left to read it.
+    let _ = writeln!(output, "{}", report.json());
+    report.code()
 }
 
 fn version() -> Check {

@@ -13,7 +13,9 @@ use crate::services::settings::Told;
 
 use super::file::File;
 use super::value::{NOTION_BASE, NOTION_VERSION, QUO_BASE};
-use super::{CLIENTS_DATABASE, Environment, NOTION_KEY, QUO_KEY};
+use super::{
+    CALLS_DATABASE, CLIENTS_DATABASE, Environment, MESSAGES_DATABASE, NOTION_KEY, QUO_KEY,
+};
 
 const DEFAULT: &str = "default";
 
@@ -105,6 +107,8 @@ fn variables(environment: &Environment) -> Vec<Told> {
     vec![
         one(&NOTION_KEY, Show::Set, None),
         one(&CLIENTS_DATABASE, Show::Id, None),
+        one(&CALLS_DATABASE, Show::Id, None),
+        one(&MESSAGES_DATABASE, Show::Id, None),
         one(&["NOTION_API_BASE"], Show::Address, Some(NOTION_BASE)),
         one(&["NOTION_VERSION"], Show::Plain, Some(NOTION_VERSION)),
         one(&QUO_KEY, Show::Set, None),
@@ -201,7 +205,13 @@ fn keys(file: &File) -> Vec<Told> {
         ("[inbox] keep_done", span(file.keep_done)),
     ];
     let told = |(name, value)| new(name, value, from(file, name));
-    all.into_iter().map(told).collect()
+    let zone = file.timezone.as_ref();
+    let zone = zone.map(|_| new("timezone", "set".into(), from(file, "timezone")));
+    let machine = || new("timezone", "that of the machine".into(), DEFAULT.into());
+    let zone = zone.unwrap_or_else(machine);
+    std::iter::once(zone)
+        .chain(all.into_iter().map(told))
+        .collect()
 }
 
 fn from(file: &File, name: &str) -> String {

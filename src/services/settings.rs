@@ -40,6 +40,10 @@ pub struct Settings {
     pub quo: Option<Access>,
     /// The Clients database.
     pub clients_database: Option<DatabaseId>,
+    /// The database of calls; only looked at so far.
+    pub calls_database: Option<DatabaseId>,
+    /// The database of messages; only looked at so far.
+    pub messages_database: Option<DatabaseId>,
     /// What its columns are called.
     pub columns: ColumnNames,
     /// Quo's custom field that holds tags.

@@ -6,7 +6,9 @@ use serde_json::{Value as Json, json};
 
 use crate::harness::{Run, User, sample};
 use crate::kit::{MESSAGE, notion_error, quo_error, status};
-use crate::standin::{CLIENTS_DATABASE, Fault, QUO_WEBHOOK_SECRET, Vendor};
+use crate::standin::{
+    CALLS_DATABASE, CLIENTS_DATABASE, Fault, MESSAGES_DATABASE, QUO_WEBHOOK_SECRET, Vendor,
+};
 use crate::support::{self, Database, has_postgres, postgres, sqlite};
 
 /// A user for whom all is well: the samples' subscriptions, keys and columns.
@@ -194,6 +196,15 @@ fn what_is_missing_or_wrong_in_the_settings_is_told_beside_what_works() {
 }
 
 #[test]
+fn settings_that_let_nothing_begin_are_told_in_the_same_form() {
+    let mut user = well(&sqlite);
+    user.set("QUOTION_STATE", "mysql://u:hunter2@host/d");
+    let run = doctor(&user, &[]);
+    only(&run, 78, "settings", "QUOTION_STATE");
+    assert!(!run.stdout.contains("hunter2"));
+}
+
+#[test]
 fn database_that_is_not_shared_is_told_and_the_key_is_good() {
     let user = well(&sqlite);
     user.vendors
@@ -204,6 +215,51 @@ fn database_that_is_not_shared_is_told_and_the_key_is_good() {
     let run = doctor(&user, &[]);
     only(&run, 69, "notion_clients", "share the database");
     assert_eq!(check(&run, "notion_key")["ok"], true);
+}
+
+#[test]
+fn databases_of_activities_are_looked_at_where_they_are_set() {
+    let mut user = well(&sqlite);
+    let run = doctor(&user, &[]);
+    assert_eq!(check(&run, "notion_calls")["ok"], Json::Null);
+    user.set("NOTION_CALLS_DATABASE_ID", CALLS_DATABASE);
+    user.set("NOTION_MESSAGES_DATABASE_ID", MESSAGES_DATABASE);
+    let run = doctor(&user, &[]);
+    assert_eq!(check(&run, "notion_calls")["ok"], true, "{}", run.stdout);
+    assert_eq!(check(&run, "notion_messages")["ok"], true, "{}", run.stdout);
+    let rename = |user: &User| {
+        let notion = &mut user.vendors.world().notion;
+        notion.rename_column(MESSAGES_DATABASE, "Message ID", "Name");
+    };
+    rename(&user);
+    only(&doctor(&user, &[]), 78, "notion_messages", "Message ID");
+    user.set("NOTION_MESSAGES_DATABASE_ID", "");
+    user.set("NOTION_CALLS_DATABASE_ID", &"0".repeat(32));
+    only(
+        &doctor(&user, &[]),
+        69,
+        "notion_calls",
+        "share the database",
+    );
+}
+
+#[test]
+fn person_gets_lines_and_what_to_do() {
+    let mut user = well(&sqlite);
+    user.set("NOTION_API_KEY", "ntn_wrong");
+    let mut command = std::process::Command::new("script");
+    let line = format!("{} doctor", crate::harness::QUOTION);
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(user.home.path());
+    command.env_clear().env("PATH", "/usr/bin:/bin");
+    command.envs(user.environment.iter().map(|(name, value)| (name, value)));
+    let output = command.output().expect("script runs");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("NO  notion_key"), "{shown}");
+    assert!(shown.contains("    -> check NOTION_API_KEY"), "{shown}");
+    assert!(shown.contains("exit code 69"), "{shown}");
+    assert_eq!(output.status.code(), Some(69));
 }
 
 #[test]
@@ -350,7 +406,8 @@ fn clock_that_is_wrong_is_told_of_each_vendor() {
     if let crate::standin::Act::Status { headers, .. } = &mut me {
         headers.push(("Date".into(), "Sun, 06 Nov 1994 08:49:37 GMT".into()));
     }
-    user.vendors.add_fault(Fault::new(Vendor::Notion, me).times(1));
+    user.vendors
+        .add_fault(Fault::new(Vendor::Notion, me).times(1));
     only(
         &doctor(&user, &[]),
         78,

@@ -12,7 +12,8 @@ const LINE: usize = 2_000;
 /// What was found of one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    check: String,
+    #[serde(rename = "check")]
+    name: String,
     /// Not configured or not seen yet: none.
     ok: Option<bool>,
     message: String,
@@ -24,9 +25,9 @@ pub struct Check {
 
 impl Check {
     /// As it should be.
-    pub fn good(check: &str, message: impl Into<String>) -> Self {
+    pub fn good(name: &str, message: impl Into<String>) -> Self {
         Self {
-            check: check.to_owned(),
+            name: name.to_owned(),
             ok: Some(true),
             message: message.into(),
             fix: String::new(),
@@ -35,27 +36,27 @@ impl Check {
     }
 
     /// Not configured or not seen yet.
-    pub fn unknown(check: &str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn unknown(name: &str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             ok: None,
             fix: fix.into(),
-            ..Self::good(check, message)
+            ..Self::good(name, message)
         }
     }
 
     /// Not as it should be, though a sync works.
-    pub fn flawed(check: &str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn flawed(name: &str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             ok: Some(false),
-            ..Self::unknown(check, message, fix)
+            ..Self::unknown(name, message, fix)
         }
     }
 
     /// No sync works.
-    pub fn failed(check: &str, failure: &Failure) -> Self {
+    pub fn failed(name: &str, failure: &Failure) -> Self {
         Self {
             code: exit::code(failure),
-            ..Self::flawed(check, &failure.message, &failure.hint)
+            ..Self::flawed(name, &failure.message, &failure.hint)
         }
     }
 }
@@ -94,7 +95,7 @@ impl Report {
 
     /// For a person: a line for each, what to do below it, and at last what it comes to.
     pub fn lines(&self) -> Vec<String> {
-        let widest = self.checks.iter().map(|check| check.check.chars().count());
+        let widest = self.checks.iter().map(|check| check.name.chars().count());
         let width = widest.max().unwrap_or_default();
         let mut lines = Vec::new();
         for check in &self.checks {
@@ -105,7 +106,7 @@ impl Report {
             };
             let mut shown = check.message.lines();
             let first = text::one_line(shown.next().unwrap_or_default(), LINE);
-            lines.push(format!("{sign}  {:width$}  {first}", check.check));
+            lines.push(format!("{sign}  {:width$}  {first}", check.name));
             lines.extend(shown.map(|line| format!("    {}", text::one_line(line, LINE))));
             if !check.fix.is_empty() {
                 lines.push(format!("    -> {}", text::one_line(&check.fix, LINE)));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::columns::Columns;
 use crate::domain::failure::{Cause, Failure};
 use crate::domain::id::DatabaseId;
+use crate::domain::table::ColumnKind;
 use crate::notion::database::{self, Table};
 use crate::notion::{Notion, query};
 use crate::services::Services;
@@ -39,7 +40,8 @@ pub fn check(services: &Services, samples: usize, report: &mut Report) {
         } else {
             unseen(CLIENTS, report);
         }
-        return clients_unseen(report);
+        clients_unseen(report);
+        return activities_unseen(services, report);
     };
     let deadline = Deadline::within(TIME);
     let key = notion.check_key(deadline);
@@ -69,6 +71,35 @@ pub fn check(services: &Services, samples: usize, report: &mut Report) {
             });
             clients_unseen(report);
         }
+    }
+    if !is_in {
+        return activities_unseen(services, report);
+    }
+    for (check, id, key) in activities(services) {
+        report.add(match id {
+            Some(id) => at.activities(check, id, key),
+            None => Check::unknown(check, "not set", ""),
+        });
+    }
+}
+
+/// The databases of activities, each with the column that is its key.
+fn activities(services: &Services) -> [(&'static str, Option<&DatabaseId>, &'static str); 2] {
+    let settings = &services.settings;
+    [
+        ("notion_calls", settings.calls_database.as_ref(), "Call ID"),
+        (
+            "notion_messages",
+            settings.messages_database.as_ref(),
+            "Message ID",
+        ),
+    ]
+}
+
+fn activities_unseen(services: &Services, report: &mut Report) {
+    for (check, id, _) in activities(services) {
+        let message = id.map_or("not set", |_| UNSEEN);
+        report.add(Check::unknown(check, message, ""));
     }
 }
 
@@ -133,6 +164,23 @@ impl Asked<'_> {
         if self.samples > 0 {
             rows::samples(self.notion, &table, (&schema, self.samples), report);
         }
+    }
+}
+
+impl Asked<'_> {
+    fn activities(&self, check: &str, id: &DatabaseId, key: &str) -> Check {
+        let keys = [key.to_owned()];
+        let object = match self.notion.fetch_table(id, &keys, self.deadline) {
+            Ok((_, object)) => object,
+            Err(err) => return Check::failed(check, &err.into()),
+        };
+        let schema = database::read_schema(&object).unwrap_or_default();
+        let holds = |kind| matches!(kind, ColumnKind::Title | ColumnKind::RichText);
+        if schema.named(key).is_some_and(|column| holds(column.kind)) {
+            return Check::good(check, format!("can be read; its key is {key:?}"));
+        }
+        let message = format!("it has no title or text column called {key:?}, which is its key");
+        Check::failed(check, &Failure::config(message, "add the column in Notion"))
     }
 }
 
