@@ -234,7 +234,8 @@ fn databases_of_activities_are_looked_at_where_they_are_set() {
     rename(&user);
     only(&doctor(&user, &[]), 78, "notion_messages", "Message ID");
     user.set("NOTION_MESSAGES_DATABASE_ID", "");
-    user.set("NOTION_CALLS_DATABASE_ID", &"0".repeat(32));
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    user.set("NOTION_CALLS_DATABASE_ID", unknown);
     only(
         &doctor(&user, &[]),
         69,

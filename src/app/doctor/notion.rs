@@ -7,7 +7,7 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::id::DatabaseId;
 use crate::domain::table::ColumnKind;
 use crate::notion::database::{self, Table};
-use crate::notion::{Notion, query};
+use crate::notion::{self, Notion, query};
 use crate::services::Services;
 use crate::services::settings::Required;
 use crate::sync;
@@ -51,7 +51,7 @@ pub fn check(services: &Services, samples: usize, report: &mut Report) {
         Err(err) => Check::failed(KEY, &err.into()),
     });
     report.add(clock::skew(CLOCK, notion.ahead()));
-    let at = Asked {
+    let at = InReach {
         services,
         notion: &notion,
         deadline,
@@ -114,14 +114,14 @@ fn clients_unseen(report: &mut Report) {
 }
 
 /// A vendor that answers.
-struct Asked<'a> {
+struct InReach<'a> {
     services: &'a Services,
     notion: &'a Notion,
     deadline: Deadline,
     samples: usize,
 }
 
-impl Asked<'_> {
+impl InReach<'_> {
     fn clients(&self, id: &DatabaseId, report: &mut Report) {
         let names = &self.services.settings.columns;
         let (table, object) = match self.notion.fetch_table(id, &names.phones, self.deadline) {
@@ -167,11 +167,16 @@ impl Asked<'_> {
     }
 }
 
-impl Asked<'_> {
+impl InReach<'_> {
     fn activities(&self, check: &str, id: &DatabaseId, key: &str) -> Check {
         let keys = [key.to_owned()];
         let object = match self.notion.fetch_table(id, &keys, self.deadline) {
             Ok((_, object)) => object,
+            Err(notion::Error::Unusable(what)) => {
+                let message = format!("what is set names no database that can be used: {what}");
+                let hint = "take the link from the menu ··· of the database itself";
+                return Check::failed(check, &Failure::config(message, hint));
+            }
             Err(err) => return Check::failed(check, &err.into()),
         };
         let schema = database::read_schema(&object).unwrap_or_default();

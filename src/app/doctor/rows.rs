@@ -26,7 +26,7 @@ const REQUESTS: usize = 30;
 const LISTED: usize = 50;
 
 /// A number as it stands on a page.
-struct Written {
+struct NumberOnPage {
     made: Option<Timestamp>,
     page: PageId,
     text: String,
@@ -41,7 +41,7 @@ pub fn check(notion: &Notion, table: &Table, phones: &[Column], report: &mut Rep
             "",
         ));
     }
-    let (mut rows, mut by_tail) = (0, BTreeMap::<String, Vec<Written>>::new());
+    let (mut rows, mut by_tail) = (0, BTreeMap::<String, Vec<NumberOnPage>>::new());
     let bound = Bound {
         rows: query::MOST_ROWS,
         requests: REQUESTS,
@@ -93,13 +93,13 @@ fn told(twins: &[Vec<PageId>]) -> Check {
     )
 }
 
-fn numbers(row: &Row, phones: &[Column]) -> Vec<(String, Written)> {
+fn numbers(row: &Row, phones: &[Column]) -> Vec<(String, NumberOnPage)> {
     if row.trashed {
         return Vec::new();
     }
     let cells = phones.iter().filter_map(|column| row.cell(column));
     let read = |text: &str| {
-        let written = Written {
+        let written = NumberOnPage {
             made: row.created_at,
             page: row.id.clone(),
             text: text.to_owned(),
@@ -110,7 +110,7 @@ fn numbers(row: &Row, phones: &[Column]) -> Vec<(String, Written)> {
 }
 
 /// Pages that hold one number, of those on which numbers end alike; the oldest first.
-fn groups(alike: &[Written]) -> Vec<Vec<PageId>> {
+fn groups(alike: &[NumberOnPage]) -> Vec<Vec<PageId>> {
     let near = alike.iter().find_map(|it| Phone::parse(&it.text));
     let mut numbers: Vec<Phone> = Vec::new();
     for phone in alike
