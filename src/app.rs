@@ -7,6 +7,7 @@ pub mod console;
 pub mod logging;
 
 mod backfill;
+mod doctor;
 mod input;
 mod intake;
 mod progress;
@@ -66,6 +67,10 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
         Some(Command::Replay(replay)) => replay::run(&services, replay, &mut console, input),
         Some(Command::Backfill(backfill)) => backfill::run(&services, backfill, &mut console),
         Some(Command::Status(status)) => status::run(&services, status, &mut console),
+        Some(Command::Doctor(doctor)) => {
+            doctor::run(&services, doctor, &mut console);
+            Ok(())
+        }
     });
     if let Err(failure) = done.unwrap_or_else(Err) {
         console.fail(failure);
@@ -81,11 +86,15 @@ fn name(args: &Args) -> &'static str {
         Some(Command::Replay(_)) => "replay",
         Some(Command::Backfill(_)) => "backfill",
         Some(Command::Status(_)) => "status",
+        Some(Command::Doctor(_)) => "doctor",
     }
 }
 
 /// Ends before anything is begun, in the way of the command. Returns the exit code.
 pub fn refuse(args: &Args, output: &mut dyn Write, failure: Failure) -> u8 {
+    if matches!(args.command, Some(Command::Doctor(_))) {
+        return doctor::refuse(output, &failure);
+    }
     console::refuse(output, Meaning::of(Some(args), &[]), failure)
 }
 
@@ -126,7 +135,7 @@ fn note_run(services: &Services, args: &Args, code: u8) {
     let job = match &args.command {
         Some(Command::Replay(replay)) if replay.files.is_empty() => name(args),
         Some(Command::Backfill(_)) => name(args),
-        None | Some(Command::Replay(_) | Command::Status(_)) => return,
+        None | Some(Command::Replay(_) | Command::Status(_) | Command::Doctor(_)) => return,
     };
     let ended = match code {
         0 => "\"done\"".to_owned(),

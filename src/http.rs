@@ -25,9 +25,11 @@ mod tests;
 mod wire_tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use jiff::fmt::rfc2822;
 use serde_json::Value;
 
 pub use self::error::Error;
@@ -144,6 +146,7 @@ pub struct Vendor {
     gate: Gate,
     calls: AtomicU64,
     measured: Mutex<Vec<Measured>>,
+    ahead: OnceLock<SignedDuration>,
     tuning: Tuning,
 }
 
@@ -211,6 +214,7 @@ impl Vendor {
             gate,
             calls: AtomicU64::new(0),
             measured: Mutex::default(),
+            ahead: OnceLock::new(),
             tuning: TUNING,
         }
     }
@@ -223,6 +227,21 @@ impl Vendor {
     /// Attempts sent so far, retries included.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// How far this machine's clock is ahead of the vendor's, to the second; `None` before the
+    /// first answer that says what time it is there.
+    pub fn ahead(&self) -> Option<SignedDuration> {
+        self.ahead.get().copied()
+    }
+
+    fn note_time(&self, answer: &Received) {
+        let there = answer.header("date").map(rfc2822::parse);
+        if let Some(Ok(there)) = there {
+            let _ = self
+                .ahead
+                .set(time::timestamp().duration_since(there.timestamp()));
+        }
     }
 
     /// Makes one call, with its retries, within the deadline.
@@ -352,6 +371,9 @@ impl Vendor {
             },
         );
         let status = outcome.as_ref().map_or(0, |received| received.status);
+        if let Ok(answer) = &outcome {
+            self.note_time(answer);
+        }
         let verdict = judge(origin, outcome);
         let id = verdict.request_id().unwrap_or("-");
         log::debug!(

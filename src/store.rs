@@ -6,6 +6,7 @@
 //! store's own: with a shared database no machine's clock is trusted over another's.
 
 mod error;
+mod inspection;
 mod lock;
 mod postgres;
 mod record;
@@ -29,6 +30,7 @@ use crate::secret::Secret;
 use crate::time::simulation::point;
 
 pub use error::{Error, Fault};
+pub use inspection::{Inspection, inspect};
 pub use lock::Guard;
 pub use record::{
     Arrival, Backlog, CHORE, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,

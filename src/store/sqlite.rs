@@ -12,6 +12,7 @@ mod status;
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::files;
 
 use crate::time::{self, stop};
 
-use super::{Error, Fault, Mode, Result, longest_wait, migrations_made};
+use super::{Error, Fault, Inspection, Mode, Result, longest_wait, migrations_made};
 
 pub use lock::{LockFile, place_of};
 pub use rate::own_rates;
@@ -230,6 +231,25 @@ fn open_untouched(path: &Path) -> Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     run_migrations(&mut connection)?;
     Ok(connection)
+}
+
+/// See [`super::inspect`].
+pub fn inspect(path: &Path) -> Result<Option<Inspection>> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(err) if files::is_missing(&err) => return Ok(None),
+        Err(err) => return Err(cannot("look at", path, &err)),
+    };
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_handler(Some(wait_for_others))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    Ok(Some(Inspection {
+        schema: known_version(&connection)?,
+        newest: MIGRATIONS.len(),
+        bytes: metadata.len(),
+        owner: files::name_of(metadata.uid()),
+        is_writable: files::may_write(path) && files::may_write(folder),
+    }))
 }
 
 /// How many of the migrations were made.

@@ -19,6 +19,7 @@ mod bounds;
 mod console;
 mod crash;
 mod delivery;
+mod doctor;
 mod door;
 mod enrich;
 mod entry;

@@ -20,7 +20,7 @@ const FRESH: SignedDuration = SignedDuration::from_hours(24);
 /// How often at most it is asked for because something is missing in it.
 const ANEW: SignedDuration = SignedDuration::from_hours(1);
 /// The list as it was last.
-const KEY: &str = "own_numbers";
+pub(super) const KEY: &str = "own_numbers";
 /// All numbers that it ever held, with their names.
 const EVER: &str = "own_numbers_ever";
 
