@@ -7,11 +7,13 @@ pub mod console;
 pub mod logging;
 
 mod backfill;
+mod doctor;
 mod input;
 mod intake;
 mod progress;
 mod replay;
 mod signed;
+mod status;
 mod stream;
 mod sync;
 mod unread;
@@ -64,11 +66,17 @@ pub fn run(args: &Args, environment: Environment, streams: Streams) -> u8 {
         None => sync::run(&services, &args.sync, &mut console, input),
         Some(Command::Replay(replay)) => replay::run(&services, replay, &mut console, input),
         Some(Command::Backfill(backfill)) => backfill::run(&services, backfill, &mut console),
+        Some(Command::Status(status)) => status::run(&services, status, &mut console),
+        Some(Command::Doctor(doctor)) => {
+            doctor::run(&services, doctor, &mut console);
+            Ok(())
+        }
     });
     if let Err(failure) = done.unwrap_or_else(Err) {
         console.fail(failure);
     }
     tell_of_settings(&services, args, &mut console);
+    note_run(&services, args, console.worst());
     console.end()
 }
 
@@ -77,11 +85,16 @@ fn name(args: &Args) -> &'static str {
         None => "sync",
         Some(Command::Replay(_)) => "replay",
         Some(Command::Backfill(_)) => "backfill",
+        Some(Command::Status(_)) => "status",
+        Some(Command::Doctor(_)) => "doctor",
     }
 }
 
 /// Ends before anything is begun, in the way of the command. Returns the exit code.
 pub fn refuse(args: &Args, output: &mut dyn Write, failure: Failure) -> u8 {
+    if matches!(args.command, Some(Command::Doctor(_))) {
+        return doctor::refuse(output, &failure);
+    }
     console::refuse(output, Meaning::of(Some(args), &[]), failure)
 }
 
@@ -108,10 +121,30 @@ fn tell_of_settings(services: &Services, args: &Args, console: &mut Console) {
     let Err(failure) = services.settings.check() else {
         return;
     };
-    if args.sync.enqueue {
+    let needs_none = matches!(args.command, Some(Command::Status(_)));
+    if args.sync.enqueue || needs_none {
         log::warn!("{failure}; hint: {}", failure.hint);
     } else if console.worst() != exit::code(&failure) {
         console.failed(&failure, None);
+    }
+}
+
+/// Notes when a command of timers last ran, and how it ended. One that did not get as far as the
+/// store has told of that.
+fn note_run(services: &Services, args: &Args, code: u8) {
+    let job = match &args.command {
+        Some(Command::Replay(replay)) if replay.files.is_empty() => name(args),
+        Some(Command::Backfill(_)) => name(args),
+        None | Some(Command::Replay(_) | Command::Status(_) | Command::Doctor(_)) => return,
+    };
+    let ended = match code {
+        0 => "\"done\"".to_owned(),
+        code => format!("\"exit code {code}\""),
+    };
+    if let Some(store) = services.opened_store()
+        && let Err(err) = store.note_run(job, &ended)
+    {
+        log::debug!("the end of {job} is not noted: {err}");
     }
 }
 

@@ -20,6 +20,7 @@ EXAMPLES
                                                  what a webhook receiver runs
   quotion backfill --since 24h | quotion         what no webhook brought (cron)
   quotion --enqueue … < body; quotion replay     answer at once, work later (cron)
+  quotion doctor                                 what is set and whether it works
 ENVIRONMENT (or a file .env in the working directory or in --dir; an empty variable is not set)
   NOTION_API_KEY                 token of the Notion integration; required (also NOTION_API_TOKEN)
   NOTION_CLIENTS_DATABASE_ID     the Clients database, shared with the integration; required
@@ -57,6 +58,35 @@ RESULT
   {\"status\":\"success\",\"action\":\"created\",\"notion_page_id\":\"…\",\"client_name\":\"Rosa \
   Quint\", …}
   status: success, queued, error. action: created, updated, skipped (then reason says why).";
+
+/// Shown at the end of `status --help`.
+const AFTER_STATUS: &str = "\
+EXAMPLES
+  quotion status                                 on one screen, trouble first
+  quotion status --json | jq .problems           for programs
+  quotion status --check                         for monitors (exit code)
+  quotion status --event EV…                     what became of one, with links
+ENVIRONMENT (or a file .env in the working directory or in --dir)
+  QUOTION_DIR, QUOTION_STATE                     as --dir and --state
+  DATABASE_URL                                   PostgreSQL, when there is no --state
+  NO_COLOR                                       no colours; TERM=dumb neither
+EXIT CODES
+   0 told, whatever it says                70 a bug of ours
+  64 command line, or an id is unknown     74 store or file trouble
+  69 --check: something is held or dead    75 --check: something has waited for over an hour;
+  78 configuration                            or the store cannot be reached";
+
+/// Shown at the end of `doctor --help`.
+const DOCTOR: &str = "\
+EXAMPLES
+  quotion doctor                 a table, or JSON in a pipe
+  quotion doctor --samples 3     the first rows of each database as well
+ENVIRONMENT
+  All of it; see quotion --help. Each setting is shown with where it comes from, a secret as `set`.
+EXIT CODES
+   0 a sync would work                    74 store or file trouble
+  64 command line                         75 a vendor is not there now
+  69 a vendor refuses for good            78 configuration";
 
 /// Puts every call and text of a Quo (OpenPhone) number into Notion, exactly once.
 ///
@@ -147,6 +177,19 @@ pub enum Command {
     /// else goes to standard output: failures, and a summary, go to standard error. The same
     /// command goes on where an interrupted run stopped.
     Backfill(BackfillArgs),
+    /// What happened, what is stuck and why, how fast: a table on a terminal, else one JSON object
+    ///
+    /// Reads the store and nothing else: needs no keys, asks no vendor and changes nothing. Figures
+    /// are those of the last 24 hours.
+    #[command(after_help = AFTER_STATUS)]
+    Status(StatusArgs),
+
+    /// Check keys, access, columns, webhooks and store, each with what to do
+    ///
+    /// Asks both vendors and changes nothing in either. A table on a terminal, else one JSON
+    /// object. Names no client, so it can be pasted into a report; --samples does.
+    #[command(after_help = DOCTOR)]
+    Doctor(DoctorArgs),
 }
 
 /// Options of `replay`.
@@ -175,6 +218,48 @@ pub struct ReplayArgs {
     /// Read everything, write nothing, print the plan in the result
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Options of `status`.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// One JSON object, on a terminal too
+    #[arg(long)]
+    pub json: bool,
+
+    /// For monitors: exit 69 if something is held or dead, 75 if something has waited for over an
+    /// hour
+    #[arg(long, conflicts_with_all = ["event", "activity", "number"])]
+    pub check: bool,
+
+    /// What became of this event, step by step
+    #[arg(long, value_name = "ID", conflicts_with_all = ["activity", "number"])]
+    pub event: Option<String>,
+
+    /// What became of this call or text
+    #[arg(long, value_name = "ID", conflicts_with = "number")]
+    pub activity: Option<String>,
+
+    /// What became of this number: a client's, or one of the workspace's (also as PN…)
+    #[arg(long, value_name = "NUMBER")]
+    pub number: Option<String>,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Print JSON on a terminal too
+    #[arg(long)]
+    pub json: bool,
+
+    /// Show so many rows of each database as they are read; these hold names and numbers of clients
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub samples: usize,
+
+    /// Forget what is cached (columns, own numbers, contacts), and look at pages again before
+    /// anything is written; after the store was put back from a copy
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// Options of `backfill`.
@@ -243,6 +328,9 @@ impl Args {
             None => self.sync.dry_run,
             Some(Command::Replay(replay)) => replay.dry_run,
             Some(Command::Backfill(_)) => false,
+            // It changes nothing.
+            Some(Command::Status(_)) => true,
+            Some(Command::Doctor(doctor)) => !doctor.fresh,
         }
     }
 }

@@ -9,6 +9,7 @@ mod environment;
 mod file;
 mod place;
 mod span;
+mod told;
 mod value;
 mod zone;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::cli::{Args, SyncArgs};
+use crate::cli::{Args, Command, SyncArgs};
 use crate::domain::failure::Failure;
 use crate::files::{self, Contents, Site};
 use crate::http::{BaseUrl, Window};
@@ -36,6 +37,8 @@ const DEADLINE: SignedDuration = SignedDuration::from_secs(50);
 const NOTION_KEY: [&str; 2] = ["NOTION_API_KEY", "NOTION_API_TOKEN"];
 const QUO_KEY: [&str; 2] = ["OPENPHONE_API_KEY", "QUO_API_KEY"];
 const CLIENTS_DATABASE: [&str; 2] = ["NOTION_CLIENTS_DATABASE_ID", "NOTION_CANVAS_DATABASE_ID"];
+const CALLS_DATABASE: [&str; 1] = ["NOTION_CALLS_DATABASE_ID"];
+const MESSAGES_DATABASE: [&str; 1] = ["NOTION_MESSAGES_DATABASE_ID"];
 
 /// Puts flags, environment and file together, and checks all of it. Run by root in another user's
 /// folder, the process goes on as that user. Fails where nothing may begin; what else is wrong is
@@ -61,6 +64,11 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
     }
     place::go_on_as_owner(&door.dir, &door.store)?;
     let by_variable = environment.get(&["TZ"]).is_some();
+    let told = if matches!(args.command, Some(Command::Doctor(_))) {
+        told::all(args, &environment, &file)
+    } else {
+        Vec::new()
+    };
     let notion_window = Window {
         requests: file.requests_per_minute,
         period: Duration::from_mins(1),
@@ -79,9 +87,12 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         notion_version: values.notion_version,
         quo: access(values.quo_key, values.quo_base, quo_window),
         clients_database: values.clients_database,
+        calls_database: values.calls_database,
+        messages_database: values.messages_database,
         columns: file.columns,
         tags_field: file.tags_field,
         contacts_ttl: file.contacts_ttl,
+        has_zone: file.timezone.is_some(),
         zone: file
             .timezone
             .unwrap_or_else(|| zone::of_machine(by_variable)),
@@ -95,7 +106,10 @@ pub fn load(args: &Args, mut environment: Environment) -> Result<Settings, Failu
         },
         keep_done: file.keep_done.unsigned_abs(),
         alert: values.alert,
+        in_colour: environment.get(&["NO_COLOR"]).is_none()
+            && environment.get(&["TERM"]) != Some("dumb"),
         proxies: values.proxies,
+        told,
         missing: values.missing,
         wrong: joined(wrong),
     })

@@ -201,6 +201,12 @@ pub fn can_lock(path: &Path) -> bool {
     }
 }
 
+/// True if this process may write to what is there.
+pub fn may_write(path: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
 /// The user that this process runs as.
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()

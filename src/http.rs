@@ -24,10 +24,12 @@ mod tests;
 #[cfg(test)]
 mod wire_tests;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use jiff::fmt::rfc2822;
 use serde_json::Value;
 
 pub use self::error::Error;
@@ -45,6 +47,8 @@ use crate::bounded;
 use crate::secret::Secret;
 use crate::time::{self, Deadline, chance};
 
+/// Most calls that are measured before somebody asks how long they took; of others nobody is told.
+const MOST_MEASURED: usize = 1000;
 /// Tries after the first one.
 const RETRIES: u32 = 3;
 
@@ -141,7 +145,20 @@ pub struct Vendor {
     scrub: Arc<Scrub>,
     gate: Gate,
     calls: AtomicU64,
+    measured: Mutex<Vec<Measured>>,
+    ahead: OnceLock<SignedDuration>,
     tuning: Tuning,
+}
+
+/// How long a call took, with its retries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// Method and path, ids left out.
+    pub operation: String,
+    /// How long.
+    pub took: Duration,
+    /// Whether it was answered with a success.
+    pub success: bool,
 }
 
 /// The program's times and sizes; a struct only so that tests need not wait for them.
@@ -196,6 +213,8 @@ impl Vendor {
             scrub,
             gate,
             calls: AtomicU64::new(0),
+            measured: Mutex::default(),
+            ahead: OnceLock::new(),
             tuning: TUNING,
         }
     }
@@ -210,9 +229,24 @@ impl Vendor {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// How far this machine's clock is ahead of the vendor's, to the second; `None` before the
+    /// first answer that says what time it is there.
+    pub fn ahead(&self) -> Option<SignedDuration> {
+        self.ahead.get().copied()
+    }
+
+    fn note_time(&self, answer: &Received) {
+        let there = answer.header("date").map(rfc2822::parse);
+        if let Some(Ok(there)) = there {
+            let _ = self
+                .ahead
+                .set(time::timestamp().duration_since(there.timestamp()));
+        }
+    }
+
     /// Makes one call, with its retries, within the deadline.
     pub fn call(&self, request: &Request, deadline: Deadline) -> Result<Answer, Error> {
-        self.send(request, None, deadline)
+        self.measure(request, None, deadline)
     }
 
     /// Makes one call that writes, each attempt under the stamp.
@@ -222,7 +256,31 @@ impl Vendor {
         stamp: &Stamp,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        self.send(request, Some(stamp), deadline)
+        self.measure(request, Some(stamp), deadline)
+    }
+
+    /// What was measured since the last time that this was asked, at most [`MOST_MEASURED`].
+    pub fn take_measured(&self) -> Vec<Measured> {
+        std::mem::take(&mut *self.measured.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn measure(
+        &self,
+        request: &Request,
+        stamp: Option<&Stamp>,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        let began = time::now();
+        let answer = self.send(request, stamp, deadline);
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        if measured.len() < MOST_MEASURED {
+            measured.push(Measured {
+                operation: request.operation(),
+                took: time::since(began),
+                success: answer.is_ok(),
+            });
+        }
+        answer
     }
 
     fn send(
@@ -313,6 +371,9 @@ impl Vendor {
             },
         );
         let status = outcome.as_ref().map_or(0, |received| received.status);
+        if let Ok(answer) = &outcome {
+            self.note_time(answer);
+        }
         let verdict = judge(origin, outcome);
         let id = verdict.request_id().unwrap_or("-");
         log::debug!(

@@ -53,7 +53,11 @@ pub fn admit(services: &Services, arrived: Vec<Arrived>) -> Vec<Admitted> {
     for ((event, arrival), standing) in events.into_iter().zip(arrivals).zip(standings) {
         admitted.push(match standing {
             Ok(EventState::Done(pages)) => {
-                Err(Box::new(ending::duplicate(&Work::Event(event), pages)))
+                let work = Work::Event(event);
+                Err(Box::new(match services.store() {
+                    Ok(store) => ending::duplicate_again(store, &work, pages),
+                    Err(_) => ending::duplicate(&work, pages),
+                }))
             }
             Ok(EventState::Waiting { .. } | EventState::Held | EventState::Dead) => {
                 Ok(Work::Event(event))

@@ -15,10 +15,12 @@ pub mod rejection;
 pub mod text;
 mod writer;
 
+use jiff::SignedDuration;
 use serde_json::Value as Json;
 
 use crate::domain::id::{BlockId, DataSourceId, DatabaseId, PageId};
-use crate::http::{Answer, Api, Effect, Method, Request, Vendor};
+use crate::domain::table::Row;
+use crate::http::{Answer, Api, Effect, Measured, Method, Request, Vendor};
 use crate::text as words;
 use crate::time::Deadline;
 
@@ -53,6 +55,15 @@ fn is_refusal(_status: u16, body: &Json) -> bool {
     body["object"] == "error" && body["code"].is_string()
 }
 
+/// How far to go through a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// Rows asked for at once, at most 100.
+    pub rows: usize,
+    /// Requests.
+    pub requests: usize,
+}
+
 /// Result of a call to Notion.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -71,6 +82,53 @@ impl Notion {
     /// Requests sent so far, repeats included.
     pub fn calls(&self) -> u64 {
         self.vendor.calls()
+    }
+
+    /// How long requests took since the last time that this was asked.
+    pub fn take_measured(&self) -> Vec<Measured> {
+        self.vendor.take_measured()
+    }
+
+    /// Asks whose key this is: an answer says that the key is good.
+    pub fn check_key(&self, deadline: Deadline) -> Result<()> {
+        let read = |body: Json| (body["object"] == "user").then_some(()).ok_or("no user");
+        self.ask(&get("/users/me"), &self.version, deadline, read)
+    }
+
+    /// See [`Vendor::ahead`].
+    pub fn ahead(&self) -> Option<SignedDuration> {
+        self.vendor.ahead()
+    }
+
+    /// Hands over the rows of `table`, those that were made first first, as far
+    /// as the bound goes. True if these were all; a row that is no whole page is left
+    /// out.
+    pub fn walk_rows(
+        &self,
+        table: &Table,
+        bound: Bound,
+        deadline: Deadline,
+        mut each: impl FnMut(Row),
+    ) -> Result<bool> {
+        let path = query_path(table);
+        let mut cursor: Option<String> = None;
+        for _ in 0..bound.requests {
+            let body = query::all(bound.rows, cursor.as_deref());
+            let request = Request {
+                effect: Effect::Read,
+                ..request(Method::Post, &path, Some(body))
+            };
+            let read = |hit: Json| {
+                page::read(&hit).into_iter().for_each(&mut each);
+                Ok(())
+            };
+            let rest = self.ask_list(&request, self.table_version(table), deadline, read)?;
+            match rest.next {
+                Some(next) if !rest.incomplete => cursor = Some(next),
+                next => return Ok(next.is_none() && !rest.incomplete),
+            }
+        }
+        Ok(false)
     }
 
     /// The table that `database` means, and its columns as JSON. Of several data sources the one
@@ -171,10 +229,7 @@ impl Notion {
         search: &Lookup,
         deadline: Deadline,
     ) -> Result<Hits> {
-        let path = match table {
-            Table::Database(id) => format!("/databases/{id}/query"),
-            Table::DataSource(id) => format!("/data_sources/{id}/query"),
-        };
+        let path = query_path(table);
         let mut hits = Hits::default();
         let (mut cursor, mut size): (Option<String>, usize) = (None, query::MOST_ROWS);
         for _ in 0..QUERY_PAGES {
@@ -294,6 +349,13 @@ impl Notion {
         } else {
             DATA_SOURCES
         }
+    }
+}
+
+fn query_path(table: &Table) -> String {
+    match table {
+        Table::Database(id) => format!("/databases/{id}/query"),
+        Table::DataSource(id) => format!("/data_sources/{id}/query"),
     }
 }
 

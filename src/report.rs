@@ -93,7 +93,7 @@ pub fn line(outcome: &Outcome, is_dry_run: bool) -> String {
     };
     let line = ResultLine {
         status,
-        action: action.map(action_name),
+        action: action.map(Action::word),
         reason: reason.map(reason_name),
         notion_page_id: first.and_then(page_id),
         client_name: first.map(|synced| synced.client_name.as_str()),
@@ -123,7 +123,7 @@ fn error_part(failure: &Failure) -> ErrorPart<'_> {
 fn synced_part(synced: &Synced) -> SyncedPart<'_> {
     SyncedPart {
         phone: synced.phone.as_str(),
-        action: action_name(synced.action),
+        action: synced.action.word(),
         notion_page_id: page_id(synced),
         client_name: &synced.client_name,
     }
@@ -177,14 +177,6 @@ fn entry_blocks(entries: &[NewEntry]) -> Json {
     rendered
         .flat_map(|entry| std::iter::once(entry.head).chain(entry.rest.into_iter().flatten()))
         .collect()
-}
-
-fn action_name(action: Action) -> &'static str {
-    match action {
-        Action::Created => "created",
-        Action::Updated => "updated",
-        Action::Skipped => "skipped",
-    }
 }
 
 fn reason_name(reason: Reason) -> &'static str {

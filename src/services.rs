@@ -55,16 +55,38 @@ impl Services {
         Ok(self.store.get_or_init(|| store))
     }
 
+    /// The store, if something has needed it.
+    pub fn opened_store(&self) -> Option<&Store> {
+        self.store.get()
+    }
+
     /// Notion. What is wrong with the settings is a failure.
     pub fn notion(&self) -> Result<&Notion, Failure> {
         if let Some(notion) = self.notion.get() {
             return Ok(notion);
         }
         let access = self.settings.notion()?;
+        let notion = self.new_notion(access, Some(self.store()?.rates()?));
+        Ok(self.notion.get_or_init(|| notion))
+    }
+
+    /// Notion, whatever else is wrong, and without a count of requests that is shared with other
+    /// processes; `None` without a usable key and address.
+    pub fn notion_alone(&self) -> Option<Notion> {
+        let access = self.settings.notion.as_ref()?;
+        Some(self.new_notion(access, None))
+    }
+
+    /// Quo, likewise.
+    pub fn quo_alone(&self) -> Option<Vendor> {
+        let access = self.settings.quo.as_ref()?;
+        Some(self.vendor(quo::API, access, access.key.clone(), None))
+    }
+
+    fn new_notion(&self, access: &Access, shared: Option<Arc<dyn SharedWindow>>) -> Notion {
         let bearer = Secret::new(&format!("Bearer {}", access.key.expose()));
-        let vendor = self.vendor(notion::API, access, bearer, self.store()?.rates()?);
-        let version = self.settings.notion_version.clone();
-        Ok(self.notion.get_or_init(|| Notion::new(vendor, version)))
+        let vendor = self.vendor(notion::API, access, bearer, shared);
+        Notion::new(vendor, self.settings.notion_version.clone())
     }
 
     /// Quo; `None` without a key. What is wrong with the settings is a failure.
@@ -76,7 +98,7 @@ impl Services {
             None => None,
             Some(access) => {
                 let shared = self.store()?.rates()?;
-                Some(self.vendor(quo::API, access, access.key.clone(), shared))
+                Some(self.vendor(quo::API, access, access.key.clone(), Some(shared)))
             }
         };
         Ok(self.quo.get_or_init(|| vendor).as_ref())
@@ -87,7 +109,7 @@ impl Services {
         api: Api,
         access: &Access,
         authorization: Secret,
-        shared: Arc<dyn SharedWindow>,
+        shared: Option<Arc<dyn SharedWindow>>,
     ) -> Vendor {
         let keys = [&self.settings.notion, &self.settings.quo];
         let keys = keys.into_iter().flatten();
@@ -97,7 +119,7 @@ impl Services {
             headers: vec![("Authorization", authorization)],
             secrets: keys.map(|access| access.key.clone()).collect(),
             window: access.window,
-            shared: Some(shared),
+            shared,
         };
         Vendor::new(&self.agent, spec)
     }

@@ -208,6 +208,25 @@ pub fn is_usable(secret: &Secret) -> bool {
     Key::of(secret, LEGACY_BYTES).is_some()
 }
 
+/// True if a secret is long enough for Standard Webhooks too, not only for the older scheme.
+pub fn is_usable_for_standard(secret: &Secret) -> bool {
+    Key::of(secret, STANDARD_BYTES).is_some()
+}
+
+/// True if Notion's signatures can be checked with this token.
+pub fn is_usable_for_notion(secret: &Secret) -> bool {
+    Key::of_notion(secret).is_some()
+}
+
+/// True if two secrets of Quo's are one key, however each is written.
+pub fn is_same_key(one: &Secret, other: &Secret) -> bool {
+    let tag = |secret: &Secret| {
+        let key = Key::of(secret, LEGACY_BYTES)?;
+        Some(key.over("", b"").finalize().into_bytes())
+    };
+    tag(one).is_some_and(|tagged| tag(other) == Some(tagged))
+}
+
 /// The value of `openphone-signature` for `body`.
 pub fn sign_legacy(body: &[u8], secret: &Secret, now: Timestamp) -> Result<String, Refusal> {
     let key = Key::of(secret, LEGACY_BYTES).ok_or(Refusal::NoUsableSecret)?;

@@ -6,11 +6,13 @@
 //! store's own: with a shared database no machine's clock is trusted over another's.
 
 mod error;
+mod inspection;
 mod lock;
 mod postgres;
 mod record;
 mod retry;
 mod sqlite;
+mod status;
 mod text;
 
 use std::collections::BTreeMap;
@@ -21,19 +23,25 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, PageId};
+use crate::domain::id::{ActivityId, ContactId, DatabaseId, EventId, NumberId, PageId};
 use crate::domain::phone::Phone;
 use crate::http::SharedWindow;
 use crate::secret::Secret;
+use crate::time::simulation::point;
 
 pub use error::{Error, Fault};
+pub use inspection::{Inspection, inspect};
 pub use lock::Guard;
 pub use record::{
-    Arrival, Backlog, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
-    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, NewWrite, Offer, Offered, OpenWrite,
-    Selection, Since, Snapshot, Waiting,
+    Arrival, Backlog, CHORE, Carries, ClientEntry, EntryRecord, EventState, Finish, HeldCount,
+    HistoryLine, IndexedContact, KnownPage, Lesson, Lock, Metric, NewWrite, Offer, Offered,
+    OpenWrite, Selection, Since, Snapshot, Waiting,
 };
 pub use retry::{EventFault, Postponed, RetryPolicy, Trouble};
+pub use status::{
+    CacheFigures, EventRow, HistoryCount, HistoryRow, Inquiry, JobRow, Measure, NumberRow, PageRow,
+    Standing,
+};
 
 /// Snapshot that tells when payloads were last dropped; its body is how long they were kept, in
 /// milliseconds.
@@ -43,6 +51,10 @@ const IDENTITY: &str = "identity";
 /// Payloads dropped in one go, so that no run is held up by the retention of others; what is left
 /// goes next time.
 const EXPIRED_AT_ONCE: usize = 10_000;
+/// How long the history is kept.
+const HISTORY_KEPT: Duration = Duration::from_hours(400 * 24);
+/// How long metrics are kept.
+const METRICS_KEPT: Duration = Duration::from_hours(7 * 24);
 /// Until payloads are looked for again.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -128,6 +140,7 @@ macro_rules! either {
         done.map_err(|err| err.at(&$store.place))
     }};
 }
+use either;
 
 impl Store {
     /// Opens the store; in [`Mode::ReadWrite`] it is made and brought up to date if need be.
@@ -214,6 +227,7 @@ impl Store {
 
     /// Forgets whose page is the client's: it is gone, or another's.
     pub fn forget_page(&self, database: &DatabaseId, phone: &Phone) -> Result<()> {
+        point("forget");
         either!(self, db => db.forget_page(database, phone))
     }
 
@@ -288,6 +302,7 @@ impl Store {
         phone: &Phone,
         page: Option<&PageId>,
     ) -> Result<Vec<OpenWrite>> {
+        point("recall");
         either!(self, db => db.open_writes(database, phone, page))
     }
 
@@ -302,21 +317,25 @@ impl Store {
     /// [`Fault::Busy`], and nothing is recorded, if the locks under which it may be sent are not
     /// held any more, or the store is no longer the one that was opened.
     pub fn stamp(&self, write: &NewWrite, again: Option<i64>) -> Result<i64> {
+        point("stamp");
         let stamped = match &self.db {
             Db::Sqlite(db) => held(db).stamp(write, again, &self.held_files(&write.locks())),
             Db::Postgres(db) => db.stamp(write, again),
         };
+        point("stamped");
         stamped.map_err(|err| err.at(&self.place))
     }
 
     /// Notes how a write came to nothing, as far as is known, and how long ago.
     pub fn note(&self, write: i64, since: Since, ago: Duration) -> Result<()> {
+        point("note");
         either!(self, db => db.note(write, since, ago))
     }
 
     /// Keeps what was learned of a client's page, and closes what is no longer in doubt, in one
     /// transaction. [`Fault::Busy`], and nothing is kept, if a lock was lost meanwhile.
     pub fn learn(&self, database: &DatabaseId, phone: &Phone, lesson: &Lesson) -> Result<()> {
+        point("learn");
         let client = [Lock::Client(phone.clone())].into_iter();
         let page = lesson.page.map(|page| Lock::Page(page.id.clone()));
         let locks: Vec<Lock> = client.chain(page).collect();
@@ -331,6 +350,7 @@ impl Store {
     /// Tells of each how far it has got; one that was dead lives again. The bytes of one that comes alone may be gone afterwards:
     /// a large one is not in memory more often than need be.
     pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
+        point("receive");
         let mut standings = either!(self, db => db.receive(arrivals))?;
         for (arrival, standing) in arrivals.iter().zip(&mut standings) {
             if *standing == EventState::Dead {
@@ -348,7 +368,18 @@ impl Store {
 
     /// Marks an event as finished, with its lines in the history, in one transaction.
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
+        point("finish");
         either!(self, db => db.finish(id, finish))
+    }
+
+    /// Notes that an activity was delivered again, and nothing was to be done.
+    pub fn skip(&self, line: &HistoryLine, pages: &[Option<PageId>]) -> Result<()> {
+        either!(self, db => db.skip(line, pages))
+    }
+
+    /// Keeps which numbers the workspace has, by id, number and name; others are in use no more.
+    pub fn save_numbers(&self, numbers: &[(NumberId, Phone, String)]) -> Result<()> {
+        either!(self, db => db.save_numbers(numbers))
     }
 
     /// Notes that an event has failed, and what becomes of it.
@@ -358,6 +389,7 @@ impl Store {
         trouble: &Trouble,
         policy: RetryPolicy,
     ) -> Result<Postponed> {
+        point("postpone");
         either!(self, db => db.postpone(id, trouble, policy))
     }
 
@@ -396,6 +428,7 @@ impl Store {
             return Ok(0);
         }
         let dropped = either!(self, db => db.expire(keep, EXPIRED_AT_ONCE))?;
+        either!(self, db => db.expire_history())?;
         if dropped < EXPIRED_AT_ONCE {
             self.save_snapshot(EXPIRED, &wanted)?;
         }

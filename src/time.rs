@@ -68,9 +68,8 @@ impl BootMoment {
     /// This moment.
     pub fn now() -> Self {
         if let Some(simulation) = simulation::current() {
-            let passed = simulation.timestamp().duration_since(Timestamp::UNIX_EPOCH);
             let boot = "simulated".to_owned();
-            let at = passed.unsigned_abs();
+            let at = simulation.uptime();
             return Self { boot, at };
         }
         let boot = BOOT.get_or_init(|| {

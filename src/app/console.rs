@@ -108,6 +108,11 @@ impl<'a> Console<'a> {
         self.worst
     }
 
+    /// Ends the command with this code, unless worse has happened; why stands in what it prints.
+    pub fn conclude(&mut self, code: u8) {
+        self.worst = exit::worst(self.worst, code);
+    }
+
     /// True when nothing more is to be begun: nobody reads, or the program was told to stop.
     pub fn is_over(&self) -> bool {
         stop::is_told() || self.is_unread()

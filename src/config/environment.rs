@@ -186,6 +186,11 @@ impl Environment {
         refused
     }
 
+    /// The file `.env`, if there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     fn place(&self, line: usize) -> String {
         let path = self.path.as_deref().unwrap_or(Path::new(ENV_FILE));
         format!("{} line {line}", path.display())

@@ -3,13 +3,15 @@
 //!
 //! Read by hand and not by `serde`, which stops at the first fault and quotes values in its words.
 
+mod whole;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
-use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
-use crate::domain::choice::{Choice, NewPages};
+use crate::domain::choice::NewPages;
 use crate::domain::columns::ColumnNames;
 use crate::domain::failure::Failure;
 use crate::domain::id::NumberId;
@@ -20,6 +22,8 @@ use crate::secret::looks_like_secret;
 use super::span::duration;
 use super::zone;
 
+pub use whole::File;
+
 /// Read without being named, if it is there.
 const DEFAULT: &str = "quotion.toml";
 /// Most bytes of it.
@@ -28,58 +32,6 @@ const MOST_BYTES: u64 = 1 << 20;
 const SILENCE: i32 = 6;
 /// Longest name of a key that is repeated when it is unknown: a longer one may be a secret.
 const MOST_SHOWN: usize = 24;
-
-/// The whole file.
-#[derive(Debug)]
-pub struct File {
-    /// Zone of times in entries.
-    pub timezone: Option<TimeZone>,
-    /// Column names of the Clients database.
-    pub columns: ColumnNames,
-    /// Which lines and numbers the user wants.
-    pub choice: Choice,
-    /// The custom field that holds tags.
-    pub tags_field: String,
-    /// How long the contact index is believed.
-    pub contacts_ttl: SignedDuration,
-    /// Most requests to Quo in a second.
-    pub requests_per_second: u32,
-    /// Most requests to Notion in a minute.
-    pub requests_per_minute: u32,
-    /// After a write of unknown outcome: how long until a look that finds nothing is believed.
-    pub settle: SignedDuration,
-    /// How long Notion may work on a write that it has not answered; if only `settle` is set, six
-    /// times that.
-    pub silence: SignedDuration,
-    /// After so many failures of its own an event is dead.
-    pub attempts: u32,
-    /// For how long what is not the event's fault is tried.
-    pub give_up: SignedDuration,
-    /// Wait after the first failure.
-    pub first_retry: SignedDuration,
-    /// How long finished events are kept whole.
-    pub keep_done: SignedDuration,
-}
-
-impl Default for File {
-    fn default() -> Self {
-        Self {
-            timezone: None,
-            columns: ColumnNames::default(),
-            choice: Choice::default(),
-            tags_field: "Tags".into(),
-            contacts_ttl: SignedDuration::from_hours(6),
-            requests_per_second: 10,
-            requests_per_minute: 180,
-            settle: SignedDuration::from_secs(10),
-            silence: SignedDuration::from_mins(1),
-            attempts: 8,
-            give_up: SignedDuration::from_hours(14 * 24),
-            first_retry: SignedDuration::from_secs(30),
-            keep_done: SignedDuration::from_hours(30 * 24),
-        }
-    }
-}
 
 /// Reads `path`, which must exist; or the default file, if it does. `owners` may have written it.
 /// Everything that is wrong with it is told in `failures`.
@@ -132,6 +84,7 @@ struct Reader<'a> {
     text: &'a str,
     /// What is wrong, by line.
     wrong: Vec<(usize, Failure)>,
+    lines: BTreeMap<String, usize>,
 }
 
 /// A table, and its name.
@@ -154,12 +107,20 @@ impl<'a> Reader<'a> {
             path: path.to_owned(),
             text,
             wrong: Vec::new(),
+            lines: BTreeMap::new(),
         }
     }
 
     /// The settings, and what is wrong with them in the order of the file.
     fn read(mut self) -> (File, Vec<Failure>) {
-        let file = self.file();
+        let file = File {
+            path: Some(std::path::absolute(&self.path).unwrap_or(self.path.clone())),
+            ..self.file()
+        };
+        let file = File {
+            lines: std::mem::take(&mut self.lines),
+            ..file
+        };
         self.wrong.sort_by_key(|(line, _)| *line);
         let wrong = self.wrong.into_iter().map(|(_, failure)| failure);
         (file, wrong.collect())
@@ -324,6 +285,7 @@ impl<'a> Reader<'a> {
             "" => key.to_owned(),
             section => format!("[{section}] {key}"),
         };
+        self.lines.insert(name.clone(), line);
         Some(Setting {
             name,
             line,

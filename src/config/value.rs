@@ -6,11 +6,13 @@ use crate::http::{BaseUrl, Proxies};
 use crate::secret::Secret;
 use crate::services::settings::Required;
 
-use super::{CLIENTS_DATABASE, Environment, NOTION_KEY, QUO_KEY, noted};
+use super::{
+    CALLS_DATABASE, CLIENTS_DATABASE, Environment, MESSAGES_DATABASE, NOTION_KEY, QUO_KEY, noted,
+};
 
-const QUO_BASE: &str = "https://api.quo.com/v1";
-const NOTION_BASE: &str = "https://api.notion.com/v1";
-const NOTION_VERSION: &str = "2022-06-28";
+pub(super) const QUO_BASE: &str = "https://api.quo.com/v1";
+pub(super) const NOTION_BASE: &str = "https://api.notion.com/v1";
+pub(super) const NOTION_VERSION: &str = "2022-06-28";
 
 /// What the environment says, each value checked.
 pub struct Variables {
@@ -20,6 +22,8 @@ pub struct Variables {
     pub quo_key: Option<Secret>,
     pub quo_base: Option<BaseUrl>,
     pub clients_database: Option<DatabaseId>,
+    pub calls_database: Option<DatabaseId>,
+    pub messages_database: Option<DatabaseId>,
     pub alert: Option<BaseUrl>,
     pub proxies: Proxies,
     /// What is needed and not set.
@@ -35,7 +39,9 @@ impl Variables {
             notion_base: noted(wrong, environment.notion_base()),
             quo_base: noted(wrong, environment.quo_base()),
             notion_version: noted(wrong, environment.notion_version()).unwrap_or_default(),
-            clients_database: noted(wrong, environment.clients_database()).flatten(),
+            clients_database: noted(wrong, environment.database(&CLIENTS_DATABASE)).flatten(),
+            calls_database: noted(wrong, environment.database(&CALLS_DATABASE)).flatten(),
+            messages_database: noted(wrong, environment.database(&MESSAGES_DATABASE)).flatten(),
             alert: noted(wrong, environment.alert()).flatten(),
             proxies: noted(wrong, environment.proxies()).unwrap_or_default(),
             missing: environment.missing(),
@@ -101,9 +107,9 @@ impl Environment {
         Ok(base.with_version())
     }
 
-    /// The Clients database, if it is named.
-    fn clients_database(&self) -> Result<Option<DatabaseId>, Failure> {
-        let Some((name, id)) = self.setting(&CLIENTS_DATABASE) else {
+    /// A database, if it is named.
+    fn database(&self, names: &[&str]) -> Result<Option<DatabaseId>, Failure> {
+        let Some((name, id)) = self.setting(names) else {
             return Ok(None);
         };
         DatabaseId::parse(id).map(Some).map_err(|_| {

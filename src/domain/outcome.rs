@@ -139,6 +139,17 @@ pub enum Action {
     Skipped,
 }
 
+impl Action {
+    /// Its word in results.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// Why an event needs nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {

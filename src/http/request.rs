@@ -83,6 +83,16 @@ impl Request {
         Self::new(Method::Delete, path.into(), None)
     }
 
+    /// What is asked, for figures: the method, and the path without ids.
+    pub(super) fn operation(&self) -> String {
+        let is_id = |part: &str| part.len() > 8 && part.contains(|c: char| c.is_ascii_digit());
+        let parts = self.path.split('/');
+        let parts: Vec<&str> = parts
+            .map(|part| if is_id(part) { "_" } else { part })
+            .collect();
+        format!("{} {}", self.method.as_str(), parts.join("/"))
+    }
+
     fn new(method: Method, path: String, body: Option<Value>) -> Self {
         let effect = match method {
             Method::Get => Effect::Read,

@@ -10,7 +10,9 @@ use crate::domain::outcome::{
 };
 use crate::domain::phone::Phone;
 use crate::domain::work::Work;
-use crate::store::{EventFault, Finish, HistoryLine, Postponed, RetryPolicy, Store, Trouble};
+use crate::store::{
+    CHORE, EventFault, Finish, HistoryLine, Metric, Postponed, RetryPolicy, Store, Trouble,
+};
 use crate::sync::Run;
 
 use super::{Claim, follow_up};
@@ -31,11 +33,65 @@ pub fn conclude(
     outcome: Outcome,
     took: Duration,
 ) -> Outcome {
+    let mut metrics = run.take_metrics();
+    metrics.push(Metric {
+        kind: "sync",
+        operation: operation(work).to_owned(),
+        took,
+        success: outcome.failure().is_none(),
+    });
+    let account = Account {
+        activity: line(work, &outcome),
+        metrics,
+        took,
+    };
     if outcome.failure().is_none() {
-        return finish(run, work, outcome, took);
+        return finish(run, work, outcome, account);
     }
     let policy = run.settings.retry_policy;
-    postpone(run.store, policy, claim, &work.event_id(), outcome)
+    let ending = Ending {
+        store: run.store,
+        policy,
+        claim,
+    };
+    ending.postpone(&work.event_id(), outcome, account)
+}
+
+/// What is told to people of an event beside its ending.
+#[derive(Default)]
+struct Account {
+    activity: Option<HistoryLine>,
+    metrics: Vec<Metric>,
+    took: Duration,
+}
+
+fn operation(work: &Work) -> &'static str {
+    match (work, work.subject()) {
+        (Work::FollowUp(_), _) => CHORE,
+        (_, Some(Subject::Call(_))) => "call",
+        (_, Some(Subject::Message(_))) => "message",
+        (
+            _,
+            Some(Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. }) | None,
+        ) => "contact",
+    }
+}
+
+/// What the history says of the activity; nothing of a contact, or of a chore.
+fn line(work: &Work, outcome: &Outcome) -> Option<HistoryLine> {
+    let (context, is_call) = match work.subject()? {
+        Subject::Call(news) => (&news.context, true),
+        Subject::Message(message) => (&message.context, false),
+        Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => return None,
+    };
+    Some(HistoryLine {
+        id: context.id.clone(),
+        is_call,
+        direction: context.direction(),
+        number: context.number_id.clone(),
+        is_skip: matches!(outcome.verdict, Verdict::Skipped(_)),
+        actions: outcome.pages.iter().map(|synced| synced.action).collect(),
+    })
 }
 
 /// Notes why an event could not be finished.
@@ -44,47 +100,67 @@ pub fn postpone(
     policy: RetryPolicy,
     claim: &Claim,
     id: &EventId,
-    mut outcome: Outcome,
+    outcome: Outcome,
 ) -> Outcome {
-    let Verdict::Failed(failure) = &mut outcome.verdict else {
-        return outcome;
+    let ending = Ending {
+        store,
+        policy,
+        claim,
     };
-    // Nothing was met with: it is as due as before.
-    if failure.is_stop() {
-        return outcome;
-    }
-    let trouble = Trouble {
-        kind: failure.kind.name().to_owned(),
-        message: failure.message.clone(),
-        fault: fault(failure),
-    };
-    let hint = match store.postpone(id, &trouble, policy) {
-        Ok(Postponed::Waits) => KEPT,
-        Ok(Postponed::Held { anew }) => {
-            // Who delivers it once more is told once more; a replay looks every minute.
-            failure.is_known = !anew && *claim != Claim::Wait;
-            HELD
-        }
-        Ok(Postponed::Dead { anew }) => {
-            if anew {
-                outcome.notes.alarms.push(Alarm {
-                    kind: AlarmKind::Dead,
-                    message: format!("given up: {}", failure.message),
-                });
-            }
-            GIVEN_UP
-        }
-        // The first failure says more; that the store fails too is told beside it.
-        Err(err) => {
-            let warning = Warning::new(WarningCode::Store, err.to_string());
-            outcome.notes.warnings.push(warning);
+    ending.postpone(id, outcome, Account::default())
+}
+
+/// Where and how it is noted.
+struct Ending<'a> {
+    store: &'a Store,
+    policy: RetryPolicy,
+    claim: &'a Claim,
+}
+
+impl Ending<'_> {
+    fn postpone(self, id: &EventId, mut outcome: Outcome, account: Account) -> Outcome {
+        let Verdict::Failed(failure) = &mut outcome.verdict else {
+            return outcome;
+        };
+        // Nothing was met with: it is as due as before.
+        if failure.is_stop() {
             return outcome;
         }
-    };
-    if !failure.hint.ends_with(hint) {
-        failure.hint.push_str(hint);
+        let trouble = Trouble {
+            kind: failure.kind.name().to_owned(),
+            message: failure.message.clone(),
+            fault: fault(failure),
+            activity: account.activity,
+            metrics: account.metrics,
+        };
+        let hint = match self.store.postpone(id, &trouble, self.policy) {
+            Ok(Postponed::Waits) => KEPT,
+            Ok(Postponed::Held { anew }) => {
+                // Who delivers it once more is told once more; a replay looks every minute.
+                failure.is_known = !anew && *self.claim != Claim::Wait;
+                HELD
+            }
+            Ok(Postponed::Dead { anew }) => {
+                if anew {
+                    outcome.notes.alarms.push(Alarm {
+                        kind: AlarmKind::Dead,
+                        message: format!("given up: {}", failure.message),
+                    });
+                }
+                GIVEN_UP
+            }
+            // The first failure says more; that the store fails too is told beside it.
+            Err(err) => {
+                let warning = Warning::new(WarningCode::Store, err.to_string());
+                outcome.notes.warnings.push(warning);
+                return outcome;
+            }
+        };
+        if !failure.hint.ends_with(hint) {
+            failure.hint.push_str(hint);
+        }
+        outcome
     }
-    outcome
 }
 
 fn fault(failure: &Failure) -> EventFault {
@@ -103,7 +179,7 @@ fn fault(failure: &Failure) -> EventFault {
     }
 }
 
-fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
+fn finish(run: &Run, work: &Work, outcome: Outcome, account: Account) -> Outcome {
     let store = run.store;
     let id = &work.event_id();
     let concerns_nobody = matches!(
@@ -122,7 +198,7 @@ fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
         } else {
             store.receive(&mut follow_ups).map(drop)
         };
-        kept.and_then(|()| store.finish(id, &finished(work, &outcome, took)))
+        kept.and_then(|()| store.finish(id, &finished(&outcome, account)))
     };
     match kept {
         Ok(()) => outcome,
@@ -133,7 +209,7 @@ fn finish(run: &Run, work: &Work, outcome: Outcome, took: Duration) -> Outcome {
     }
 }
 
-fn finished(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
+fn finished(outcome: &Outcome, account: Account) -> Finish {
     let pages = outcome.pages.iter().map(|synced| {
         (
             synced.phone.clone(),
@@ -141,22 +217,28 @@ fn finished(work: &Work, outcome: &Outcome, took: Duration) -> Finish {
             synced.client_name.clone(),
         )
     });
-    let context = work.subject().and_then(|subject| match subject {
-        Subject::Call(news) => Some((&news.context, true)),
-        Subject::Message(message) => Some((&message.context, false)),
-        Subject::Contact(_) | Subject::Unsupported | Subject::Incomplete { .. } => None,
-    });
-    let activity = context.map(|(context, is_call)| HistoryLine {
-        id: context.id.clone(),
-        is_call,
-        direction: context.direction(),
-        number: context.number_id.clone(),
-    });
     Finish {
         pages: pages.collect(),
-        activity,
-        took,
+        activity: account.activity,
+        took: account.took,
+        metrics: account.metrics,
     }
+}
+
+/// An event that is finished already, with its pages; the history is told that it came again.
+pub fn duplicate_again(
+    store: &Store,
+    work: &Work,
+    pages: Vec<(Phone, Option<PageId>, String)>,
+) -> Outcome {
+    let outcome = duplicate(work, pages);
+    if let Some(line) = line(work, &outcome) {
+        let pages = outcome.pages.iter().map(|synced| synced.page.clone());
+        if let Err(err) = store.skip(&line, &pages.collect::<Vec<_>>()) {
+            log::warn!("the history is not kept: {err}");
+        }
+    }
+    outcome
 }
 
 /// An event that is finished already, with its pages.

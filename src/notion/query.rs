@@ -113,6 +113,18 @@ pub fn by_phone(search: &Lookup, size: usize, cursor: Option<&str>) -> Json {
     body
 }
 
+/// Body of a query for all rows, oldest page first, `size` rows at a time.
+pub fn all(size: usize, cursor: Option<&str>) -> Json {
+    let mut body = json!({
+        "sorts": [{"timestamp": "created_time", "direction": "ascending"}],
+        "page_size": size,
+    });
+    if let Some(cursor) = cursor {
+        body["start_cursor"] = json!(cursor);
+    }
+    body
+}
+
 /// The last digits together, in pairs, and as the last three with one before them.
 fn net(phone: &Phone) -> Vec<String> {
     let digits = &phone.as_str()[phone.as_str().len() - NET..];

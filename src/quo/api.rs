@@ -18,6 +18,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 pub mod users;
+pub mod webhooks;
 mod wire;
 
 pub use self::contacts::Record;
@@ -27,6 +28,7 @@ pub use self::refusal::{Error, QuoRefusal};
 use self::conversations::Conversation;
 use self::history::{PastActivity, Query};
 use self::paging::Page;
+use self::webhooks::Subscription;
 use crate::domain::call::{Artifact, ArtifactKind, CallUpdate};
 use crate::domain::id::{ActivityId, ContactId, NumberId, UserId};
 use crate::domain::message::Message;
@@ -151,6 +153,12 @@ impl<'a> Quo<'a> {
         }
         refusal::found(self.send(Surface::V1, users::get(id)))?
             .map_or(Ok(None), |body| users::parse_name(&body))
+    }
+
+    /// Fetches the webhook subscriptions of v1 that this key's owner of the workspace has; those
+    /// made in the app are not among them.
+    pub fn fetch_webhooks(&self) -> Result<Vec<Subscription>, Error> {
+        webhooks::parse(&self.send(Surface::V1, webhooks::list())?)
     }
 
     fn send(&self, surface: Surface, request: Request) -> Result<Vec<u8>, Error> {

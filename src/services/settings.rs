@@ -40,6 +40,10 @@ pub struct Settings {
     pub quo: Option<Access>,
     /// The Clients database.
     pub clients_database: Option<DatabaseId>,
+    /// The database of calls; only looked at so far.
+    pub calls_database: Option<DatabaseId>,
+    /// The database of messages; only looked at so far.
+    pub messages_database: Option<DatabaseId>,
     /// What its columns are called.
     pub columns: ColumnNames,
     /// Quo's custom field that holds tags.
@@ -48,6 +52,8 @@ pub struct Settings {
     pub contacts_ttl: SignedDuration,
     /// Zone of times in entries, and of dates on the command line.
     pub zone: TimeZone,
+    /// True if `quotion.toml` names it.
+    pub has_zone: bool,
     /// After a write of unknown outcome: how long until a look that finds nothing is believed.
     pub settle: Duration,
     /// How long Notion may work on a write that it has not answered; added to `settle`.
@@ -62,10 +68,25 @@ pub struct Settings {
     pub alert: Option<BaseUrl>,
     /// By which proxy other machines are reached.
     pub proxies: Proxies,
+    /// Whether colours are wanted, and shown, on a terminal.
+    pub in_colour: bool,
+    /// What is in force and where it comes from; only for who shows it, else empty.
+    pub told: Vec<Told>,
     /// What the main job needs and is not set at all; what is set and wrong is not among it.
     pub missing: Vec<Required>,
     /// All that is wrong, and does not keep events from being kept.
     pub wrong: Option<Failure>,
+}
+
+/// A setting, as it may be shown to anybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its name.
+    pub name: String,
+    /// What is in force, of a secret only that it is set; `None` where nothing is.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub from: String,
 }
 
 /// A setting without which the main job cannot work.
@@ -141,7 +162,8 @@ impl Settings {
 }
 
 impl Required {
-    fn is_not_set(self) -> Failure {
+    /// What the absence means.
+    pub fn is_not_set(self) -> Failure {
         match self {
             Self::NotionKey => Failure::config(
                 "NOTION_API_KEY is not set",

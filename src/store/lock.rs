@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::id::EventId;
+use crate::time::simulation::point;
 use crate::time::{self, Deadline};
 
 use super::{Db, Lock, Result, Store, held, postgres, sqlite};
@@ -98,6 +99,7 @@ impl Store {
     /// Takes those locks that nobody has; without `any` only those before the first that somebody
     /// has.
     fn try_lock(&self, places: &[String], any: bool) -> Result<(Guard, Vec<bool>)> {
+        point("lock");
         match &self.db {
             Db::Sqlite(db) => {
                 let mut files = BTreeMap::new();

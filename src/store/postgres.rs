@@ -12,6 +12,7 @@ mod lease;
 mod offers;
 mod pages;
 mod rate;
+mod status;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,7 @@ use postgres::types::{ToSql, Type};
 
 use crate::secret::Secret;
 
-use super::{Error, Fault, IDENTITY, Mode, Result, held, migrations_made};
+use super::{Error, Fault, IDENTITY, Inspection, Mode, Result, held, migrations_made};
 pub use connect::Server;
 use connect::Session;
 
@@ -37,7 +38,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/postgres/V4__open_writes.sql"),
     include_str!("migrations/postgres/V5__leases.sql"),
     include_str!("migrations/postgres/V6__held.sql"),
-    include_str!("migrations/postgres/V7__offered.sql"),
+    include_str!("migrations/postgres/V7__operating.sql"),
+    include_str!("migrations/postgres/V8__offered.sql"),
 ];
 /// Where that is noted; the columns are those of an earlier runner.
 const HISTORY: &str = "quotion_schema_history";
@@ -216,6 +218,30 @@ fn find(link: &mut Session) -> Result<Option<Migrated>> {
             row.get(2),
             format!("{number}/{}", timeline.unwrap_or_default()),
         ),
+    }))
+}
+
+/// See [`super::inspect`].
+pub fn inspect(url: &Secret) -> Result<Option<Inspection>> {
+    let mut link = Session::new(Arc::new(Server::parse(url)?));
+    let Some(found) = find(&mut link)? else {
+        return Ok(None);
+    };
+    // Sizes and rights of the tables that are ours alone.
+    let sql = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint,
+               coalesce(min(pg_get_userbyid(c.relowner)::text), current_user::text),
+               coalesce(bool_and(has_table_privilege(c.oid, 'INSERT')
+                                 AND has_table_privilege(c.oid, 'UPDATE')), false)
+               FROM pg_class c WHERE c.relkind = 'r' AND c.relname LIKE 'quotion\\_%'
+               AND pg_table_is_visible(c.oid)";
+    let rows = link.run(|client| client.query_typed(sql, &[]))?;
+    let row = rows.first();
+    Ok(Some(Inspection {
+        schema: found.made,
+        newest: MIGRATIONS.len(),
+        bytes: row.map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()),
+        owner: row.map_or_else(String::new, |row| row.get(1)),
+        is_writable: row.is_some_and(|row| row.get(2)),
     }))
 }
 

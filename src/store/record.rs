@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::call::ArtifactKind;
 use crate::domain::id::{ActivityId, BlockId, ContactId, DatabaseId, EventId, NumberId, PageId};
+use crate::domain::outcome::Action;
 use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
@@ -289,6 +290,9 @@ pub struct HeldCount {
     pub events: usize,
 }
 
+/// The operation of what is no event, but left to do about one.
+pub const CHORE: &str = "chore";
+
 /// What is kept of a finished event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finish {
@@ -298,6 +302,21 @@ pub struct Finish {
     pub activity: Option<HistoryLine>,
     /// How long it took.
     pub took: Duration,
+    /// What was measured.
+    pub metrics: Vec<Metric>,
+}
+
+/// How long something took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metric {
+    /// `api_call` (Quo), `notion_query`, `canvas_lookup` or `sync`.
+    pub kind: &'static str,
+    /// What was done; of `sync` it is `call`, `message`, `contact`, or [`CHORE`].
+    pub operation: String,
+    /// How long.
+    pub took: Duration,
+    /// Whether it succeeded.
+    pub success: bool,
 }
 
 /// What the history says of an activity.
@@ -311,6 +330,10 @@ pub struct HistoryLine {
     pub direction: Option<Direction>,
     /// The workspace's number.
     pub number: Option<NumberId>,
+    /// True if it was done before.
+    pub is_skip: bool,
+    /// What was done with each of the clients' pages, in their order.
+    pub actions: Vec<Action>,
 }
 
 /// What only one process at a time may do. Locks are taken in this order, each kind sorted.

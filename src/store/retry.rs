@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::{HistoryLine, Metric};
+
 /// Why an event is not finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -14,6 +16,10 @@ pub struct Trouble {
     pub message: String,
     /// Whose it is to mend.
     pub fault: EventFault,
+    /// The activity, for the history.
+    pub activity: Option<HistoryLine>,
+    /// What was measured.
+    pub metrics: Vec<Metric>,
 }
 
 /// Whose it is that an event is not finished.
@@ -65,6 +71,7 @@ pub enum Postponed {
 /// What an event has been through.
 #[derive(Default)]
 pub(super) struct Past {
+    pub kind: Option<String>,
     pub state: String,
     pub attempts: u32,
     pub tries: u32,
@@ -83,6 +90,14 @@ pub(super) struct Next {
     pub held_by: Option<String>,
     pub was_tried: bool,
     pub postponed: Postponed,
+}
+
+impl Past {
+    /// Whether the history is to be told of it: once for each kind of failure, and at death.
+    pub fn is_news(&self, trouble: &Trouble, next: &Next) -> bool {
+        let is_dead = next.postponed == Postponed::Dead { anew: true };
+        is_dead || next.was_tried && self.kind.as_deref() != Some(trouble.kind.as_str())
+    }
 }
 
 impl RetryPolicy {
@@ -152,6 +167,7 @@ mod tests {
 
     fn past(state: &str, attempts: u32, tries: u32) -> Past {
         Past {
+            kind: None,
             state: state.into(),
             attempts,
             tries,

@@ -9,9 +9,11 @@ mod lock;
 mod offers;
 mod pages;
 mod rate;
+mod status;
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use crate::files;
 
 use crate::time::{self, stop};
 
-use super::{Error, Fault, Mode, Result, longest_wait, migrations_made};
+use super::{Error, Fault, Inspection, Mode, Result, longest_wait, migrations_made};
 
 pub use lock::{LockFile, place_of};
 pub use rate::own_rates;
@@ -38,7 +40,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/sqlite/V3__inbox_smaller.sql"),
     include_str!("migrations/sqlite/V4__open_writes.sql"),
     include_str!("migrations/sqlite/V5__held.sql"),
-    include_str!("migrations/sqlite/V6__offered.sql"),
+    include_str!("migrations/sqlite/V6__operating.sql"),
+    include_str!("migrations/sqlite/V7__offered.sql"),
 ];
 
 /// A connection to the file.
@@ -49,6 +52,8 @@ pub struct Sqlite {
     /// Which file that is; none in a dry run without one.
     identity: Option<lock::Identity>,
     clock: fn() -> Timestamp,
+    /// True if there is no file of this version, and an empty store in memory stands for it.
+    is_blank: bool,
 }
 
 impl Sqlite {
@@ -58,6 +63,7 @@ impl Sqlite {
             Mode::ReadWrite => open_writable(path)?,
             Mode::ReadOnly => open_untouched(path)?,
         };
+        let is_blank = connection.path().is_none_or(str::is_empty);
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         // Whatever way leads there, all processes use the same locks.
@@ -68,7 +74,13 @@ impl Sqlite {
             identity: lock::identity(&path),
             path,
             clock,
+            is_blank,
         })
+    }
+
+    /// True if no store of this version was made yet.
+    pub fn is_blank(&self) -> bool {
+        self.is_blank
     }
 
     /// What tells the file from a copy that is put in its place.
@@ -223,6 +235,25 @@ fn open_untouched(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// See [`super::inspect`].
+pub fn inspect(path: &Path) -> Result<Option<Inspection>> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(err) if files::is_missing(&err) => return Ok(None),
+        Err(err) => return Err(cannot("look at", path, &err)),
+    };
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_handler(Some(wait_for_others))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    Ok(Some(Inspection {
+        schema: known_version(&connection)?,
+        newest: MIGRATIONS.len(),
+        bytes: metadata.len(),
+        owner: files::name_of(metadata.uid()),
+        is_writable: files::may_write(path) && files::may_write(folder),
+    }))
+}
+
 /// How many of the migrations were made.
 fn known_version(connection: &Connection) -> Result<usize> {
     let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -353,6 +384,34 @@ mod tests {
         row.extend([Value::Integer(0), Value::Null, tried, Value::Null]);
     }
 
+    /// Rows of tables that others read, as they were before their times were integers.
+    const KEPT_BEFORE: &str = "
+        INSERT INTO phone_numbers (id, first_seen_at, last_call_sync_at, created_at, updated_at,
+          total_calls_synced)
+        VALUES ('PN1', '2026-10-01T14:00:00.250Z', NULL, '2026-10-01T14:00:00.250Z',
+          '2026-10-01T14:00:01.000Z', 7);
+        INSERT INTO sync_history (resource_type, resource_id, sync_status, synced_at)
+        VALUES ('call', 'AC1', 'success', '2026-10-01T14:00:00.999Z');
+        INSERT INTO performance_metrics (metric_type, operation, duration_ms, success, timestamp)
+        VALUES ('sync', 'call', 12, 1, '2026-10-01T14:00:00.001Z');
+        INSERT INTO canvas_cache (lookup_key, canvas_id, canvas_name, cached_at, hit_count)
+        VALUES ('+12025550147', 'a', 'Rosa', '2026-10-01T14:00:00.000Z', 3);";
+
+    fn check_kept(connection: &Connection) {
+        let told = |sql: &str| {
+            let row = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
+            row.expect("a row")
+        };
+        let at = 1_790_863_200_000_i64;
+        let kept: [(i64, i64); 4] = [
+            told("SELECT first_seen_at, total_calls_synced FROM phone_numbers"),
+            told("SELECT synced_at, count(*) FROM sync_history WHERE resource_id = 'AC1'"),
+            told("SELECT timestamp, duration_ms FROM performance_metrics"),
+            told("SELECT cached_at, hit_count FROM canvas_cache"),
+        ];
+        assert_eq!(kept, [(at + 250, 7), (at + 999, 1), (at + 1, 12), (at, 4)]);
+    }
+
     #[test]
     fn filled_store_of_each_older_schema_is_brought_up_to_date() {
         let dir = tempfile::tempdir().expect("dir");
@@ -375,17 +434,23 @@ mod tests {
                     ('EV1', 't', NULL, NULL, 'done', 0, NULL, NULL, NULL, '[]', 2, 9),
                     ('EV4', 't', 'AC4', x'7b', 'failed', 3, 7, 'store', 'full', NULL, 3, 8),
                     ('EV3', 't', 'AC3', x'7b', 'dead', 8, NULL, 'refused', 'no', NULL, 4, 8)";
-                let columns = "event_id, event_type, activity_id, payload, state, attempts, \
+                let names = "event_id, event_type, activity_id, payload, state, attempts,
                     next_try_at, error_kind, error_message, result, received_at, updated_at";
-                old.execute(&format!("INSERT INTO inbox ({columns}) VALUES {rows}"), [])
+                old.execute(&format!("INSERT INTO inbox ({names}) VALUES {rows}"), [])
                     .expect("insert");
                 before = inbox(&old);
                 if version < 5 {
                     before.iter_mut().for_each(held_column);
                 }
             }
+            if (2..6).contains(&version) {
+                old.execute_batch(KEPT_BEFORE).expect("kept tables");
+            }
             drop(old);
             let db = Sqlite::open(&path, Mode::ReadWrite, now).expect("open");
+            if (2..6).contains(&version) {
+                check_kept(&db.connection);
+            }
             assert_eq!(
                 db.snapshot("k").expect("read").map(|kept| kept.body),
                 Some("kept".into())

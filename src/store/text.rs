@@ -10,7 +10,7 @@ use crate::domain::id::{ActivityId, PageId};
 use crate::domain::parties::Direction;
 use crate::domain::phone::Phone;
 
-use super::{Finish, HistoryLine};
+use super::HistoryLine;
 
 /// The clients' pages of a finished event: phone, page, name.
 pub type Pages = Vec<(Phone, Option<PageId>, String)>;
@@ -75,11 +75,6 @@ pub fn direction(line: &HistoryLine) -> Option<&'static str> {
 /// A kind of resource as the history says it.
 pub fn resource(line: &HistoryLine) -> &'static str {
     if line.is_call { "call" } else { "message" }
-}
-
-/// The operation that a metric is about.
-pub fn operation(finish: &Finish) -> &'static str {
-    finish.activity.as_ref().map_or("contact", resource)
 }
 
 /// Whole milliseconds.

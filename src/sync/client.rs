@@ -131,7 +131,7 @@ fn write_clients(
     for facts in &all {
         for twin in twins(&all, facts) {
             for task in &mut *tasks {
-                task.share_page(&twin.phone, &facts.phone);
+                task.share_page(&twin.phone, &facts.phone, facts.page.id());
             }
         }
     }

@@ -4,6 +4,7 @@
 //! Quo and Notion are asked side by side. Nothing here writes to a vendor.
 
 mod archived;
+pub mod cached;
 mod look;
 mod mark;
 pub mod page;

@@ -62,7 +62,7 @@ pub fn call<'a>(
         return Ok(());
     };
     // A moment that is not the call's own may be an artifact's, which moves no date.
-    let at = if update.facts.is_some() || fetched.is_some() {
+    let when = if update.facts.is_some() || fetched.is_some() {
         scene.context.when()
     } else {
         scene.context.at
@@ -77,8 +77,8 @@ pub fn call<'a>(
     let contacts = context.contacts.clone();
     let activity = Activity {
         id: context.id.clone(),
-        at,
-        moment: at.filter(|_| facts.is_some()).map(Moment::Call),
+        at: context.at,
+        moment: when.filter(|_| facts.is_some()).map(Moment::Call),
         reply: facts
             .as_ref()
             .and_then(|facts| facts.outcome(context.direction()).reply()),
@@ -124,14 +124,15 @@ pub fn message<'a>(run: &'a Run, told: Cow<'a, Message>, task: &mut Task<'a>) ->
         workspace,
         ..
     } = scene;
-    let (at, contacts, id) = (context.when(), context.contacts.clone(), context.id.clone());
+    let (at, when) = (context.at, context.when());
+    let (contacts, id) = (context.contacts.clone(), context.id.clone());
     if message.context != context {
         message.to_mut().context = context;
     }
     let activity = Activity {
         id,
         at,
-        moment: at.map(Moment::Message),
+        moment: when.map(Moment::Message),
         reply: message.reply(),
         is_late: false,
         content: Content::Message(message),

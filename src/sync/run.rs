@@ -11,12 +11,12 @@ use crate::domain::context::Context;
 use crate::domain::failure::Failure;
 use crate::domain::id::DatabaseId;
 use crate::domain::outcome::{Alarm, AlarmKind, Notes, Warning, WarningCode};
-use crate::http::{Vendor, Window};
+use crate::http::{Measured, Vendor, Window};
 use crate::notion::Notion;
 use crate::quo::{self, Quo};
 use crate::services::Services;
 use crate::services::settings::Settings;
-use crate::store::Store;
+use crate::store::{Metric, Store};
 use crate::time::Deadline;
 
 use super::Error;
@@ -53,6 +53,8 @@ pub struct Run<'a> {
     quo_has_failed: AtomicBool,
     /// Own numbers and people, once they were needed.
     workspace: Mutex<Option<Arc<Workspace>>>,
+    /// How long it took to find clients' pages, and whether that succeeded.
+    lookups: Mutex<Vec<Metric>>,
 }
 
 impl<'a> Run<'a> {
@@ -74,7 +76,39 @@ impl<'a> Run<'a> {
             enrichment_ends: OnceLock::new(),
             quo_has_failed: AtomicBool::new(false),
             workspace: Mutex::default(),
+            lookups: Mutex::default(),
         })
+    }
+
+    /// Notes how long it took to find a client's page.
+    pub fn note_lookup(&self, took: Duration, success: bool) {
+        let metric = Metric {
+            kind: "canvas_lookup",
+            operation: "phone".to_owned(),
+            took,
+            success,
+        };
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        lookups.push(metric);
+    }
+
+    /// What was measured since the last time that this was asked.
+    pub fn take_metrics(&self) -> Vec<Metric> {
+        let of = |kind| {
+            move |it: Measured| Metric {
+                kind,
+                operation: it.operation,
+                took: it.took,
+                success: it.success,
+            }
+        };
+        let notion = self.notion.take_measured();
+        let quo = self.quo.map(Vendor::take_measured).unwrap_or_default();
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = lookups
+            .drain(..)
+            .chain(notion.into_iter().map(of("notion_query")));
+        all.chain(quo.into_iter().map(of("api_call"))).collect()
     }
 
     /// Quo, until `deadline`; `None` without a key.

@@ -2,9 +2,11 @@
 
 use crate::domain::context::ContactLookup;
 use crate::domain::failure::Failure;
+use crate::domain::id::PageId;
 use crate::domain::outcome::{Action, Notes, PlannedStep, Reason, Synced, Warning};
 use crate::domain::phone::Phone;
 
+use super::Error;
 use super::activity::Activity;
 use super::gather::Audience;
 
@@ -68,16 +70,23 @@ impl Task<'_> {
         }
     }
 
-    /// What was done for one client was done for another one of the same page.
-    pub fn share_page(&mut self, first: &Phone, other: &Phone) {
+    /// What was done for one client was done for another one of the same page; unless that turned
+    /// out to be theirs no longer: then the other one has his own turn when it is tried again.
+    pub fn share_page(&mut self, first: &Phone, other: &Phone, page: Option<&PageId>) {
         let mut done = self.pages.iter().filter(|synced| synced.phone == *first);
         let done = done.next().cloned();
         let has_one = self.pages.iter().any(|synced| synced.phone == *other);
-        if let Some(done) = done.filter(|_| self.phones.contains(other) && !has_one) {
+        let Some(done) = done.filter(|_| self.phones.contains(other) && !has_one) else {
+            return;
+        };
+        if done.page.as_ref() == page {
             self.pages.push(Synced {
                 phone: other.clone(),
                 ..done
             });
+        } else {
+            let what = format!("the page of {first} and {other} is theirs no longer");
+            self.fail(&Error::Unsettled(what).into());
         }
     }
 

@@ -21,6 +21,12 @@ pub trait Simulation {
     /// The wall clock.
     fn timestamp(&self) -> Timestamp;
 
+    /// Time since the machine was started, by a clock that nobody sets.
+    fn uptime(&self) -> Duration {
+        let passed = self.timestamp().duration_since(Timestamp::UNIX_EPOCH);
+        passed.unsigned_abs()
+    }
+
     /// Lets so much time pass; returns sooner only when the process is told to stop.
     fn sleep(&self, duration: Duration);
 
@@ -30,6 +36,9 @@ pub trait Simulation {
     /// Chooses one of `count`, which is at least 1, and returns its place, counted from 0: what is
     /// done next of that which would go on at once, or how long a wait is made at random.
     fn pick(&self, count: usize) -> usize;
+
+    /// The process is about to do what is called so, outside its own memory: here it may be killed.
+    fn point(&self, _what: &'static str) {}
 }
 
 /// What a simulation panics with (by [`std::panic::resume_unwind`]) to end a process on the spot:
@@ -62,6 +71,13 @@ impl Installed {
 impl Drop for Installed {
     fn drop(&mut self) {
         CURRENT.set(self.0.take());
+    }
+}
+
+/// Tells the simulation, if there is one, what the process is about to do.
+pub fn point(what: &'static str) {
+    if let Some(simulation) = current() {
+        simulation.point(what);
     }
 }
 

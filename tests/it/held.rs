@@ -19,7 +19,7 @@ use crate::support::{
 
 const TEXT: &str = "v2026-03-30.message.received";
 const STRANGER: &str = "v2026-03-30.message.received.no-contact";
-const SETTINGS: &str = "[notion]\nsettle = \"1ms\"\n";
+const SETTINGS: &str = "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n";
 /// In hours.
 const WEEKEND: u32 = 72;
 
@@ -430,7 +430,7 @@ fn no_pages_now(user: &User) {
 fn outage_beyond_give_up_is_a_death_told_once(database: Database) {
     let mut user = user(
         database,
-        "[notion]\nsettle = \"1ms\"\n[inbox]\ngive_up = \"3d\"\n",
+        "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n[inbox]\ngive_up = \"3d\"\n",
     );
     let (url, alerts) = chat();
     user.set("ALERT_WEBHOOK_URL", &url);
@@ -566,7 +566,7 @@ fn doubt_about_a_write_is_waited_for_and_not_longer(database: Database) {
 fn what_was_held_is_not_given_up_at_the_next_hiccup(database: Database) {
     let user = user(
         database,
-        "[notion]\nsettle = \"1ms\"\n[inbox]\ngive_up = \"1d\"\n",
+        "[notion]\nsettle = \"1ms\"\nrequests_per_minute = 100000\n[inbox]\ngive_up = \"1d\"\n",
     );
     deny_key(&user);
     let two = [text(1, 1), text(2, 2)].concat();

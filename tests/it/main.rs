@@ -20,6 +20,7 @@ mod bounds;
 mod console;
 mod crash;
 mod delivery;
+mod doctor;
 mod door;
 mod enrich;
 mod entry;
@@ -46,6 +47,7 @@ mod settings;
 mod simulation;
 #[path = "../standin/lib.rs"]
 mod standin;
+mod status;
 mod store;
 mod store_trouble;
 mod strict;

@@ -1,9 +1,12 @@
 //! A real `PgBouncer`, which gives each transaction a connection of its pool: one that is held would
 //! be missing for all others.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
@@ -120,4 +123,87 @@ fn pool_of_fifteen_connections_serves_thirty_texts_at_once() {
 #[test]
 fn pool_of_one_connection_serves_any_number_of_processes() {
     thirty_texts(1);
+}
+
+/// Passes everything on between the program and the server, and counts how often the program
+/// speaks: that often it waits for the way there and back.
+struct Counter {
+    url: String,
+    count: Arc<AtomicU32>,
+}
+
+impl Counter {
+    fn start(url: &str) -> Self {
+        let (before, rest) = url.split_once('@').expect("a login");
+        let (address, rest) = rest.split_once('/').expect("a database");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let ours = listener.local_addr().expect("bound");
+        let (address, count) = (address.to_owned(), Arc::new(AtomicU32::new(0)));
+        let counted = Arc::clone(&count);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = TcpStream::connect(&address).expect("the server");
+                let answered = Arc::new(AtomicBool::new(true));
+                let back = (server.try_clone(), client.try_clone());
+                let (asked, counted) = (Arc::clone(&answered), Arc::clone(&counted));
+                pass_on(client, server, move |bytes| {
+                    // The last word is not answered.
+                    if bytes.first() == Some(&b'X') {
+                        return;
+                    }
+                    let speaks_anew = asked.swap(false, Ordering::SeqCst);
+                    counted.fetch_add(u32::from(speaks_anew), Ordering::SeqCst);
+                });
+                if let (Ok(server), Ok(client)) = back {
+                    pass_on(server, client, move |_| {
+                        answered.store(true, Ordering::SeqCst);
+                    });
+                }
+            }
+        });
+        Self {
+            url: format!("{before}@{ours}/{rest}"),
+            count,
+        }
+    }
+
+    /// How often since the last time.
+    fn taken(&self) -> u32 {
+        self.count.swap(0, Ordering::SeqCst)
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, seen: impl Fn(&[u8]) + Send + 'static) {
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 65_536];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            seen(&buffer[..length]);
+            if to.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+}
+
+#[test]
+fn event_takes_few_round_trips_to_a_server_far_away() {
+    if !has_postgres() {
+        return;
+    }
+    let counter = Counter::start(&crate::support::postgres().expect("asked before"));
+    let user = user(&|| Some(counter.url.clone()), "");
+    let text = |number| renamed("v2026-03-30.message.received", number);
+    let run = |args: &[&str], number| {
+        let run = user.run(args, &text(number));
+        assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+        counter.taken()
+    };
+    run(&[], 1);
+    let known = run(&[], 2);
+    let queued = run(&["--enqueue"], 3);
+    println!("known {known}, queued {queued}");
+    // Twelve are wanted.
+    assert!(known <= 34, "{known}");
+    assert!(queued <= 5, "{queued}");
 }

@@ -4,6 +4,8 @@
 //! What is tested here is the seam of the library: that all that a process waits for, asks a clock
 //! for or sends can be stood in for.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -15,22 +17,42 @@ use quotion::http::{Agent, Api, BaseUrl, Outgoing, Received, Request, Vendor, Ve
 use quotion::time::simulation::{Killed, Simulation, simulated};
 use quotion::time::{self, Deadline};
 
-/// A process; it is killed in the first wait that lasts beyond `killed_at`.
+/// Nobody is woken sooner: who looks every few milliseconds whether others have ended may as well
+/// look that much later.
+const SHORTEST: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(400);
+
+/// When a process is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kill {
+    Never,
+    /// In the first wait that lasts beyond this.
+    At(Duration),
+    /// At the point of that number, counted from 1.
+    Point(usize),
+    /// At the one of that number of those called so.
+    Named(&'static str, usize),
+}
+
+/// A process.
 pub struct Process<'a> {
     pub work: Box<dyn FnOnce() + Send + 'a>,
-    pub killed_at: Duration,
+    pub killed: Kill,
+    /// When it is told to stop.
+    pub stopped_at: Duration,
 }
 
 impl<'a> Process<'a> {
     pub fn new(work: impl FnOnce() + Send + 'a) -> Self {
         Self {
             work: Box::new(work),
-            killed_at: Duration::MAX,
+            killed: Kill::Never,
+            stopped_at: Duration::MAX,
         }
     }
 
-    pub fn killed_at(self, killed_at: Duration) -> Self {
-        Self { killed_at, ..self }
+    pub fn killed(self, killed: Kill) -> Self {
+        Self { killed, ..self }
     }
 }
 
@@ -39,41 +61,77 @@ impl<'a> Process<'a> {
 /// # Panics
 /// When one of them does.
 pub fn run(seed: u64, processes: Vec<Process>) -> Duration {
+    go_on(seed, Clock::default(), processes).0
+}
+
+/// How a process has ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Where it was killed, if it was.
+    pub killed: Option<&'static str>,
+    /// True if it was told to stop before.
+    pub stopped: bool,
+    /// True if a stamp was set then, and its answer had not come.
+    pub in_doubt: bool,
+    /// How often it came by each point.
+    pub points: BTreeMap<&'static str, usize>,
+}
+
+/// How far ahead the machine's clock is set, and when it all begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clock {
+    pub passed: Duration,
+    pub ahead: Duration,
+}
+
+/// Runs processes that begin together, when so much time has passed; returns when all have ended.
+///
+/// # Panics
+/// When one of them does.
+pub fn go_on(seed: u64, clock: Clock, processes: Vec<Process>) -> (Duration, Vec<Ended>) {
     let began = Instant::now();
     let scheduler = Arc::new(Scheduler {
         state: Mutex::new(State {
-            passed: Duration::ZERO,
-            wakes: vec![Some(Duration::ZERO); processes.len()],
+            passed: clock.passed,
+            wakes: vec![Some(clock.passed); processes.len()],
             running: 0,
             random: seed,
         }),
-        changed: Condvar::new(),
+        turns: processes.iter().map(|_| Condvar::new()).collect(),
     });
-    thread::scope(|scope| {
-        let processes = processes.into_iter().enumerate().map(|(number, process)| {
+    let processes = processes.into_iter().enumerate();
+    let ended = thread::scope(|scope| {
+        let threads = processes.map(|(number, process)| {
             let scheduler = Arc::clone(&scheduler);
+            let (killed, stopped_at) = (process.killed, process.stopped_at);
             scope.spawn(move || {
                 let place = Place {
                     scheduler,
                     number,
                     began,
-                    killed_at: process.killed_at,
+                    ahead: clock.ahead,
+                    killed,
+                    stopped_at,
+                    died: Cell::new(None),
+                    is_in_doubt: Cell::new(false),
+                    points: RefCell::default(),
                 };
-                place.live(process.work);
+                place.live(process.work)
             })
         });
-        for process in processes.collect::<Vec<_>>() {
-            process
-                .join()
-                .unwrap_or_else(|bug| panic::resume_unwind(bug));
-        }
+        let threads: Vec<_> = threads.collect();
+        let ended = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        let ended = ended.map(|ended| ended.unwrap_or_else(|bug| panic::resume_unwind(bug)));
+        ended.collect()
     });
-    scheduler.state().passed
+    let passed = scheduler.state().passed;
+    (passed, ended)
 }
 
 struct Scheduler {
     state: Mutex<State>,
-    changed: Condvar,
+    /// One for each process.
+    turns: Vec<Condvar>,
 }
 
 struct State {
@@ -97,22 +155,65 @@ impl Scheduler {
         let next = waiting
             .filter_map(|(number, wake)| Some(((*wake)?, number)))
             .min();
-        if let Some((wake, next)) = next {
-            state.passed = wake;
-            state.running = next;
+        let Some((at, next)) = next else { return };
+        (state.passed, state.running) = (at, next);
+        if next == number {
+            return;
         }
-        self.changed.notify_all();
+        self.turns[next].notify_one();
         if wake.is_some() {
             drop(self.await_turn(state, number));
         }
     }
 
     fn await_turn<'a>(&self, state: MutexGuard<'a, State>, number: usize) -> MutexGuard<'a, State> {
-        let turn = self
-            .changed
-            .wait_while(state, |state| state.running != number);
+        let turn = self.turns[number].wait_while(state, |state| state.running != number);
         turn.expect("nobody panics with it")
     }
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Rc<Place>>> = const { RefCell::new(None) };
+}
+
+fn here() -> Rc<Place> {
+    let here = HERE.with_borrow(Clone::clone);
+    here.expect("it is asked in a simulated process")
+}
+
+/// Which of the processes this is.
+pub fn number() -> usize {
+    here().number
+}
+
+/// One of so many.
+pub fn pick(count: usize) -> usize {
+    here().pick(count)
+}
+
+/// How much time has passed.
+pub fn passed() -> Duration {
+    here().scheduler.state().passed
+}
+
+/// What a clock shows that is right.
+pub fn now() -> Timestamp {
+    began() + passed()
+}
+
+/// Lets so much time pass, told to stop or not.
+pub fn pass(duration: Duration) {
+    here().wait(duration);
+}
+
+/// Lets so much time pass at most, and less where the process is let go `grace` after it was told
+/// to stop. False then.
+pub fn pass_within(duration: Duration, grace: Duration) -> bool {
+    let here = here();
+    let ends = here.stopped_at.saturating_add(grace);
+    let left = ends.saturating_sub(here.scheduler.state().passed);
+    here.wait(duration.min(left));
+    duration < left
 }
 
 /// What one process sees of the scheduler.
@@ -120,18 +221,65 @@ struct Place {
     scheduler: Arc<Scheduler>,
     number: usize,
     began: Instant,
-    killed_at: Duration,
+    ahead: Duration,
+    killed: Kill,
+    stopped_at: Duration,
+    /// Where it was killed.
+    died: Cell<Option<&'static str>>,
+    is_in_doubt: Cell<bool>,
+    points: RefCell<BTreeMap<&'static str, usize>>,
 }
 
 impl Place {
-    fn live(self, work: impl FnOnce()) {
+    fn live(self, work: impl FnOnce()) -> Ended {
         let (scheduler, number) = (Arc::clone(&self.scheduler), self.number);
+        let place = Rc::new(self);
         drop(scheduler.await_turn(scheduler.state(), number));
-        let ended = panic::catch_unwind(AssertUnwindSafe(|| simulated(Rc::new(self), work)));
+        HERE.set(Some(Rc::clone(&place)));
+        let simulation = Rc::clone(&place) as Rc<dyn Simulation>;
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| simulated(simulation, work)));
+        HERE.set(None);
+        let stopped = place.is_told_to_stop();
         scheduler.hand_over(number, None);
         match ended {
             Err(bug) if !bug.is::<Killed>() => panic::resume_unwind(bug),
             Ok(()) | Err(_) => {}
+        }
+        Ended {
+            killed: place.died.get(),
+            stopped,
+            in_doubt: place.died.get().is_some() && place.is_in_doubt.get(),
+            points: place.points.take(),
+        }
+    }
+
+    fn wait(&self, duration: Duration) {
+        if thread::panicking() {
+            return;
+        }
+        self.stay_dead();
+        let wake = self.scheduler.state().passed.saturating_add(duration);
+        let end = match self.killed {
+            Kill::At(end) => end,
+            Kill::Never | Kill::Point(_) | Kill::Named(..) => Duration::MAX,
+        };
+        let end_here = end.max(self.scheduler.state().passed);
+        self.scheduler
+            .hand_over(self.number, Some(wake.min(end_here)));
+        if wake > end {
+            self.die("wait");
+        }
+    }
+
+    fn die(&self, at: &'static str) {
+        self.died.set(Some(at));
+        panic::resume_unwind(Box::new(Killed));
+    }
+
+    /// What ends it may have been held up on its way, as by the database's code.
+    fn stay_dead(&self) {
+        if let Some(at) = self.died.get() {
+            self.die(at);
         }
     }
 }
@@ -142,36 +290,69 @@ impl Simulation for Place {
     }
 
     fn timestamp(&self) -> Timestamp {
-        began() + self.scheduler.state().passed
+        began() + self.scheduler.state().passed + self.ahead
+    }
+
+    fn uptime(&self) -> Duration {
+        self.scheduler.state().passed
     }
 
     fn sleep(&self, duration: Duration) {
-        let wake = self.scheduler.state().passed + duration;
-        self.scheduler
-            .hand_over(self.number, Some(wake.min(self.killed_at)));
-        if wake > self.killed_at {
-            panic::resume_unwind(Box::new(Killed));
-        }
+        let duration = if duration < SHORTEST { LOOK } else { duration };
+        let left = self
+            .stopped_at
+            .saturating_sub(self.scheduler.state().passed);
+        self.wait(duration.min(left));
     }
 
     fn is_told_to_stop(&self) -> bool {
-        false
+        self.scheduler.state().passed >= self.stopped_at
     }
 
     fn pick(&self, count: usize) -> usize {
         let mut state = self.scheduler.state();
-        // splitmix64
-        state.random = state.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % count as u64).expect("below count")
+        usize::try_from(mixed(&mut state.random) % count as u64).expect("below count")
     }
+
+    fn point(&self, what: &'static str) {
+        if thread::panicking() {
+            return;
+        }
+        self.stay_dead();
+        match what {
+            "stamped" => self.is_in_doubt.set(true),
+            "answered" => self.is_in_doubt.set(false),
+            _ => {}
+        }
+        let mut points = self.points.borrow_mut();
+        let here = points.entry(what).or_default();
+        *here += 1;
+        let here = *here;
+        let all: usize = points.values().sum();
+        drop(points);
+        let dies = match self.killed {
+            Kill::Point(number) => number == all,
+            Kill::Named(name, number) => name == what && number == here,
+            Kill::Never | Kill::At(_) => false,
+        };
+        if dies {
+            self.die(what);
+        }
+    }
+}
+
+/// The next number of this sequence: splitmix64.
+pub fn mixed(random: &mut u64) -> u64 {
+    *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *random;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// When every history begins, by the wall clock.
 pub fn began() -> Timestamp {
-    "2026-10-03T12:00:00Z".parse().expect("a time")
+    "2026-10-01T17:01:00Z".parse().expect("a time")
 }
 
 const MS: Duration = Duration::from_millis(1);

@@ -14,21 +14,22 @@ use jiff::Timestamp;
 use postgres::{Client, NoTls};
 use quotion::domain::call::ArtifactKind;
 use quotion::domain::id::{ActivityId, BlockId, ContactId, DatabaseId, EventId, NumberId, PageId};
+use quotion::domain::outcome::Action;
 use quotion::domain::parties::Direction;
 use quotion::domain::phone::Phone;
 use quotion::http::Window;
 use quotion::secret::Secret;
 use quotion::store::{
     self, Arrival, Backlog, Carries, ClientEntry, EntryRecord, EventFault, EventState, Fault,
-    Finish, HeldCount, HistoryLine, IndexedContact, KnownPage, Lesson, Lock, Mode, NewWrite,
-    OpenWrite, Place, Postponed, RetryPolicy, Selection, Since, Store, Trouble,
+    Finish, HeldCount, HistoryLine, IndexedContact, KnownPage, Lesson, Lock, Metric, Mode,
+    NewWrite, OpenWrite, Place, Postponed, RetryPolicy, Selection, Since, Store, Trouble,
 };
 use quotion::time::{self, Deadline};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{Run, User, feed, sample, sample_json};
-use crate::simulation::{self, Process};
+use crate::simulation::{self, Kill, Process};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -405,11 +406,19 @@ fn finish(pages: &[(Phone, Option<PageId>, String)]) -> Finish {
         is_call: false,
         direction: Some(Direction::Incoming),
         number: Some(NumberId::parse("PN1").expect("a number id")),
+        is_skip: false,
+        actions: vec![Action::Updated; pages.len()],
     };
     Finish {
         pages: pages.to_vec(),
         activity: Some(line),
         took: 12 * MS,
+        metrics: vec![Metric {
+            kind: "sync",
+            operation: "message".into(),
+            took: 12 * MS,
+            success: true,
+        }],
     }
 }
 
@@ -418,6 +427,8 @@ fn trouble() -> Trouble {
         kind: "unavailable".into(),
         message: "it does not answer\0".into(),
         fault: EventFault::Own,
+        activity: None,
+        metrics: Vec::new(),
     }
 }
 
@@ -430,6 +441,8 @@ fn held_by(cause: &str) -> Trouble {
             cause: cause.into(),
             tried: true,
         },
+        activity: None,
+        metrics: Vec::new(),
     }
 }
 
@@ -836,7 +849,7 @@ fn finished_event_is_a_duplicate_with_its_pages(ground: &Ground) {
             2
         );
         assert_eq!(
-            ground.count("SELECT total FROM sync_stats_today WHERE resource_type = 'message'"),
+            ground.count("SELECT count FROM sync_stats_today WHERE resource_type = 'message'"),
             2
         );
     }
@@ -1283,7 +1296,7 @@ fn lock_of_a_killed_process_is_free(ground: &Ground) {
         let held = store.lock(&Lock::Contacts, Deadline::none()).expect("lock");
         held.expect("it is free");
     });
-    let passed = simulation::run(1, vec![holder.killed_at(killed_at), waiter]);
+    let passed = simulation::run(1, vec![holder.killed(Kill::At(killed_at)), waiter]);
     assert!(
         passed >= killed_at && passed < killed_at + SECOND,
         "{passed:?}"

@@ -433,6 +433,7 @@ fn readme_names_every_flag_of_help() {
             shown(&["--help"]),
             shown(&["replay", "--help"]),
             shown(&["backfill", "--help"]),
+            shown(&["doctor", "--help"]),
         ]
         .concat(),
     )

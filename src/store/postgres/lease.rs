@@ -156,9 +156,15 @@ impl Leases {
 
     fn keep_only(&self, token: &str, names: &[String]) -> Result<()> {
         let sql = "DELETE FROM quotion_leases WHERE token = $1 AND name <> ALL ($2)";
-        held(&self.state)
-            .held
-            .retain(|name, of| of != token || names.contains(name));
+        let is_over = {
+            let held = &mut held(&self.state).held;
+            let before = held.len();
+            held.retain(|name, of| of != token || names.contains(name));
+            held.len() < before
+        };
+        if !is_over {
+            return Ok(());
+        }
         let values: [Param; 2] = [(&token, Type::TEXT), (&names, Type::TEXT_ARRAY)];
         held(&self.link).run(|client| client.execute_typed(sql, &values))?;
         Ok(())

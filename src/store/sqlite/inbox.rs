@@ -7,12 +7,13 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::id::{ActivityId, EventId, NumberId, PageId};
+use crate::domain::phone::Phone;
 
 use super::super::retry::Past;
-use super::super::text::{direction, millis, operation, read_pages, resource, write_pages};
+use super::super::text::{direction, millis, read_pages, resource, write_pages};
 use super::super::{
-    Arrival, Backlog, EventState, Finish, HeldCount, HistoryLine, Postponed, Result, RetryPolicy,
-    Selection, Trouble, Waiting,
+    Arrival, Backlog, EventState, Finish, HISTORY_KEPT, HeldCount, HistoryLine, METRICS_KEPT,
+    Metric, Postponed, Result, RetryPolicy, Selection, Trouble, Waiting,
 };
 use super::offers::answered;
 use super::{Mode, Sqlite};
@@ -80,7 +81,7 @@ impl Sqlite {
     }
 
     pub fn finish(&self, id: &EventId, finish: &Finish) -> Result<()> {
-        let (now, millis) = (self.now(), self.millis());
+        let now = self.millis();
         self.transaction(|connection| {
             let sql = "UPDATE inbox SET state = 'done', next_try_at = NULL, error_kind = NULL, \
                 error_message = NULL, held_by = NULL,
@@ -88,15 +89,72 @@ impl Sqlite {
             connection.prepare_cached(sql)?.execute(params![
                 id.as_str(),
                 write_pages(&finish.pages),
-                millis
+                now
             ])?;
             answered(connection, id)?;
-            if let Some(line) = &finish.activity {
-                count(connection, line, &now)?;
-                history(connection, line, finish, &now)?;
+            let number = finish
+                .activity
+                .as_ref()
+                .and_then(|line| line.number.as_ref());
+            metrics(connection, &finish.metrics, number, now)?;
+            let Some(line) = &finish.activity else {
+                return Ok(());
+            };
+            if !line.is_skip {
+                count(connection, line, now)?;
             }
-            metric(connection, finish, &now)
+            let pages = finish.pages.iter().map(|(_, page, _)| page.as_ref());
+            pages.enumerate().try_for_each(|(at, page)| {
+                let told = Noted {
+                    status: if line.is_skip { "skipped" } else { "success" },
+                    action: line.actions.get(at).map(|action| action.word()),
+                    page: page.map(PageId::as_str),
+                    message: None,
+                    took: (!line.is_skip).then(|| millis(finish.took)),
+                };
+                history(connection, line, &told, now)
+            })
         })
+    }
+
+    pub fn skip(&self, line: &HistoryLine, pages: &[Option<PageId>]) -> Result<()> {
+        let now = self.millis();
+        self.transaction(|connection| {
+            pages.iter().try_for_each(|page| {
+                let told = Noted {
+                    status: "skipped",
+                    action: Some("skipped"),
+                    page: page.as_ref().map(PageId::as_str),
+                    message: None,
+                    took: None,
+                };
+                history(connection, line, &told, now)
+            })
+        })
+    }
+
+    pub fn save_numbers(&self, numbers: &[(NumberId, Phone, String)]) -> Result<()> {
+        let now = self.millis();
+        self.transaction(|connection| {
+            let sql = "UPDATE phone_numbers SET is_active = 0, updated_at = ?1 WHERE is_active";
+            connection.execute(sql, [now])?;
+            let sql = "INSERT INTO phone_numbers (id, number, name, first_seen_at, created_at,
+                         updated_at) VALUES (?1, ?2, ?3, ?4, ?4, ?4)
+                       ON CONFLICT (id) DO UPDATE SET number = excluded.number,
+                       name = excluded.name, is_active = 1, updated_at = excluded.updated_at";
+            numbers.iter().try_for_each(|(id, phone, name)| {
+                let values = params![id.as_str(), phone.as_str(), name, now];
+                connection.prepare_cached(sql)?.execute(values).map(drop)
+            })
+        })
+    }
+
+    /// Drops what the history and the metrics have kept for long enough.
+    pub fn expire_history(&self) -> Result<()> {
+        let sql = "DELETE FROM sync_history WHERE synced_at < ?1";
+        self.write(sql, [self.millis_before(HISTORY_KEPT)])?;
+        let sql = "DELETE FROM performance_metrics WHERE timestamp < ?1";
+        self.write(sql, [self.millis_before(METRICS_KEPT)])
     }
 
     pub fn postpone(
@@ -105,8 +163,8 @@ impl Sqlite {
         trouble: &Trouble,
         policy: RetryPolicy,
     ) -> Result<Postponed> {
-        let sql = "SELECT state, attempts, tries, held_by, ?2 - coalesce(released_at, received_at) \
-            FROM inbox WHERE event_id = ?1";
+        let sql = "SELECT state, attempts, tries, held_by, ?2 - coalesce(released_at, received_at), \
+            error_kind FROM inbox WHERE event_id = ?1";
         let now = self.millis();
         let past = |row: &Row| {
             Ok(Past {
@@ -115,18 +173,21 @@ impl Sqlite {
                 tries: row.get(2)?,
                 held_by: row.get(3)?,
                 age: Duration::from_millis(u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0)),
+                kind: row.get(5)?,
             })
         };
         let found = self
             .connection
             .query_row(sql, params![id.as_str(), now], past);
-        let next = policy.next(&found.optional()?.unwrap_or_default(), &trouble.fault);
+        let past = found.optional()?.unwrap_or_default();
+        let next = policy.next(&past, &trouble.fault);
+        let told = trouble.activity.as_ref();
+        let told = told.filter(|_| past.is_news(trouble, &next));
         let sql = "UPDATE inbox SET state = ?2, attempts = ?3, tries = ?4, next_try_at = ?5, \
             held_by = ?6, error_kind = ?7, error_message = ?8, updated_at = ?9, \
             tried_at = coalesce(?10, tried_at) WHERE event_id = ?1 AND state <> 'done'";
-        self.write(
-            sql,
-            params![
+        self.transaction(|connection| {
+            connection.prepare_cached(sql)?.execute(params![
                 id.as_str(),
                 next.state,
                 next.attempts,
@@ -137,8 +198,23 @@ impl Sqlite {
                 trouble.message,
                 now,
                 next.was_tried.then_some(now),
-            ],
-        )?;
+            ])?;
+            let number = trouble
+                .activity
+                .as_ref()
+                .and_then(|line| line.number.as_ref());
+            metrics(connection, &trouble.metrics, number, now)?;
+            told.map_or(Ok(()), |line| {
+                let told = Noted {
+                    status: "failed",
+                    action: Some("failed"),
+                    page: None,
+                    message: Some(&trouble.message),
+                    took: None,
+                };
+                history(connection, line, &told, now)
+            })
+        })?;
         Ok(next.postponed)
     }
 
@@ -262,74 +338,87 @@ impl Sqlite {
     }
 }
 
-/// Counts a synced activity for the workspace's number.
-fn count(connection: &Connection, line: &HistoryLine, now: &str) -> rusqlite::Result<()> {
+/// Counts a synced activity for the workspace's number, unless it was counted before.
+fn count(connection: &Connection, line: &HistoryLine, now: i64) -> rusqlite::Result<()> {
     let Some(number) = &line.number else {
         return Ok(());
     };
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM sync_history WHERE resource_type = ?1
+               AND resource_id = ?2 AND phone_number_id = ?3 AND sync_status = 'success')";
+    let values = [resource(line), line.id.as_str(), number.as_str()];
+    let mut statement = connection.prepare_cached(sql)?;
+    let is_first: bool = statement.query_row(values, |row| row.get(0))?;
     let sql = if line.is_call {
-        "INSERT INTO phone_numbers (id, first_seen_at, created_at, updated_at, last_call_sync_at, \
-            total_calls_synced)
-         VALUES (?1, ?2, ?2, ?2, ?2, 1) ON CONFLICT (id) DO UPDATE SET updated_at = ?2, \
-         last_call_sync_at = ?2,
-         total_calls_synced = total_calls_synced + 1"
+        "INSERT INTO phone_numbers (id, first_seen_at, created_at, updated_at, last_call_sync_at,
+           total_calls_synced)
+         VALUES (?1, ?2, ?2, ?2, ?2, 1) ON CONFLICT (id) DO UPDATE SET updated_at = ?2,
+         last_call_sync_at = ?2, total_calls_synced = total_calls_synced + ?3"
     } else {
-        "INSERT INTO phone_numbers (id, first_seen_at, created_at, updated_at, \
-            last_message_sync_at, total_messages_synced)
-         VALUES (?1, ?2, ?2, ?2, ?2, 1) ON CONFLICT (id) DO UPDATE SET updated_at = ?2, \
-         last_message_sync_at = ?2,
-         total_messages_synced = total_messages_synced + 1"
+        "INSERT INTO phone_numbers (id, first_seen_at, created_at, updated_at,
+           last_message_sync_at, total_messages_synced)
+         VALUES (?1, ?2, ?2, ?2, ?2, 1) ON CONFLICT (id) DO UPDATE SET updated_at = ?2,
+         last_message_sync_at = ?2, total_messages_synced = total_messages_synced + ?3"
     };
-    connection
-        .prepare_cached(sql)?
-        .execute([number.as_str(), now])?;
+    let values = params![number.as_str(), now, is_first];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
+/// What the history says beside the activity.
+struct Noted<'a> {
+    status: &'a str,
+    action: Option<&'a str>,
+    page: Option<&'a str>,
+    message: Option<&'a str>,
+    took: Option<i64>,
+}
+
+/// A recording or the like takes number and direction of its call.
 fn history(
     connection: &Connection,
     line: &HistoryLine,
-    finish: &Finish,
-    now: &str,
+    told: &Noted,
+    now: i64,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO sync_history (phone_number_id, resource_type, resource_id, direction, \
-            notion_page_id, canvas_id,
-               sync_status, processing_time_ms, synced_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5, \
-               'success', ?6, ?7)";
-    let number = line.number.as_ref().map(NumberId::as_str);
-    let took = millis(finish.took);
-    for (_, page, _) in &finish.pages {
-        let page = page.as_ref().map(PageId::as_str);
-        let values = params![
-            number,
-            resource(line),
-            line.id.as_str(),
-            direction(line),
-            page,
-            took,
-            now
-        ];
-        connection.prepare_cached(sql)?.execute(values)?;
-    }
+    let sql = "INSERT INTO sync_history (phone_number_id, direction, resource_type, resource_id,
+                 notion_page_id, canvas_id, sync_status, error_message, processing_time_ms,
+                 synced_at, action)
+               VALUES (
+                 coalesce(?1, (SELECT phone_number_id FROM sync_history WHERE resource_type = ?3
+                   AND resource_id = ?4 AND phone_number_id IS NOT NULL LIMIT 1)),
+                 coalesce(?2, (SELECT direction FROM sync_history WHERE resource_type = ?3
+                   AND resource_id = ?4 AND direction IS NOT NULL LIMIT 1)),
+                 ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let values = params![
+        line.number.as_ref().map(NumberId::as_str),
+        direction(line),
+        resource(line),
+        line.id.as_str(),
+        told.page,
+        told.status,
+        told.message,
+        told.took,
+        now,
+        told.action,
+    ];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
-fn metric(connection: &Connection, finish: &Finish, now: &str) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO performance_metrics (metric_type, operation, duration_ms, success, \
-            phone_number_id, timestamp)
-               VALUES ('sync', ?1, ?2, 1, ?3, ?4)";
-    let number = finish
-        .activity
-        .as_ref()
-        .and_then(|line| line.number.as_ref())
-        .map(NumberId::as_str);
-    connection.prepare_cached(sql)?.execute(params![
-        operation(finish),
-        millis(finish.took),
-        number,
-        now
-    ])?;
-    Ok(())
+fn metrics(
+    connection: &Connection,
+    metrics: &[Metric],
+    number: Option<&NumberId>,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO performance_metrics (metric_type, operation, duration_ms, success,
+                 phone_number_id, timestamp) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let number = number.map(NumberId::as_str);
+    metrics.iter().try_for_each(|it| {
+        let took = millis(it.took);
+        let values = params![it.kind, it.operation, took, it.success, number, now];
+        connection.prepare_cached(sql)?.execute(values).map(drop)
+    })
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ impl Sqlite {
     pub fn touch_page(&self, phone: &Phone) -> Result<()> {
         let sql = "UPDATE canvas_cache SET hit_count = hit_count + 1, last_used_at = ?2
                    WHERE lookup_type = 'phone' AND lookup_key = ?1";
-        self.write(sql, params![phone.as_str(), self.now()])
+        self.write(sql, params![phone.as_str(), self.millis()])
     }
 
     pub fn forget_page(&self, database: &DatabaseId, phone: &Phone) -> Result<()> {
@@ -179,12 +179,12 @@ impl Sqlite {
         locks: &[Arc<LockFile>],
     ) -> Result<()> {
         self.check_held(locks)?;
-        let now = self.now();
+        let (now, millis) = (self.now(), self.millis());
         self.transaction(|connection| {
             if let Some(page) = lesson.page {
                 save_page(connection, page, &now)?;
                 save_key(connection, database, phone, page)?;
-                mirror_page(connection, phone, page, &now)?;
+                mirror_page(connection, phone, page, millis)?;
             }
             for entry in lesson.entries {
                 save_entry(connection, entry, &now)?;
@@ -296,7 +296,7 @@ fn mirror_page(
     connection: &Connection,
     phone: &Phone,
     page: &KnownPage,
-    now: &str,
+    now: i64,
 ) -> rusqlite::Result<()> {
     let sql =
         "INSERT INTO canvas_cache (lookup_type, lookup_key, canvas_id, canvas_name, cached_at)

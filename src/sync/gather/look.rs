@@ -290,9 +290,10 @@ pub fn doubt(
         let has_come = write.carries == Carries::Entries
             && page.is_some()
             && activities.all(|activity| look.stands(activity, page));
-        let can_double = write.carries != Carries::Values;
+        // A date or a line that comes late would take back a newer one.
+        let can_harm = write.carries != Carries::Values || !write.activities.is_empty();
         let silence = match write.since {
-            Since::LastByte | Since::Finding if can_double => patience.silence,
+            Since::LastByte | Since::Finding if can_harm => patience.silence,
             Since::LastByte | Since::Finding | Since::Answer => Duration::ZERO,
         };
         let until = patience.settle.saturating_add(silence);
@@ -448,8 +449,8 @@ mod tests {
             (Entries, Finding, 0, 0, Some(70)),
             (Entries, Finding, 70, 0, None),
             (Parts, Finding, 69, 0, Some(1)),
-            (Values, Finding, 4, 0, Some(6)),
-            (Values, LastByte, 10, 0, None),
+            (Values, Finding, 4, 0, Some(66)),
+            (Values, LastByte, 70, 0, None),
         ] {
             let open = write(carries, since, age);
             let told = left(&nothing_seen(), &[open], passed);
@@ -461,6 +462,12 @@ mod tests {
             Some(9),
             "all of them"
         );
+        let filled = OpenWrite {
+            activities: Vec::new(),
+            ..write(Values, LastByte, 4)
+        };
+        let told = left(&nothing_seen(), &[filled], 0);
+        assert_eq!(told, Some(6), "the same however often it is written");
         assert_eq!(left(&nothing_seen(), &[], 0), None);
     }
 

@@ -20,7 +20,7 @@ use super::super::{Error, Run};
 /// A page tells to the minute when it was edited: after so long it is certain that it tells of all.
 const SETTLED: SignedDuration = SignedDuration::from_mins(2);
 /// Most text that is kept; with more the next look begins anew.
-const MOST_BYTES: usize = 3 * 1024 * 1024;
+const MOST_BYTES: usize = 1024 * 1024;
 
 /// How far a look got.
 #[derive(Default)]

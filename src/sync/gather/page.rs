@@ -63,7 +63,10 @@ impl PageSearch<'_> {
     pub fn gather(&self) -> Result<Found, Error> {
         let database = self.run.clients_database;
         let store = self.run.store;
-        self.settle(store.fresh_page(database, self.phone, FRESH)?)
+        let began = time::now();
+        let found = self.settle(store.fresh_page(database, self.phone, FRESH)?);
+        self.run.note_lookup(time::since(began), found.is_ok());
+        found
     }
 
     /// The same, with the values as they are now: the store's copy may be out of date, or a write's
@@ -80,6 +83,7 @@ impl PageSearch<'_> {
     /// The page and the entries, if the store knows for certain how they stand; nobody is asked.
     pub fn known(&self) -> Result<Option<Found>, Error> {
         let database = self.run.clients_database;
+        let began = time::now();
         let known = self.run.store.fresh_page(database, self.phone, FRESH)?;
         let Some((row, known)) = known.and_then(|known| Some((kept_row(&known)?, known))) else {
             return Ok(None);
@@ -93,6 +97,9 @@ impl PageSearch<'_> {
         let is_certain = !self.is_anything_unseen(&page)
             && !self.is_anything_hidden(&records)
             && self.open_writes(page.id())?.is_empty();
+        if is_certain {
+            self.run.note_lookup(time::since(began), true);
+        }
         Ok(is_certain.then(|| Found {
             page,
             entries: PageLook::default().facts(&records),
@@ -109,6 +116,10 @@ impl PageSearch<'_> {
         loop {
             let began = time::now();
             let hit = self.find(known.as_ref())?;
+            if self.takes_back_news(known.as_ref(), &hit.page)? {
+                look::wait(self.run, patience.settle)?;
+                continue;
+            }
             let open = self.open_writes(hit.page.id())?;
             let passed = time::since(began);
             let records = self.records(hit.page.id())?;
@@ -162,6 +173,19 @@ impl PageSearch<'_> {
         };
         let (run, database) = (self.run, self.run.clients_database);
         Ok(run.store.learn(database, self.phone, &lesson)?)
+    }
+
+    /// True if a page is not found that was seen or made so lately that no read need show it yet.
+    fn takes_back_news(&self, known: Option<&KnownPage>, found: &PageFact) -> Result<bool, Error> {
+        let Some(known) = known.filter(|known| Some(&known.id) != found.id()) else {
+            return Ok(false);
+        };
+        let (run, settle) = (self.run, self.run.settings.settle);
+        let settle = SignedDuration::try_from(settle).unwrap_or(SignedDuration::MAX);
+        let kept = run
+            .store
+            .fresh_page(run.clients_database, self.phone, settle)?;
+        Ok(kept.is_some_and(|kept| kept.id == known.id && kept_row(&kept).is_some()))
     }
 
     /// Open writes to the client's page, whoever's number they were for.

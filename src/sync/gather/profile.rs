@@ -27,9 +27,9 @@ const CONTACTS: usize = 20;
 /// Most contacts that are fetched at once.
 const AT_ONCE: usize = 4;
 /// Snapshot that says how old the index is.
-const INDEX: &str = "contact_index";
+pub(super) const INDEX: &str = "contact_index";
 /// Snapshot of the token that leads on, when there was no time for all contacts.
-const NEXT: &str = "contact_index_next";
+pub(super) const NEXT: &str = "contact_index_next";
 /// How long such a token is believed.
 const NEXT_FRESH: SignedDuration = SignedDuration::from_hours(1);
 

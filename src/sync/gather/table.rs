@@ -8,6 +8,7 @@ use crate::domain::id::{DataSourceId, DatabaseId};
 use crate::domain::table::Column;
 use crate::notion::database::{self, Table};
 use crate::notion::query;
+use crate::store::{self, Store};
 
 use super::super::{Error, Run};
 
@@ -77,18 +78,26 @@ fn columns(run: &Run, object: &Json) -> Result<Option<Columns>, Error> {
     let Some(schema) = database::read_schema(object) else {
         return Ok(None);
     };
-    let ids_key = format!("columns:{}", run.clients_database);
-    let before: RememberedIds = run
-        .store
-        .snapshot(&ids_key)?
-        .and_then(|ids| serde_json::from_str(&ids.body).ok())
-        .unwrap_or_default();
+    let before = remembered_ids(run.store, run.clients_database)?;
     let columns = Columns::new(schema, &run.settings.columns, before.clone());
     if *columns.ids() != before {
-        run.store
-            .save_snapshot(&ids_key, &json!(columns.ids()).to_string())?;
+        run.store.save_snapshot(
+            &ids_key(run.clients_database),
+            &json!(columns.ids()).to_string(),
+        )?;
     }
     Ok(Some(columns))
+}
+
+/// The columns' ids as they were last.
+pub fn remembered_ids(store: &Store, database: &DatabaseId) -> store::Result<RememberedIds> {
+    let kept = store.snapshot(&ids_key(database))?;
+    let read = kept.and_then(|ids| serde_json::from_str(&ids.body).ok());
+    Ok(read.unwrap_or_default())
+}
+
+fn ids_key(database: &DatabaseId) -> String {
+    format!("columns:{database}")
 }
 
 /// Forgets the schema: something that it says has turned out wrong.
@@ -96,7 +105,7 @@ pub fn forget(run: &Run) -> Result<(), Error> {
     Ok(run.store.forget_snapshot(&key(run.clients_database))?)
 }
 
-fn key(database: &DatabaseId) -> String {
+pub(super) fn key(database: &DatabaseId) -> String {
     format!("table:{database}")
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
+use crate::domain::id::NumberId;
 use crate::domain::outcome::Notes;
 use crate::domain::phone::Phone;
 use crate::quo::api::numbers;
@@ -20,7 +21,7 @@ const FRESH: SignedDuration = SignedDuration::from_hours(24);
 /// How often at most it is asked for because something is missing in it.
 const ANEW: SignedDuration = SignedDuration::from_hours(1);
 /// The list as it was last.
-const KEY: &str = "own_numbers";
+pub(super) const KEY: &str = "own_numbers";
 /// All numbers that it ever held, with their names.
 const EVER: &str = "own_numbers_ever";
 
@@ -49,6 +50,10 @@ fn not_older_than(run: &Run, limit: SignedDuration, notes: &mut Notes) -> Result
     };
     match quo.fetch_numbers() {
         Ok(numbers) => {
+            // Only told to people: tables of before may refuse it.
+            if let Err(err) = run.store.save_numbers(&listed(&numbers)) {
+                log::warn!("the list of numbers is not kept: {err}");
+            }
             let mut ever = ever(run.store)?;
             let is_new = |(phone, name)| ever.get(&phone) != Some(&name);
             if numbers.iter().map(named).any(is_new) {
@@ -90,6 +95,11 @@ fn write(ever: &BTreeMap<Phone, String>) -> String {
         .map(|(phone, name)| (phone.as_str(), name))
         .collect();
     serde_json::to_string(&names).unwrap_or_else(|_| "{}".into())
+}
+
+fn listed(numbers: &[numbers::OwnNumber]) -> Vec<(NumberId, Phone, String)> {
+    let row = |it: &numbers::OwnNumber| (it.id.clone(), it.phone.clone(), it.name.clone());
+    numbers.iter().map(row).collect()
 }
 
 fn named(number: &numbers::OwnNumber) -> (Phone, String) {
