@@ -259,7 +259,7 @@ impl Vendor {
         self.measure(request, Some(stamp), deadline)
     }
 
-    /// What was measured since the last time that this was asked, at most [`MOST_MEASURED`].
+    /// What was measured since the last time that this was asked, at most `MOST_MEASURED`.
     pub fn take_measured(&self) -> Vec<Measured> {
         std::mem::take(&mut *self.measured.lock().unwrap_or_else(PoisonError::into_inner))
     }
