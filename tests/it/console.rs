@@ -74,8 +74,9 @@ fn check_form(user: &User, args: &[&str], input: &[u8], levels: &[&str]) -> Vec<
 fn every_line_has_its_time_and_the_chosen_form() {
     let user = User::new();
     check_form(&user, &["replay"], b"", &["INFO"]);
-    check_form(&user, &["backfill", "--since", "1h"], b"", &["INFO"]);
-    check_form(&user, &["backfill"], b"", &["ERROR"]);
+    let told = &["INFO", "INFO"];
+    check_form(&user, &["backfill", "--since", "1h"], b"", told);
+    check_form(&user, &["backfill"], b"", told);
     check_form(&user, &[], b"", &["WARN"]);
     check_form(&user, &[], b"oops\n[]", &["ERROR", "ERROR"]);
     check_form(&user, &["--signature", "x"], b"{}", &["ERROR"]);
