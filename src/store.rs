@@ -347,8 +347,8 @@ impl Store {
     }
 
     /// Puts events into the inbox, durably and in one transaction, those that are not there yet.
-    /// Tells of each how far it has got; one that was dead lives again. The bytes of one that comes alone may be gone afterwards:
-    /// a large one is not in memory more often than need be.
+    /// Tells of each how far it has got; one that was dead lives again. The bytes of one that comes
+    /// alone may be gone afterwards: a large one is not in memory more often than need be.
     pub fn receive(&self, arrivals: &mut [Arrival]) -> Result<Vec<EventState>> {
         point("receive");
         let mut standings = either!(self, db => db.receive(arrivals))?;

@@ -37,7 +37,7 @@ use update::{Teller, Update};
 
 pub use error::Error;
 pub use gather::cached::forget as forget_cached;
-pub use gather::table::remembered_ids;
+pub use gather::table::{phone_columns, remembered_ids};
 pub use group::{groups, pages};
 pub use run::Run;
 

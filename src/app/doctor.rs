@@ -1,7 +1,7 @@
 //! `quotion doctor`: what is set and whether it works, each apart, each with what to do.
 //!
-//! Asks both vendors and writes to neither; makes no store, but with `--fresh`. Nothing it says is a
-//! client's name, number or text, but for `--samples`, which say so first.
+//! Asks both vendors and writes to neither; makes no store, but with `--fresh`. Nothing it says is
+//! a client's name, number or text, but for `--samples`, which say so first.
 
 mod check;
 mod clock;

@@ -98,8 +98,8 @@ pub fn call(context: &Context, facts: &CallFacts, names: &Names) -> Block {
 }
 
 /// The activities whose entry a block may be, by its first line: the id stands there as a whole
-/// word, set off as in an entry. A person may mention one in a note, or go on writing behind it; and
-/// a name may look like one.
+/// word, set off as in an entry. A person may mention one in a note, or go on writing behind it;
+/// and a name may look like one.
 pub fn activities_of(text: &str) -> impl Iterator<Item = ActivityId> {
     let word = |part: &str| {
         let mut words = part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');

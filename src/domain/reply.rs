@@ -75,35 +75,18 @@ impl Decision {
     }
 }
 
-/// What a cell says. What a person wrote there in words of their own is no `Open`.
-pub fn read(cell: &Cell, column: &Column) -> Reply {
-    let is_owed = match column.kind {
-        ColumnKind::Checkbox => cell.checked,
-        ColumnKind::Date => !cell.empty,
-        ColumnKind::Select | ColumnKind::Status => same(&cell.text, OPEN),
-        ColumnKind::Title
-        | ColumnKind::RichText
-        | ColumnKind::Number
-        | ColumnKind::MultiSelect
-        | ColumnKind::Url
-        | ColumnKind::Email
-        | ColumnKind::PhoneNumber
-        | ColumnKind::Files
-        | ColumnKind::Relation
-        | ColumnKind::ReadOnly => false,
-    };
-    if is_owed { Reply::Owed } else { Reply::Given }
+/// How a column can show it.
+enum Form {
+    Checkbox,
+    Date,
+    Option,
 }
 
-/// How `reply` is written into the column; a date is that of what is to be answered.
-pub fn write(reply: Reply, at: Timestamp, column: &Column) -> Result<Written, Misfit> {
-    let is_owed = reply == Reply::Owed;
-    let option = if is_owed { OPEN } else { DONE };
-    match column.kind {
-        ColumnKind::Checkbox => Ok(Written::Checkbox(is_owed)),
-        ColumnKind::Date if is_owed => table::fit(&Value::Time(at), column),
-        ColumnKind::Date => Ok(Written::Cleared),
-        ColumnKind::Select | ColumnKind::Status => table::fit(&Value::Text(option.into()), column),
+fn form(kind: ColumnKind) -> Result<Form, Misfit> {
+    match kind {
+        ColumnKind::Checkbox => Ok(Form::Checkbox),
+        ColumnKind::Date => Ok(Form::Date),
+        ColumnKind::Select | ColumnKind::Status => Ok(Form::Option),
         ColumnKind::ReadOnly => Err(Misfit::ReadOnly),
         ColumnKind::Title
         | ColumnKind::RichText
@@ -114,6 +97,34 @@ pub fn write(reply: Reply, at: Timestamp, column: &Column) -> Result<Written, Mi
         | ColumnKind::PhoneNumber
         | ColumnKind::Files
         | ColumnKind::Relation => Err(Misfit::WrongType),
+    }
+}
+
+/// True for a column that can show it.
+pub fn is_shown_by(kind: ColumnKind) -> bool {
+    form(kind).is_ok()
+}
+
+/// What a cell says. What a person wrote there in words of their own is no `Open`.
+pub fn read(cell: &Cell, column: &Column) -> Reply {
+    let is_owed = match form(column.kind) {
+        Ok(Form::Checkbox) => cell.checked,
+        Ok(Form::Date) => !cell.empty,
+        Ok(Form::Option) => same(&cell.text, OPEN),
+        Err(_) => false,
+    };
+    if is_owed { Reply::Owed } else { Reply::Given }
+}
+
+/// How `reply` is written into the column; a date is that of what is to be answered.
+pub fn write(reply: Reply, at: Timestamp, column: &Column) -> Result<Written, Misfit> {
+    let is_owed = reply == Reply::Owed;
+    let option = if is_owed { OPEN } else { DONE };
+    match form(column.kind)? {
+        Form::Checkbox => Ok(Written::Checkbox(is_owed)),
+        Form::Date if is_owed => table::fit(&Value::Time(at), column),
+        Form::Date => Ok(Written::Cleared),
+        Form::Option => table::fit(&Value::Text(option.into()), column),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What has failed in this run by what the operator has to mend, and what would fail the same way: it
-//! is held without a try, so that a revoked key is not hammered.
+//! What has failed in this run by what the operator has to mend, and what would fail the same way:
+//! it is held without a try, so that a revoked key is not hammered.
 
 use std::time::{Duration, Instant};
 

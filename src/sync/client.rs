@@ -47,7 +47,7 @@ pub fn write_all(run: &Run, tasks: &mut [Task]) {
         }
     }
     let part = wide::part(run, tasks);
-    let mut pace = Pacing::begin(run);
+    let pace = Pacing::begin(run);
     for some in phones.chunks(part) {
         let written = pace.wait(run).and_then(|()| {
             let is_all = some.len() == phones.len();

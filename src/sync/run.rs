@@ -46,7 +46,8 @@ pub struct Run<'a> {
     pub clients_database: &'a DatabaseId,
     /// When to give up.
     pub deadline: Deadline,
-    /// How long enrichment may take in all, and when to go on without it, from its first question on.
+    /// How long enrichment may take in all, and when to go on without it, from its first question
+    /// on.
     enrichment: Duration,
     enrichment_ends: OnceLock<Deadline>,
     /// True once Quo has failed these events: it is not asked for further enrichment.

@@ -50,7 +50,7 @@ impl Pacing {
 
     /// Before each part: waits until those before it have taken no more than their share. What does
     /// not fit into the deadline is put off.
-    pub fn wait(&mut self, run: &Run) -> Result<(), Error> {
+    pub fn wait(&self, run: &Run) -> Result<(), Error> {
         let made = run.notion.calls().saturating_sub(self.calls);
         let window = run.notion_window;
         let period = window.period / share(run).max(1);

@@ -7,7 +7,6 @@ use serde_json::{Value as Json, json};
 
 use crate::harness::{Run, User, sample};
 use crate::kit::{APPEND, CREATE, LIST, MESSAGE, REWORD, altered, message, message_from};
-use crate::standin::world::Block;
 use crate::standin::{Act, Fault, Vendor};
 
 const CALL: &str = "legacy-v4.call.completed.answered";
@@ -538,28 +537,8 @@ fn text_that_only_mentions_the_activity_is_not_its_entry() {
 
 /// Adds a paragraph as a person would in the app.
 fn add_note(user: &User, page: &str, text: &str) {
-    let mut world = user.vendors.world();
-    let id = world.notion.next_uuid();
-    let data = json!({"rich_text": [{"type": "text", "text": {"content": text, "link": null},
-        "plain_text": text, "href": null}], "color": "default"});
-    let now = world.notion.now();
-    let block = Block {
-        id: id.clone(),
-        parent: page.to_owned(),
-        kind: "paragraph".to_owned(),
-        data,
-        children: vec![],
-        in_trash: false,
-        created: now,
-        edited: now,
-    };
-    world.notion.blocks.insert(id.clone(), block);
-    world
-        .notion
-        .page_mut(page)
-        .expect("the page")
-        .children
-        .push(id);
+    let notion = &mut user.vendors.world().notion;
+    notion.add_block(page, "paragraph", text);
 }
 
 #[test]

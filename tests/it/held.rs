@@ -13,8 +13,7 @@ use crate::harness::{Run, User, sample};
 use crate::kit::notion_error;
 use crate::standin::{Act, CLIENTS_DATABASE, Fault, NOTION_KEY, QUO_KEY, Vendor};
 use crate::support::{
-    Database, Live, activity_of, event_of, has_postgres, postgres, renamed_client, sqlite, store,
-    user,
+    Database, Live, activity_of, event_of, on_both, renamed_client, sqlite, store, user,
 };
 
 const TEXT: &str = "v2026-03-30.message.received";
@@ -640,25 +639,6 @@ fn quo_key_that_is_needed_and_missing_holds_its_event_alone() {
     user.set("OPENPHONE_API_KEY", QUO_KEY);
     assert_eq!(user.run(&["replay"], b"").code, 0);
     assert_eq!(rows(&user), []);
-}
-
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite_store {
-            $(#[test]
-            fn $name() {
-                super::$name(&super::sqlite);
-            })*
-        }
-        mod postgres_store {
-            $(#[test]
-            fn $name() {
-                if super::has_postgres() {
-                    super::$name(&super::postgres);
-                }
-            })*
-        }
-    };
 }
 
 on_both! {

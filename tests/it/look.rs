@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::harness::{Run, User, sample};
 use crate::kit::{MESSAGE, notion_error};
-use crate::standin::world::Block;
+use crate::standin::world::NotionState;
 use crate::standin::{Fault, Vendor};
 use crate::support::{self, Database, has_postgres, sqlite, store, user};
 
@@ -17,34 +15,16 @@ const SUMMARY: &str = "legacy-v4.call.summary.completed";
 /// Adds a block as a person would in the app; gives its id.
 fn add_block(user: &User, parent: &str, (kind, text): (&str, &str)) -> String {
     let notion = &mut user.vendors.world().notion;
-    let (id, now) = (notion.next_uuid(), notion.now());
-    let data = json!({"rich_text": [{"type": "text", "text": {"content": text, "link": null},
-        "plain_text": text, "href": null}], "color": "default"});
-    let block = Block {
-        id: id.clone(),
-        parent: parent.to_owned(),
-        kind: kind.to_owned(),
-        data,
-        children: vec![],
-        in_trash: false,
-        created: now,
-        edited: now,
-    };
-    notion.blocks.insert(id.clone(), block);
-    children(notion, parent).push(id.clone());
+    let id = notion.add_block(parent, kind, text);
+    touch(notion, parent);
     id
 }
 
-fn children<'a>(
-    notion: &'a mut crate::standin::world::NotionState,
-    parent: &str,
-) -> &'a mut Vec<String> {
-    if notion.page(parent).is_some() {
-        let page = notion.page_mut(parent).expect("a page");
+/// A page says when it was edited.
+fn touch(notion: &mut NotionState, parent: &str) {
+    if let Some(page) = notion.page_mut(parent) {
         page.edited = "2026-11-01T00:00:00Z".parse().expect("a time");
-        return &mut page.children;
     }
-    &mut notion.blocks.get_mut(parent).expect("a block").children
 }
 
 /// The second block at the top of the page: the entry that was written then.
@@ -58,8 +38,10 @@ fn second_block(user: &User) -> String {
 fn drag(user: &User, block: &str, into: &str) {
     let notion = &mut user.vendors.world().notion;
     let from = notion.blocks[block].parent.clone();
-    children(notion, &from).retain(|child| child != block);
-    children(notion, into).push(block.to_owned());
+    notion.children_mut(&from).retain(|child| child != block);
+    notion.children_mut(into).push(block.to_owned());
+    touch(notion, &from);
+    touch(notion, into);
     let moved = notion.blocks.get_mut(block).expect("a block");
     into.clone_into(&mut moved.parent);
 }

@@ -7,7 +7,7 @@ use postgres::{Client, NoTls};
 
 use crate::harness::User;
 use crate::kit::message_from;
-use crate::support::{Database, canonical, has_postgres, postgres, redelivered, sqlite, user};
+use crate::support::{Database, canonical, on_both, redelivered, user};
 
 const CALL: &str = "legacy-v4.call.completed.answered";
 const SUMMARY: &str = "legacy-v4.call.summary.completed";
@@ -182,24 +182,6 @@ fn lost_where_no_date_moves(database: Database) {
     user.sync(SUMMARY).expect(0, "success", "updated");
     lose(&user);
     comes_again(&user, 1);
-}
-
-macro_rules! on_both {
-    ($($test:ident)*) => {
-        mod on_sqlite {
-            $(#[test] fn $test() { super::$test(&super::sqlite); })*
-        }
-        mod on_postgres {
-            $(
-                #[test]
-                fn $test() {
-                    if super::has_postgres() {
-                        super::$test(&super::postgres);
-                    }
-                }
-            )*
-        }
-    };
 }
 
 on_both! {

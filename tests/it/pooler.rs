@@ -1,5 +1,5 @@
-//! A real `PgBouncer`, which gives each transaction a connection of its pool: one that is held would
-//! be missing for all others.
+//! A real `PgBouncer`, which gives each transaction a connection of its pool: one that is held
+//! would be missing for all others.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

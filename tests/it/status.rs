@@ -10,8 +10,7 @@ use crate::harness::{QUOTION, Run, User, sample};
 use crate::kit::notion_error;
 use crate::standin::{Act, Fault, Vendor};
 use crate::support::{
-    Database, activity_of, event_of, has_postgres, postgres, renamed, renamed_client, sqlite,
-    start, store, user,
+    Database, activity_of, event_of, on_both, renamed, renamed_client, sqlite, start, store, user,
 };
 
 const TEXT: &str = "v2026-03-30.message.received";
@@ -398,25 +397,6 @@ fn help_of_status_shows_variables_exit_codes_and_examples() {
     for word in ["QUOTION_STATE", "69 ", "75 ", "quotion status --check"] {
         assert!(help.contains(word), "{word}: {help}");
     }
-}
-
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod sqlite_store {
-            $(#[test]
-            fn $name() {
-                super::$name(&super::sqlite);
-            })*
-        }
-        mod postgres_store {
-            $(#[test]
-            fn $name() {
-                if super::has_postgres() {
-                    super::$name(&super::postgres);
-                }
-            })*
-        }
-    };
 }
 
 on_both! {

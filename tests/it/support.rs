@@ -19,6 +19,26 @@ use crate::standin::{Act, Fault, Vendor, When};
 /// folder.
 pub type Database<'a> = &'a (dyn Fn() -> Option<String> + Sync);
 
+/// Each test once for each database; in modules of their own, so that they can be told apart.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod on_sqlite {
+            $(#[test] fn $test() { super::$test(&crate::support::sqlite); })*
+        }
+        mod on_postgres {
+            $(
+                #[test]
+                fn $test() {
+                    if crate::support::has_postgres() {
+                        super::$test(&crate::support::postgres);
+                    }
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both;
+
 /// The default store.
 pub fn sqlite() -> Option<String> {
     None

@@ -361,6 +361,25 @@ impl NotionState {
         super::notion::add_page(self, database, properties)
     }
 
+    /// Adds a block to the end of a page or block as a person would in the app. Gives its id.
+    pub fn add_block(&mut self, parent: &str, kind: &str, text: &str) -> String {
+        let (id, now) = (self.next_uuid(), self.now());
+        let block = Block {
+            id: id.clone(),
+            parent: parent.to_owned(),
+            kind: kind.to_owned(),
+            data: json!({"rich_text": super::notion::value::rich_text_of(text),
+                "color": "default"}),
+            children: vec![],
+            in_trash: false,
+            created: now,
+            edited: now,
+        };
+        self.blocks.insert(id.clone(), block);
+        self.children_mut(parent).push(id.clone());
+        id
+    }
+
     /// Changes values of a row as a person would; values in write form.
     pub fn edit_page(&mut self, page: &str, properties: &Value) {
         super::notion::edit_page(self, page, properties);

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use crate::domain::columns::{ColumnNames, Columns};
+use crate::domain::reply;
 use crate::domain::table::{self, Column, ColumnKind, Misfit, Schema, Value};
 use crate::time;
 
@@ -76,13 +77,7 @@ pub fn used(columns: &Columns, names: &ColumnNames) -> Check {
 
 fn misfit(wanted: &Use, column: &Column) -> Option<String> {
     let Some(value) = &wanted.value else {
-        let kinds = [
-            ColumnKind::Checkbox,
-            ColumnKind::Date,
-            ColumnKind::Select,
-            ColumnKind::Status,
-        ];
-        let fits = kinds.contains(&column.kind);
+        let fits = reply::is_shown_by(column.kind);
         return (!fits).then(|| "is no checkbox, date, select or status".to_owned());
     };
     match table::fit(value, column) {

@@ -7,9 +7,9 @@ use crate::domain::failure::{Cause, Failure};
 use crate::domain::id::DatabaseId;
 use crate::domain::table::ColumnKind;
 use crate::notion::database::{self, Table};
-use crate::notion::{self, Notion, query};
+use crate::notion::{self, Notion};
 use crate::services::Services;
-use crate::services::settings::Required;
+use crate::services::settings::{Required, Settings};
 use crate::sync;
 use crate::time::Deadline;
 
@@ -32,13 +32,9 @@ pub fn check(services: &Services, samples: usize, report: &mut Report) {
         } else {
             Check::unknown(KEY, "cannot be used, see settings", "")
         });
-        if settings.missing.contains(&Required::ClientsDatabase) {
-            report.add(Check::failed(
-                CLIENTS,
-                &Required::ClientsDatabase.is_not_set(),
-            ));
-        } else {
-            unseen(CLIENTS, report);
+        match is_unset(settings) {
+            Some(check) => report.add(check),
+            None => unseen(CLIENTS, report),
         }
         clients_unseen(report);
         return activities_unseen(services, report);
@@ -64,11 +60,8 @@ pub fn check(services: &Services, samples: usize, report: &mut Report) {
             clients_unseen(report);
         }
         None => {
-            report.add(if settings.missing.contains(&Required::ClientsDatabase) {
-                Check::failed(CLIENTS, &Required::ClientsDatabase.is_not_set())
-            } else {
-                Check::unknown(CLIENTS, "cannot be used, see settings", "")
-            });
+            let unusable = || Check::unknown(CLIENTS, "cannot be used, see settings", "");
+            report.add(is_unset(settings).unwrap_or_else(unusable));
             clients_unseen(report);
         }
     }
@@ -81,6 +74,12 @@ pub fn check(services: &Services, samples: usize, report: &mut Report) {
             None => Check::unknown(check, "not set", ""),
         });
     }
+}
+
+fn is_unset(settings: &Settings) -> Option<Check> {
+    let required = Required::ClientsDatabase;
+    let is_missing = settings.missing.contains(&required);
+    is_missing.then(|| Check::failed(CLIENTS, &required.is_not_set()))
 }
 
 /// The databases of activities, each with the column that is its key.
@@ -144,12 +143,7 @@ impl InReach<'_> {
         let ids = store.and_then(|store| sync::remembered_ids(store, id).ok());
         let all: Vec<String> = schema.columns.iter().map(|it| it.name.clone()).collect();
         let columns = Columns::new(schema.clone(), names, ids.unwrap_or_default());
-        let phones: Vec<_> = columns
-            .phones(names)
-            .into_iter()
-            .filter(|column| query::can_hold_phone(column.kind))
-            .cloned()
-            .collect();
+        let phones = sync::phone_columns(&columns, names);
         report.add(if phones.is_empty() {
             Check::failed(columns::NEEDED, &no_phone(&names.phones, &all))
         } else {
@@ -165,9 +159,7 @@ impl InReach<'_> {
             rows::samples(self.notion, &table, (&schema, self.samples), report);
         }
     }
-}
 
-impl InReach<'_> {
     fn activities(&self, check: &str, id: &DatabaseId, key: &str) -> Check {
         let keys = [key.to_owned()];
         let object = match self.notion.fetch_table(id, &keys, self.deadline) {

@@ -46,7 +46,8 @@ impl Screen<'_> {
         }
         let (cache, calls) = (&overview.cache, &overview.calls_per_event);
         lines.push(format!(
-            "known pages: {}, used {} times, hit rate {}; requests for each event: Notion {}, Quo {}",
+            "known pages: {}, used {} times, hit rate {}; requests for each event: Notion {}, \
+                Quo {}",
             cache.entries, cache.hits, cache.hit_rate, calls.notion, calls.quo
         ));
         lines.extend(self.numbers(overview));

@@ -170,8 +170,8 @@ impl Leases {
         Ok(())
     }
 
-    /// Those of pages are given back with those of their clients, in one statement. Where that fails
-    /// they end by themselves.
+    /// Those of pages are given back with those of their clients, in one statement. Where that
+    /// fails they end by themselves.
     fn give_back(&self, token: &str) {
         let given_back = {
             let mut state = held(&self.state);

@@ -161,10 +161,10 @@ impl Postgres {
                AND until > clock_timestamp() RETURNING 1
              )
              INSERT INTO quotion_open_writes
-             (id, kind, database_id, key, page_id, carries, activities, token)
+             (id, kind, database_id, key, page_id, carries, activities)
              OVERRIDING SYSTEM VALUE
              SELECT coalesce($1, nextval(pg_get_serial_sequence('quotion_open_writes', 'id'))),
-             'client', $2, $3, $4, $5, $6, $8[1]
+             'client', $2, $3, $4, $5, $6
              WHERE (SELECT count(*) FROM held) = cardinality($7::text[])
              AND 'quotion_open_writes'::regclass::oid::bigint = $9
              ON CONFLICT (id) DO UPDATE SET answered_at = NULL, sent_at = NULL, taken_at = NULL
@@ -277,10 +277,11 @@ impl Postgres {
 }
 
 /// A page, if there is one, any number of entries, and the writes that are closed with them, unless
-/// a lease was lost. `$1` the page, `$2` its title, `$3` its body, `$4` since when it is known, `$5`
-/// the database, `$6` the phone, `$7` the writes, then the columns of the entries, `$15` and `$16`
-/// the leases, and the columns of the entries that were seen in passing. Rows of the table of before are updated, else inserted: it need not have the
-/// key that `ON CONFLICT` would have to name.
+/// a lease was lost. `$1` the page, `$2` its title, `$3` its body, `$4` since when it is known,
+/// `$5` the database, `$6` the phone, `$7` the writes, then the columns of the entries, `$15` and
+/// `$16` the leases, and the columns of the entries that were seen in passing. Rows of the table of
+/// before are updated, else inserted: it need not have the key that `ON CONFLICT` would have to
+/// name.
 const LEARN: &str = "WITH held AS (
       SELECT 1 FROM quotion_leases
       WHERE (name, token) IN (SELECT * FROM unnest($15::text[], $16::text[]))

@@ -163,8 +163,8 @@ impl Sqlite {
         trouble: &Trouble,
         policy: RetryPolicy,
     ) -> Result<Postponed> {
-        let sql = "SELECT state, attempts, tries, held_by, ?2 - coalesce(released_at, received_at), \
-            error_kind FROM inbox WHERE event_id = ?1";
+        let sql = "SELECT state, attempts, tries, held_by, \
+            ?2 - coalesce(released_at, received_at), error_kind FROM inbox WHERE event_id = ?1";
         let now = self.millis();
         let past = |row: &Row| {
             Ok(Past {

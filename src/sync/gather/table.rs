@@ -45,12 +45,7 @@ pub fn gather(run: &Run) -> Result<ClientsTable, Error> {
             "Notion says nothing of the columns of database {database}"
         ))
     })?;
-    let phones: Vec<Column> = columns
-        .phones(names)
-        .into_iter()
-        .filter(|column| query::can_hold_phone(column.kind))
-        .cloned()
-        .collect();
+    let phones = phone_columns(&columns, names);
     if phones.is_empty() {
         // Once it is there it is to be seen.
         forget(run)?;
@@ -72,6 +67,13 @@ pub fn gather(run: &Run) -> Result<ClientsTable, Error> {
         phones,
         missing,
     })
+}
+
+/// The columns of these names that can hold a number.
+pub fn phone_columns(columns: &Columns, names: &ColumnNames) -> Vec<Column> {
+    let called_so = columns.phones(names).into_iter();
+    let fitting = called_so.filter(|column| query::can_hold_phone(column.kind));
+    fitting.cloned().collect()
 }
 
 fn columns(run: &Run, object: &Json) -> Result<Option<Columns>, Error> {

@@ -185,8 +185,8 @@ impl Case<'_> {
     }
 }
 
-/// Without the names of clients and their numbers, which stand there where the page or Quo could not
-/// be asked for a name.
+/// Without the names of clients and their numbers, which stand there where the page or Quo could
+/// not be asked for a name.
 fn nameless(texts: &[String]) -> Vec<String> {
     let known = [
         "Rosa Quint",

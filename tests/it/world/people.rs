@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::seen::{self, SeenPage};
 use crate::standin::notion::value::rich_text_of;
-use crate::standin::world::{Block, NotionState};
+use crate::standin::world::NotionState;
 use crate::standin::{CLIENTS_DATABASE, World};
 
 /// What a person does.
@@ -263,21 +263,11 @@ fn move_entry(notion: &mut NotionState, page: &str, activity: &str) -> Option<()
     if notion.blocks[&id].parent != page {
         return None;
     }
-    let toggle = notion.next_uuid();
-    let block = Block {
-        id: toggle.clone(),
-        parent: page.to_owned(),
-        kind: "toggle".to_owned(),
-        data: json!({"rich_text": rich_text_of("Done with"),
-            "color": "default"}),
-        children: vec![id.clone()],
-        in_trash: false,
-        created: notion.now(),
-        edited: notion.now(),
-    };
-    notion.blocks.insert(toggle.clone(), block);
+    let toggle = notion.add_block(page, "toggle", "Done with");
+    notion.blocks.get_mut(&toggle)?.children.push(id.clone());
     notion.blocks.get_mut(&id)?.parent.clone_from(&toggle);
     let children = notion.children_mut(page);
+    children.pop();
     let place = children.iter().position(|child| *child == id)?;
     children[place] = toggle;
     Some(())
